@@ -1,0 +1,121 @@
+#include "plusultra/memory.h"
+
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ALIGNMENT = 64 };
+
+static _Atomic int64_t fail_countdown = -1;
+
+void pu_memory_fail_after(int64_t countdown) { atomic_store(&fail_countdown, countdown); }
+
+static int fault_due(void) {
+    if (atomic_load_explicit(&fail_countdown, memory_order_relaxed) < 0) return 0;
+    if (atomic_load(&fail_countdown) == 0) return 1;
+    return atomic_fetch_sub(&fail_countdown, 1) <= 0;
+}
+
+void *pu_calloc(size_t count, size_t size) {
+    size_t bytes = 0;
+    if (__builtin_mul_overflow(count, size, &bytes) || bytes > SIZE_MAX - ALIGNMENT) {
+        pu_fail(PU_ERR_MEMORY, "an allocation of %zu x %zu bytes is too large", count, size);
+        return NULL;
+    }
+    const size_t rounded = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    void *block = fault_due() ? NULL : aligned_alloc(ALIGNMENT, rounded ? rounded : ALIGNMENT);
+    if (!block) {
+        pu_fail(PU_ERR_MEMORY, "out of memory: %zu bytes were asked for", bytes);
+        return NULL;
+    }
+    memset(block, 0, rounded ? rounded : ALIGNMENT);
+    return block;
+}
+
+void *pu_regrow(void *block, size_t old_size, size_t new_size) {
+    void *grown = pu_calloc(1, new_size);
+    if (!grown) return NULL;
+    if (block) memcpy(grown, block, old_size < new_size ? old_size : new_size);
+    free(block);
+    return grown;
+}
+
+char *pu_strdup(const char *text) {
+    const size_t bytes = strlen(text) + 1;
+    char *copy = pu_calloc(1, bytes);
+    if (copy) memcpy(copy, text, bytes);
+    return copy;
+}
+
+void pu_free(void *block) { free(block); }
+
+typedef struct chunk {
+    struct chunk *next;
+    size_t used, size;
+    _Alignas(ALIGNMENT) unsigned char bytes[];
+} chunk;
+
+struct pu_arena {
+    chunk *first;
+    size_t chunk_bytes;
+};
+
+pu_status pu_arena_new(size_t chunk_bytes, pu_arena **out) {
+    *out = pu_calloc(1, sizeof **out);
+    if (!*out) return PU_ERR_MEMORY;
+    (*out)->chunk_bytes = chunk_bytes ? chunk_bytes : 16384;
+    return PU_OK;
+}
+
+void *pu_arena_alloc(pu_arena *arena, size_t bytes) {
+    if (bytes > SIZE_MAX / 2) {
+        pu_fail(PU_ERR_MEMORY, "an allocation of %zu bytes is too large", bytes);
+        return NULL;
+    }
+    const size_t rounded = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    chunk *head = arena->first;
+    if (!head || head->size - head->used < rounded) {
+        const size_t size = rounded > arena->chunk_bytes ? rounded : arena->chunk_bytes;
+        head = pu_calloc(1, sizeof(chunk) + size);
+        if (!head) return NULL;
+        head->size = size;
+        head->next = arena->first;
+        arena->first = head;
+    }
+    void *block = head->bytes + head->used;
+    head->used += rounded;
+    return block;
+}
+
+char *pu_arena_strdup(pu_arena *arena, const char *text) {
+    const size_t bytes = strlen(text) + 1;
+    char *copy = pu_arena_alloc(arena, bytes);
+    if (copy) memcpy(copy, text, bytes);
+    return copy;
+}
+
+char *pu_arena_printf(pu_arena *arena, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    const int length = vsnprintf(NULL, 0, format, arguments);
+    va_end(arguments);
+    if (length < 0) return NULL;
+    char *text = pu_arena_alloc(arena, (size_t)length + 1);
+    if (!text) return NULL;
+    va_start(arguments, format);
+    vsnprintf(text, (size_t)length + 1, format, arguments);
+    va_end(arguments);
+    return text;
+}
+
+void pu_arena_free(pu_arena *arena) {
+    if (!arena) return;
+    for (chunk *c = arena->first; c;) {
+        chunk *next = c->next;
+        pu_free(c);
+        c = next;
+    }
+    pu_free(arena);
+}

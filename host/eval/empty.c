@@ -1,0 +1,1 @@
+typedef int pu__unused_unit;

@@ -1,0 +1,61 @@
+/* The feature registry: causal features of bars, streamed one bar at a time.
+ *
+ * A feature is one C file with one descriptor in host/data/features. `update` sees bar t and its own state, never a later bar: causality is a matter
+ * of construction, and the audit proves it by recomputation. */
+#ifndef PLUSULTRA_FEATURES_H
+#define PLUSULTRA_FEATURES_H
+
+#include "plusultra/config.h"
+#include "plusultra/store.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { PU_FEATURE_ABI = 1 };
+
+/* One bar as a feature sees it. Prices are adjusted for splits and dividends: open, high, low and close times adjusted / close. */
+typedef struct pu_feature_bar {
+    int64_t ts;
+    double open, high, low, close, volume; /* volume NaN where the source has none */
+} pu_feature_bar;
+
+typedef struct pu_feature {
+    int abi;                  /* PU_FEATURE_ABI */
+    const char *name;         /* unique, lower_case_with_numbers: "rsi_14" */
+    int version;              /* raised when the values change */
+    const char *description;  /* one sentence */
+    const char *tags;         /* "momentum,talib" */
+    const char *source;       /* where the formula is from */
+    bool needs_volume;
+    int parameter_count;
+    const double *parameters; /* such as {14} */
+    const char *const *parameter_names;
+    int lookback_bars;        /* bars before the first value (TA-Lib's meaning) */
+    size_t state_bytes;       /* zeroed before the first bar */
+    /* Consumes bar t (index counted from 0) and returns the value, NaN before lookback_bars. */
+    double (*update)(void *state, const double *parameters, const pu_feature_bar *bar, int64_t index);
+} pu_feature;
+
+int pu_feature_count(void);
+const pu_feature *pu_feature_at(int index);        /* ordered by name */
+const pu_feature *pu_feature_find(const char *name); /* null when unknown */
+/* The names used when features.names is empty. */
+int pu_feature_default_count(void);
+const char *pu_feature_default_at(int index);
+
+/* Computes one feature over bars into out[count] (NaN before its lookback). */
+pu_status pu_feature_compute(const pu_feature *feature, const pu_bars *bars, double *out);
+
+/* Builds feature and label blocks of the configuration for all its assets; skips what is current. Used by `plusultra features build` and
+ * pu_dataset_open. Progress is shown. */
+typedef struct pu_features_result {
+    int64_t assets, rows, blocks_written, blocks_current;
+    double seconds;
+} pu_features_result;
+pu_status pu_features_build(const pu_config *config, pu_features_result *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,86 @@
+/* From feature blocks to batches: dataset, chronological segments, sampler, reader threads, pinned ring.
+ *
+ * The way of a window: blocks in the store -> sqlite3_blob_read by a reader thread with its own read-only connection -> a slot of the ring (pinned
+ * memory) -> copy stream -> device. */
+#ifndef PLUSULTRA_WINDOWS_H
+#define PLUSULTRA_WINDOWS_H
+
+#include "plusultra/config.h"
+#include "plusultra/device.h"
+#include "plusultra/store.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What a feature set is, and what was built: the columns of every block. */
+typedef struct pu_dataset pu_dataset;
+
+typedef enum pu_segment { PU_SEGMENT_TRAIN = 0, PU_SEGMENT_VALID, PU_SEGMENT_TEST, PU_SEGMENT_COUNT } pu_segment;
+
+/* Opens the blocks for the configuration's assets, features and labels, building those that are missing or out of date (see features.h).
+ * Computes the segments with purge and embargo. PU_ERR_DATA names the asset and says how many bars are needed when history is too
+ * short or an asset has none. The caller closes. */
+pu_status pu_dataset_open(const pu_config *config, pu_dataset **out);
+void pu_dataset_close(pu_dataset *dataset); /* accepts null */
+
+int pu_dataset_assets(const pu_dataset *dataset);
+const pu_asset *pu_dataset_asset(const pu_dataset *dataset, int index);
+int pu_dataset_features(const pu_dataset *dataset); /* F */
+const char *pu_dataset_feature_name(const pu_dataset *dataset, int column);
+const char *pu_dataset_hash(const pu_dataset *dataset);      /* SHA-256 hex of the bars used */
+const char *pu_dataset_feature_hash(const pu_dataset *dataset); /* identity of the feature set: names, versions, parameters */
+
+/* Rows: one per bar of an asset from its first bar with every feature present. Row r of asset a is decision time ts(a, r). */
+int64_t pu_dataset_rows(const pu_dataset *dataset, int asset);
+const int64_t *pu_dataset_ts(const pu_dataset *dataset, int asset); /* [rows], owned by the dataset */
+
+/* Segment of the decision times [from, to) after purge and embargo; and the embargo in bars. */
+void pu_dataset_segment(const pu_dataset *dataset, pu_segment segment, int64_t *from_ts, int64_t *to_ts);
+int64_t pu_dataset_embargo_bars(const pu_dataset *dataset);
+
+/* Reads rows [first, first + count) of one asset from the store: features [count][F], targets [count][H], weights [count][H] (0 where the label
+ * is not known or crosses the segment's end), sigma [count]. Any output may be null. Rows before 0 or past the end are zero with weight 0. Not
+ * thread-safe per dataset. */
+pu_status pu_dataset_read(pu_dataset *dataset, int asset, int64_t first, int64_t count, float *features, float *targets, float *weights,
+                          float *sigma);
+
+/* ---- batches ---- */
+
+/* One batch of B windows, laid out for WINDOW_NORM: bars[(B * (warmup + T)) * F], start[b] = b * (warmup + T); targets and weights
+ * [B * T * H]: weight 0 for bars outside the segment. Windows of a short last batch are repeated with weight 0. */
+typedef struct pu_batch {
+    const float *bars;
+    const int32_t *start;
+    const float *targets;
+    const float *weights;
+    int64_t windows;  /* distinct ones */
+    int64_t position; /* of the first window in the sampler's order, counted from the start of the run */
+    int slot;         /* internal */
+} pu_batch;
+
+typedef struct pu_loader pu_loader;
+
+/* Windows of `segment`. shuffle: epoch e visits them in the order of a permutation seeded by (seed, e), for ever; otherwise once,
+ * in order of asset and time. `first_position`: where to resume. Ring memory comes from pu_device_alloc_host. */
+pu_status pu_loader_open(pu_dataset *dataset, const pu_config *config, pu_segment segment, pu_device *device, bool shuffle, uint64_t seed,
+                         int64_t first_position, pu_loader **out);
+void pu_loader_close(pu_loader *loader); /* accepts null; stops and joins the readers */
+int64_t pu_loader_windows(const pu_loader *loader); /* in one epoch */
+
+/* Next batch, in the sampler's order whatever the number of readers; waits for the readers if need be. `windows` is 0 at the end of an
+ * unshuffled pass. The batch stays valid until pu_loader_release. Errors of a reader thread surface here. */
+pu_status pu_loader_next(pu_loader *loader, pu_batch *batch);
+void pu_loader_release(pu_loader *loader, const pu_batch *batch);
+
+typedef struct pu_loader_metrics {
+    int64_t windows;
+    double waited_s;  /* time the consumer waited */
+    double reading_s; /* time the readers spent in the store, summed */
+} pu_loader_metrics;
+pu_loader_metrics pu_loader_measure(const pu_loader *loader);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
