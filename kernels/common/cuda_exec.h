@@ -1,0 +1,16 @@
+/* What a CUDA kernel launcher gets besides its call: the stream, and cuBLASLt for matrix products. Owned by the CUDA device. */
+#ifndef PU_KERNELS_COMMON_CUDA_EXEC_H
+#define PU_KERNELS_COMMON_CUDA_EXEC_H
+
+#include <cublasLt.h>
+#include <cuda_runtime.h>
+
+#include "kernels/common/call.h"
+
+struct pu__cuda_exec {
+    cudaStream_t stream;
+    cublasLtHandle_t blas;
+    int multiprocessors; /* of the device; for sizing grids */
+};
+
+#endif
