@@ -1,0 +1,11 @@
+# pu_embed_text(TARGET FILE SYMBOL): the text of FILE becomes `const char SYMBOL[]` in TARGET; an edited file is embedded anew.
+function(pu_embed_text target file symbol)
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
+    file(READ ${file} PU_EMBED_TEXT)
+    string(REPLACE "\\" "\\\\" PU_EMBED_TEXT "${PU_EMBED_TEXT}")
+    string(REPLACE "\"" "\\\"" PU_EMBED_TEXT "${PU_EMBED_TEXT}")
+    string(REPLACE "\n" "\\n\"\n\"" PU_EMBED_TEXT "${PU_EMBED_TEXT}")
+    set(source ${CMAKE_BINARY_DIR}/embed/${symbol}.c)
+    file(CONFIGURE OUTPUT ${source} @ONLY CONTENT "extern const char ${symbol}[];\nconst char ${symbol}[] = \"@PU_EMBED_TEXT@\";\n")
+    target_sources(${target} PRIVATE ${source})
+endfunction()

@@ -1,0 +1,131 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/base/nearest.h"
+#include "host/data/store/sql.h"
+#include "plusultra/memory.h"
+
+enum { SYMBOL_BYTES = 64 };
+
+static const char *const every_asset = "SELECT asset_id, symbol, asset_class, bar_s, periods_per_year, bars, first_ts, last_ts FROM assets ";
+
+static void copy_text(char *out, size_t capacity, const unsigned char *text) { snprintf(out, capacity, "%s", text ? (const char *)text : ""); }
+
+static void read_asset(sqlite3_stmt *query, pu_asset *asset) {
+    asset->id = sqlite3_column_int64(query, 0);
+    copy_text(asset->symbol, sizeof asset->symbol, sqlite3_column_text(query, 1));
+    copy_text(asset->asset_class, sizeof asset->asset_class, sqlite3_column_text(query, 2));
+    asset->bar_s = sqlite3_column_int64(query, 3);
+    asset->periods_per_year = sqlite3_column_double(query, 4);
+    asset->bars = sqlite3_column_int64(query, 5);
+    asset->first_ts = sqlite3_column_int64(query, 6);
+    asset->last_ts = sqlite3_column_int64(query, 7);
+}
+
+static pu_status all_assets(pu_store *store, int *count, pu_asset **out) {
+    sqlite3_stmt *query = NULL;
+    char sql[256];
+    snprintf(sql, sizeof sql, "%sORDER BY symbol, bar_s", every_asset);
+    PU_TRY(pu__sql_prepare(store, sql, &query));
+    pu_asset *assets = pu_calloc(1, sizeof *assets);
+    pu_status status = assets ? PU_OK : PU_ERR_MEMORY;
+    size_t used = 0, capacity = 1;
+    while (status == PU_OK) {
+        bool row = false;
+        status = pu__sql_step(store, query, &row, "list the assets of");
+        if (status != PU_OK || !row) break;
+        if (used == capacity) {
+            pu_asset *grown = pu_regrow(assets, capacity * sizeof *assets, 2 * capacity * sizeof *assets);
+            if (!grown) {
+                status = PU_ERR_MEMORY;
+                break;
+            }
+            assets = grown;
+            capacity *= 2;
+        }
+        read_asset(query, &assets[used++]);
+    }
+    sqlite3_finalize(query);
+    if (status != PU_OK) {
+        pu_free(assets);
+        return status;
+    }
+    *count = (int)used;
+    *out = assets;
+    return PU_OK;
+}
+
+/* Symbols are few beside bars: one list serves every look-up and the suggestion. */
+static pu_status missing_asset(pu_store *store, const char *wanted, int count, const pu_asset *assets) {
+    if (count == 0) {
+        return pu_fail(PU_ERR_NOT_FOUND, "there is no asset '%.80s': the store %s is empty; use `plusultra import` or `plusultra synth`",
+                       wanted, pu_store_path(store));
+    }
+    const char **names = pu_calloc((size_t)count, sizeof *names);
+    if (!names) return PU_ERR_MEMORY;
+    for (int i = 0; i < count; ++i) names[i] = assets[i].symbol;
+    const char *nearest = pu__nearest(wanted, count, names);
+    const pu_status status = pu_fail(PU_ERR_NOT_FOUND, "there is no asset '%.80s' in %s%s%s%s", wanted, pu_store_path(store),
+                                     nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
+    pu_free(names);
+    return status;
+}
+
+/* "SYMBOL" or "SYMBOL@seconds". */
+static pu_status find_asset(pu_store *store, const char *wanted, int count, const pu_asset *assets, const pu_asset **found) {
+    const char *at = strchr(wanted, '@');
+    const size_t length = at ? (size_t)(at - wanted) : strlen(wanted);
+    const int64_t bar_s = at ? strtoll(at + 1, NULL, 10) : 0;
+    *found = NULL;
+    for (int i = 0; i < count; ++i) {
+        if (strlen(assets[i].symbol) != length || memcmp(assets[i].symbol, wanted, length) != 0) continue;
+        if (at && assets[i].bar_s != bar_s) continue;
+        if (*found) {
+            return pu_fail(PU_ERR_NOT_FOUND, "'%s' is stored at several bar lengths: write %s@%lld or %s@%lld", wanted, wanted,
+                           (long long)(*found)->bar_s, wanted, (long long)assets[i].bar_s);
+        }
+        *found = &assets[i];
+    }
+    return *found ? PU_OK : missing_asset(store, wanted, count, assets);
+}
+
+pu_status pu_store_assets(pu_store *store, int symbol_count, const char *const *symbols, int *count, pu_asset **out) {
+    *count = 0;
+    *out = NULL;
+    int total = 0;
+    pu_asset *assets = NULL;
+    PU_TRY(all_assets(store, &total, &assets));
+    if (symbol_count == 0) {
+        *count = total;
+        *out = assets;
+        return PU_OK;
+    }
+    pu_asset *chosen = pu_calloc((size_t)symbol_count, sizeof *chosen);
+    pu_status status = chosen ? PU_OK : PU_ERR_MEMORY;
+    for (int i = 0; i < symbol_count && status == PU_OK; ++i) {
+        const pu_asset *found = NULL;
+        status = find_asset(store, symbols[i], total, assets, &found);
+        if (status == PU_OK) chosen[i] = *found;
+    }
+    pu_free(assets);
+    if (status != PU_OK) {
+        pu_free(chosen);
+        return status;
+    }
+    *count = symbol_count;
+    *out = chosen;
+    return PU_OK;
+}
+
+double pu_periods_per_year(const char *asset_class, int64_t bar_s) {
+    enum { DAY_S = 86400 };
+    const bool forex = strcmp(asset_class, "forex") == 0, crypto = strcmp(asset_class, "crypto") == 0;
+    const double days = forex ? 260 : crypto ? 365 : 252;
+    if (bar_s >= 28 * DAY_S) return 12.0 * 2629800 / (double)(bar_s <= 31 * DAY_S ? 2629800 : bar_s);
+    if (bar_s >= 5 * DAY_S) return 52.0 * 7 * DAY_S / (double)(bar_s <= 7 * DAY_S ? 7 * DAY_S : bar_s);
+    if (bar_s >= DAY_S) return days * DAY_S / (double)bar_s;
+    const bool session = strcmp(asset_class, "equity") == 0 || strcmp(asset_class, "index") == 0;
+    const double open_s = session ? 6.5 * 3600 : strcmp(asset_class, "future") == 0 ? 23 * 3600 : DAY_S;
+    return days * (bar_s < open_s ? open_s / (double)bar_s : 1);
+}

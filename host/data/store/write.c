@@ -1,0 +1,201 @@
+#include "host/data/store/write.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "host/data/store/sql.h"
+
+static uint64_t mix(uint64_t value) {
+    /* The finalizer of SplitMix64: Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators", with Stafford's constants. */
+    value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9u;
+    value = (value ^ (value >> 27)) * 0x94d049bb133111ebu;
+    return value ^ (value >> 31);
+}
+
+static uint64_t bits_of(double value) {
+    uint64_t bits = 0;
+    if (isnan(value)) return UINT64_MAX; /* every missing volume is the same */
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+uint64_t pu__bar_hash(const pu__bar *bar) {
+    uint64_t hash = mix((uint64_t)bar->ts + 0x9e3779b97f4a7c15u);
+    hash = mix(hash ^ bits_of(bar->open));
+    hash = mix(hash ^ bits_of(bar->high));
+    hash = mix(hash ^ bits_of(bar->low));
+    hash = mix(hash ^ bits_of(bar->close));
+    hash = mix(hash ^ bits_of(bar->adjusted));
+    return mix(hash ^ bits_of(bar->volume));
+}
+
+pu_status pu__asset_name_check(const char *symbol) {
+    const size_t length = symbol ? strlen(symbol) : 0;
+    if (length < 1 || length > 63) {
+        return pu_fail(PU_ERR_ARGUMENT, "the symbol '%.80s' has %zu bytes, 1 to 63 are accepted: name it with --symbol",
+                       symbol ? symbol : "", length);
+    }
+    for (size_t i = 0; i < length; ++i) {
+        const unsigned char c = (unsigned char)symbol[i];
+        if (c <= ' ' || c == 0x7f || c == '@' || c == ',') {
+            return pu_fail(PU_ERR_ARGUMENT, "the symbol '%s' holds a space, comma, '@' or control character: name it with --symbol", symbol);
+        }
+    }
+    return PU_OK;
+}
+
+pu_status pu__asset_find(pu_store *store, const char *symbol, int64_t bar_s, int64_t *asset_id) {
+    sqlite3_stmt *query = NULL;
+    *asset_id = 0;
+    PU_TRY(pu__sql_prepare(store, "SELECT asset_id FROM assets WHERE symbol = ?1 AND bar_s = ?2", &query));
+    bool row = false;
+    pu_status status = PU_OK;
+    if (sqlite3_bind_text(query, 1, symbol, -1, SQLITE_STATIC) != SQLITE_OK || sqlite3_bind_int64(query, 2, bar_s) != SQLITE_OK) {
+        status = pu__store_failure(store, "look up an asset in");
+    }
+    if (status == PU_OK) status = pu__sql_step(store, query, &row, "look up an asset in");
+    if (row) *asset_id = sqlite3_column_int64(query, 0);
+    sqlite3_finalize(query);
+    return status;
+}
+
+pu_status pu__asset_make(pu_store *store, const char *symbol, const char *asset_class, int64_t bar_s, const char *currency,
+                         double periods_per_year, int64_t *asset_id) {
+    sqlite3_stmt *insert = NULL;
+    PU_TRY(pu__asset_name_check(symbol));
+    PU_TRY(pu__sql_prepare(store,
+                           "INSERT INTO assets (symbol, asset_class, bar_s, currency, periods_per_year) VALUES (?1, ?2, ?3, ?4, ?5)",
+                           &insert));
+    pu_status status = PU_OK;
+    if (sqlite3_bind_text(insert, 1, symbol, -1, SQLITE_STATIC) != SQLITE_OK ||
+        sqlite3_bind_text(insert, 2, asset_class, -1, SQLITE_STATIC) != SQLITE_OK ||
+        sqlite3_bind_int64(insert, 3, bar_s) != SQLITE_OK || sqlite3_bind_text(insert, 4, currency, -1, SQLITE_STATIC) != SQLITE_OK ||
+        sqlite3_bind_double(insert, 5, periods_per_year) != SQLITE_OK) {
+        status = pu__store_failure(store, "add an asset to");
+    }
+    if (status == PU_OK) status = pu__sql_run(store, insert, "add an asset to");
+    sqlite3_finalize(insert);
+    if (status == PU_OK) *asset_id = sqlite3_last_insert_rowid(pu_store_sqlite(store));
+    return status;
+}
+
+static pu_status load_summary(pu__bar_writer *writer) {
+    sqlite3_stmt *query = NULL;
+    PU_TRY(pu__sql_prepare(writer->store, "SELECT bars, first_ts, last_ts, checksum FROM assets WHERE asset_id = ?1", &query));
+    bool row = false;
+    pu_status status = sqlite3_bind_int64(query, 1, writer->asset_id) == SQLITE_OK ? PU_OK : pu__store_failure(writer->store, "read");
+    if (status == PU_OK) status = pu__sql_step(writer->store, query, &row, "read");
+    if (status == PU_OK && !row) status = pu_fail(PU_ERR_NOT_FOUND, "no asset %lld", (long long)writer->asset_id);
+    if (row) {
+        writer->bars = sqlite3_column_int64(query, 0);
+        writer->first_ts = sqlite3_column_int64(query, 1);
+        writer->last_ts = sqlite3_column_int64(query, 2);
+        writer->checksum = (uint64_t)sqlite3_column_int64(query, 3);
+    }
+    sqlite3_finalize(query);
+    return status;
+}
+
+static pu_status prepare_bar_statements(pu__bar_writer *writer) {
+    PU_TRY(pu__sql_prepare(writer->store,
+                           "INSERT INTO series (asset_id, ts, open, high, low, close, adjusted, volume) "
+                           "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                           &writer->insert));
+    PU_TRY(pu__sql_prepare(writer->store,
+                           "SELECT open, high, low, close, adjusted, volume FROM series WHERE asset_id = ?1 AND ts = ?2",
+                           &writer->select));
+    return pu__sql_prepare(writer->store,
+                           "UPDATE series SET open = ?3, high = ?4, low = ?5, close = ?6, adjusted = ?7, volume = ?8 "
+                           "WHERE asset_id = ?1 AND ts = ?2",
+                           &writer->update);
+}
+
+static void release_statements(pu__bar_writer *writer) {
+    sqlite3_finalize(writer->insert);
+    sqlite3_finalize(writer->select);
+    sqlite3_finalize(writer->update);
+    writer->insert = writer->select = writer->update = NULL;
+}
+
+pu_status pu__bar_writer_open(pu_store *store, int64_t asset_id, pu__bar_writer *writer) {
+    *writer = (pu__bar_writer){.store = store, .asset_id = asset_id};
+    pu_status status = load_summary(writer);
+    if (status == PU_OK) status = prepare_bar_statements(writer);
+    if (status == PU_OK && sqlite3_bind_int64(writer->insert, 1, asset_id) != SQLITE_OK) status = pu__store_failure(store, "write bars to");
+    if (status != PU_OK) release_statements(writer);
+    return status;
+}
+
+static pu_status write_bar(pu__bar_writer *writer, sqlite3_stmt *statement, const pu__bar *bar) {
+    const double value[] = {bar->open, bar->high, bar->low, bar->close, bar->adjusted, bar->volume};
+    int code = sqlite3_bind_int64(statement, 2, bar->ts);
+    for (int i = 0; i < 6; ++i) code |= sqlite3_bind_double(statement, 3 + i, value[i]); /* NaN binds as NULL */
+    if (code != SQLITE_OK) return pu__store_failure(writer->store, "write bars to");
+    code = sqlite3_step(statement);
+    const pu_status status = code == SQLITE_DONE ? PU_OK : pu__store_failure(writer->store, "write bars to");
+    sqlite3_reset(statement);
+    return status;
+}
+
+static pu_status read_stored(pu__bar_writer *writer, int64_t ts, bool *found, pu__bar *stored) {
+    if (sqlite3_bind_int64(writer->select, 1, writer->asset_id) != SQLITE_OK || sqlite3_bind_int64(writer->select, 2, ts) != SQLITE_OK) {
+        return pu__store_failure(writer->store, "read");
+    }
+    const pu_status status = pu__sql_step(writer->store, writer->select, found, "read");
+    if (status == PU_OK && *found) {
+        double *const field[] = {&stored->open, &stored->high, &stored->low, &stored->close, &stored->adjusted, &stored->volume};
+        stored->ts = ts;
+        for (int i = 0; i < 6; ++i) {
+            const bool missing = sqlite3_column_type(writer->select, i) == SQLITE_NULL;
+            *field[i] = missing ? NAN : sqlite3_column_double(writer->select, i);
+        }
+    }
+    sqlite3_reset(writer->select);
+    return status;
+}
+
+static pu_status add_bar(pu__bar_writer *writer, const pu__bar *bar, pu__bar_outcome *outcome) {
+    PU_TRY(write_bar(writer, writer->insert, bar));
+    if (writer->bars == 0 || bar->ts < writer->first_ts) writer->first_ts = bar->ts;
+    if (writer->bars == 0 || bar->ts > writer->last_ts) writer->last_ts = bar->ts;
+    writer->bars += 1;
+    writer->checksum += pu__bar_hash(bar);
+    writer->changed = true;
+    *outcome = PU__BAR_ADDED;
+    return PU_OK;
+}
+
+pu_status pu__bar_put(pu__bar_writer *writer, const pu__bar *bar, bool replace, pu__bar_outcome *outcome) {
+    if (writer->bars == 0 || bar->ts > writer->last_ts) return add_bar(writer, bar, outcome);
+    pu__bar stored = {0};
+    bool found = false;
+    PU_TRY(read_stored(writer, bar->ts, &found, &stored));
+    if (!found) return add_bar(writer, bar, outcome);
+    const uint64_t before = pu__bar_hash(&stored), after = pu__bar_hash(bar);
+    *outcome = before == after ? PU__BAR_UNCHANGED : replace ? PU__BAR_REPLACED : PU__BAR_DIFFERS;
+    if (*outcome != PU__BAR_REPLACED) return PU_OK;
+    if (sqlite3_bind_int64(writer->update, 1, writer->asset_id) != SQLITE_OK) return pu__store_failure(writer->store, "write bars to");
+    PU_TRY(write_bar(writer, writer->update, bar));
+    writer->checksum += after - before;
+    writer->changed = true;
+    return PU_OK;
+}
+
+static pu_status store_summary(pu__bar_writer *writer) {
+    sqlite3_stmt *update = NULL;
+    PU_TRY(pu__sql_prepare(writer->store, "UPDATE assets SET bars = ?2, first_ts = ?3, last_ts = ?4, checksum = ?5 WHERE asset_id = ?1",
+                           &update));
+    const int64_t value[] = {writer->asset_id, writer->bars, writer->first_ts, writer->last_ts, (int64_t)writer->checksum};
+    int code = SQLITE_OK;
+    for (int i = 0; i < 5; ++i) code |= sqlite3_bind_int64(update, 1 + i, value[i]);
+    const pu_status status =
+        code == SQLITE_OK ? pu__sql_run(writer->store, update, "write to") : pu__store_failure(writer->store, "write to");
+    sqlite3_finalize(update);
+    return status;
+}
+
+pu_status pu__bar_writer_close(pu__bar_writer *writer, pu_status status) {
+    if (status == PU_OK && writer->changed) status = store_summary(writer);
+    release_statements(writer);
+    return status;
+}

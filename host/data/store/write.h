@@ -1,0 +1,52 @@
+/* Writing assets and bars, for the importer and the synthetic market. */
+#ifndef PU_HOST_DATA_STORE_WRITE_H
+#define PU_HOST_DATA_STORE_WRITE_H
+
+#include <sqlite3.h>
+
+#include "plusultra/store.h"
+
+typedef struct pu__bar {
+    int64_t ts; /* UTC seconds of the close */
+    double open, high, low, close, adjusted;
+    double volume; /* NaN where the source has none */
+} pu__bar;
+
+/* A 64-bit hash of one bar. The sum over an asset's bars is its checksum: independent of the order, and kept up as bars are added. It finds
+ * damage, not malice. */
+uint64_t pu__bar_hash(const pu__bar *bar);
+
+/* What the user calls the asset must be storable: 1 to 63 printable bytes without '@'. */
+pu_status pu__asset_name_check(const char *symbol);
+
+/* Finds an asset by symbol and bar length; *asset_id is 0 when there is none. */
+pu_status pu__asset_find(pu_store *store, const char *symbol, int64_t bar_s, int64_t *asset_id);
+
+/* Makes an asset. */
+pu_status pu__asset_make(pu_store *store, const char *symbol, const char *asset_class, int64_t bar_s, const char *currency,
+                         double periods_per_year, int64_t *asset_id);
+
+typedef enum pu__bar_outcome {
+    PU__BAR_ADDED,
+    PU__BAR_UNCHANGED, /* the same bar is stored */
+    PU__BAR_DIFFERS,   /* another bar is stored at that time, and was left */
+    PU__BAR_REPLACED
+} pu__bar_outcome;
+
+/* Writes bars of one asset inside a transaction, and keeps the asset's summary (number, ends, checksum) in step. */
+typedef struct pu__bar_writer {
+    pu_store *store;
+    int64_t asset_id;
+    sqlite3_stmt *insert, *select, *update;
+    int64_t bars, first_ts, last_ts;
+    uint64_t checksum;
+    bool changed;
+} pu__bar_writer;
+
+pu_status pu__bar_writer_open(pu_store *store, int64_t asset_id, pu__bar_writer *writer);
+/* Bars in time order are the fast case. With `replace` a differing bar takes the stored one's place. */
+pu_status pu__bar_put(pu__bar_writer *writer, const pu__bar *bar, bool replace, pu__bar_outcome *outcome);
+/* Stores the summary unless `status` is a failure, releases the statements, and returns the first failure. */
+pu_status pu__bar_writer_close(pu__bar_writer *writer, pu_status status);
+
+#endif
