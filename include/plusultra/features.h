@@ -5,6 +5,8 @@
 #ifndef PLUSULTRA_FEATURES_H
 #define PLUSULTRA_FEATURES_H
 
+#include <stddef.h>
+
 #include "plusultra/config.h"
 #include "plusultra/store.h"
 

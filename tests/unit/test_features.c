@@ -1,0 +1,206 @@
+/* The feature registry: values against TA-Lib, pandas and scipy; degenerate markets; causality; scale. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "host/base/file.h"
+#include "plusultra/features.h"
+#include "plusultra/memory.h"
+#include "tests/support/bars.h"
+
+enum { FIXTURE_BYTES_MAX = 1 << 20, FIXTURE_COLUMNS_MAX = 64, FIXTURE_ROWS_MAX = 400, BAR_COLUMNS = 7 };
+
+typedef struct fixture {
+    int columns, rows;
+    char *text;
+    const char *name[FIXTURE_COLUMNS_MAX];
+    double value[FIXTURE_COLUMNS_MAX][FIXTURE_ROWS_MAX];
+} fixture;
+
+static void fixture_read(fixture *out) {
+    char path[4096];
+    const char *root = getenv("PU_SOURCE");
+    snprintf(path, sizeof path, "%s/tests/golden/talib_features.csv", root ? root : ".");
+    size_t bytes = 0;
+    assert_int_equal(pu__file_read(path, FIXTURE_BYTES_MAX, &out->text, &bytes), PU_OK);
+    char *rest = out->text;
+    char *header = strsep(&rest, "\n");
+    for (char *cell; (cell = strsep(&header, ",")); out->name[out->columns++] = cell) assert_true(out->columns < FIXTURE_COLUMNS_MAX);
+    for (char *line; (line = strsep(&rest, "\n")) && *line; ++out->rows) {
+        assert_true(out->rows < FIXTURE_ROWS_MAX);
+        for (int c = 0; c < out->columns; ++c) {
+            const char *cell = strsep(&line, ",");
+            assert_non_null(cell);
+            out->value[c][out->rows] = *cell ? strtod(cell, NULL) : NAN;
+        }
+    }
+}
+
+static void fixture_bars(const fixture *from, pu_bars *out) {
+    assert_true(test_bars_alloc(from->rows, out));
+    double *columns[] = {NULL, out->open, out->high, out->low, out->close, out->adjusted, out->volume};
+    for (int r = 0; r < from->rows; ++r) {
+        out->ts[r] = (int64_t)from->value[0][r];
+        for (int c = 1; c < BAR_COLUMNS; ++c) columns[c][r] = from->value[c][r];
+    }
+}
+
+/* 1e-9 of the value as asked, and 1e-12 of the column's largest value: a difference of two prices near 0 keeps the rounding of the prices. */
+static void check_column(const char *name, const double *got, const double *want, int rows) {
+    double largest = 0;
+    for (int r = 0; r < rows; ++r) largest = isnan(want[r]) ? largest : fmax(largest, fabs(want[r]));
+    for (int r = 0; r < rows; ++r) {
+        if (isnan(want[r]) != isnan(got[r])) fail_msg("%s, bar %d: %g, expected %g", name, r, got[r], want[r]);
+        if (isnan(want[r])) continue;
+        if (fabs(got[r] - want[r]) > 1e-9 * fabs(want[r]) + 1e-12 * largest) fail_msg("%s, bar %d: %.17g, expected %.17g", name, r, got[r], want[r]);
+    }
+}
+
+static void values_equal_the_libraries(void **state) {
+    (void)state;
+    fixture *golden = pu_calloc(1, sizeof *golden);
+    assert_non_null(golden);
+    fixture_read(golden);
+    assert_int_equal(golden->columns, BAR_COLUMNS + pu_feature_count());
+    pu_bars bars;
+    fixture_bars(golden, &bars);
+    double got[FIXTURE_ROWS_MAX];
+    for (int c = BAR_COLUMNS; c < golden->columns; ++c) {
+        const pu_feature *feature = pu_feature_find(golden->name[c]);
+        if (!feature) fail_msg("no feature named %s", golden->name[c]);
+        assert_int_equal(pu_feature_compute(feature, &bars, got), PU_OK);
+        check_column(feature->name, got, golden->value[c], golden->rows);
+    }
+    pu_bars_free(&bars);
+    pu_free(golden->text);
+    pu_free(golden);
+}
+
+static void registry_is_well_formed(void **state) {
+    (void)state;
+    for (int i = 0; i < pu_feature_count(); ++i) {
+        const pu_feature *feature = pu_feature_at(i);
+        assert_int_equal(feature->abi, PU_FEATURE_ABI);
+        assert_ptr_equal(pu_feature_find(feature->name), feature);
+        assert_true(feature->version >= 1 && feature->lookback_bars >= 0 && feature->state_bytes > 0);
+        assert_true(strlen(feature->description) > 10 && strlen(feature->source) > 10 && strlen(feature->tags) > 2);
+        for (int p = 0; p < feature->parameter_count; ++p) assert_true(strlen(feature->parameter_names[p]) > 2);
+        if (i > 0) assert_true(strcmp(pu_feature_at(i - 1)->name, feature->name) < 0);
+    }
+    assert_true(pu_feature_default_count() >= 20);
+    for (int i = 0; i < pu_feature_default_count(); ++i) assert_non_null(pu_feature_find(pu_feature_default_at(i)));
+    assert_null(pu_feature_default_at(pu_feature_default_count()));
+    assert_null(pu_feature_find("rsi"));
+    assert_null(pu_feature_at(-1));
+    assert_null(pu_feature_at(pu_feature_count()));
+}
+
+enum { DEGENERATE_BARS = 400 };
+
+/* Markets that stand still in one way or another, at prices whose doubles are not exact. */
+static void make_degenerate(int kind, pu_bars *bars) {
+    assert_true(test_bars_walk(7, DEGENERATE_BARS, 1262649600, 86400, bars));
+    for (int64_t i = 0; i < bars->count; ++i) {
+        if (kind == 0 || (kind == 1 && i > 100)) {
+            bars->open[i] = bars->high[i] = bars->low[i] = bars->close[i] = 0.1;
+            bars->adjusted[i] = kind == 0 ? 0.1 : 0.1 / 3;
+        }
+        if (kind <= 1 || (kind == 2 && i > 60) || (kind == 3 && i < 200)) bars->volume[i] = 0;
+        if (kind == 4 && i % 7 == 3) bars->volume[i] = NAN;
+        if (kind == 5) bars->volume[i] = NAN;
+        if (kind == 6) bars->high[i] = bars->low[i] = bars->open[i] = bars->close[i];
+        if (kind == 7) bars->open[i] = bars->high[i] = bars->low[i] = bars->close[i] = bars->adjusted[i] = 1e-8 * pow(1.01, (double)i);
+    }
+}
+
+static void degenerate_markets_give_finite_values(void **state) {
+    (void)state;
+    double got[DEGENERATE_BARS];
+    for (int kind = 0; kind < 8; ++kind) {
+        pu_bars bars;
+        make_degenerate(kind, &bars);
+        for (int f = 0; f < pu_feature_count(); ++f) {
+            const pu_feature *feature = pu_feature_at(f);
+            assert_int_equal(pu_feature_compute(feature, &bars, got), PU_OK);
+            for (int i = 0; i < DEGENERATE_BARS; ++i) {
+                if (i < feature->lookback_bars ? !isnan(got[i]) : !isfinite(got[i])) fail_msg("market %d: %s at bar %d is %g", kind, feature->name, i, got[i]);
+                if (i >= feature->lookback_bars && fabs(got[i]) > 1e4) fail_msg("market %d: %s at bar %d is %g", kind, feature->name, i, got[i]);
+                if (kind == 0 && i >= feature->lookback_bars && !strstr(feature->tags, "calendar") && got[i] != 0) {
+                    fail_msg("flat market: %s at bar %d is %g, not 0", feature->name, i, got[i]);
+                }
+            }
+        }
+        pu_bars_free(&bars);
+    }
+}
+
+static void truncation_changes_no_value(void **state) {
+    (void)state;
+    enum { BARS = 301 };
+    pu_bars bars;
+    assert_true(test_bars_walk(11, BARS, 1262649600, 300, &bars));
+    double full[BARS], cut[BARS];
+    for (int f = 0; f < pu_feature_count(); ++f) {
+        assert_int_equal(pu_feature_compute(pu_feature_at(f), &bars, full), PU_OK);
+        for (int64_t count = 0; count <= BARS; count += 43) {
+            const pu_bars head = test_bars_cut(&bars, count);
+            assert_int_equal(pu_feature_compute(pu_feature_at(f), &head, cut), PU_OK);
+            assert_memory_equal(cut, full, (size_t)count * sizeof *cut);
+        }
+    }
+    pu_bars_free(&bars);
+}
+
+/* Prices in another currency, volumes in another unit: the same features. A power of two scales without rounding, so the bits agree. */
+static void values_do_not_depend_on_units(void **state) {
+    (void)state;
+    enum { BARS = 300 };
+    pu_bars bars, scaled;
+    assert_true(test_bars_walk(13, BARS, 1262649600, 86400, &bars));
+    assert_true(test_bars_walk(13, BARS, 1262649600, 86400, &scaled));
+    for (int64_t i = 0; i < BARS; ++i) {
+        scaled.open[i] *= 0x1p-20, scaled.high[i] *= 0x1p-20, scaled.low[i] *= 0x1p-20, scaled.close[i] *= 0x1p-20;
+        scaled.adjusted[i] *= 0x1p-20;
+        scaled.volume[i] *= 0x1p10;
+    }
+    double one[BARS], other[BARS];
+    for (int f = 0; f < pu_feature_count(); ++f) {
+        const pu_feature *feature = pu_feature_at(f);
+        assert_int_equal(pu_feature_compute(feature, &bars, one), PU_OK);
+        assert_int_equal(pu_feature_compute(feature, &scaled, other), PU_OK);
+        for (int64_t i = feature->lookback_bars; i < BARS; ++i) {
+            /* The log of a volume is rounded, hence 1e-12 there. */
+            const double tolerance = feature->needs_volume ? 1e-12 * fmax(1, fabs(one[i])) : 0;
+            if (fabs(one[i] - other[i]) > tolerance) fail_msg("%s at bar %d: %.17g and %.17g", feature->name, (int)i, one[i], other[i]);
+        }
+    }
+    pu_bars_free(&bars);
+    pu_bars_free(&scaled);
+}
+
+static void allocation_failure_is_reported(void **state) {
+    (void)state;
+    pu_bars bars;
+    assert_true(test_bars_walk(17, 10, 1262649600, 86400, &bars));
+    double out[10];
+    for (int n = 0; n < 3; ++n) {
+        pu_memory_fail_after(n);
+        assert_int_equal(pu_feature_compute(pu_feature_at(0), &bars, out), PU_ERR_MEMORY);
+    }
+    pu_memory_fail_after(-1);
+    pu_bars_free(&bars);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(values_equal_the_libraries),   cmocka_unit_test(registry_is_well_formed),
+        cmocka_unit_test(degenerate_markets_give_finite_values), cmocka_unit_test(truncation_changes_no_value),
+        cmocka_unit_test(values_do_not_depend_on_units), cmocka_unit_test(allocation_failure_is_reported),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
