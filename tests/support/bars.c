@@ -5,15 +5,21 @@
 #include "plusultra/memory.h"
 #include "plusultra/random.h"
 
+/* One block that starts at ts, as pu_bars_free expects. */
 bool test_bars_alloc(int64_t count, pu_bars *out) {
-    double **columns[] = {&out->open, &out->high, &out->low, &out->close, &out->adjusted, &out->volume};
-    *out = (pu_bars){.count = count, .ts = pu_calloc((size_t)count, sizeof(int64_t))};
-    bool complete = out->ts != NULL;
-    for (size_t i = 0; i < sizeof columns / sizeof columns[0]; ++i) {
-        *columns[i] = pu_calloc((size_t)count, sizeof(double));
-        complete = complete && *columns[i];
-    }
-    return complete;
+    const size_t n = (size_t)count;
+    char *block = pu_calloc(n, 7 * sizeof(double));
+    if (!block) return false;
+    double *column = (double *)(void *)(block + n * sizeof(int64_t));
+    *out = (pu_bars){.count = count,
+                     .ts = (int64_t *)(void *)block,
+                     .open = column,
+                     .high = column + n,
+                     .low = column + 2 * n,
+                     .close = column + 3 * n,
+                     .adjusted = column + 4 * n,
+                     .volume = column + 5 * n};
+    return true;
 }
 
 bool test_bars_walk(uint64_t seed, int64_t count, int64_t first_ts, int64_t bar_s, pu_bars *out) {
