@@ -21,6 +21,10 @@ typedef struct pu_model_dims {
 /* Declares the parameters of the configured backbone and head. */
 pu_status pu_model_declare(const pu_config *config, pu_model_dims dims, pu_parameters *parameters);
 
+/* After pu_parameters_allocate: starts the head's bias at the quantiles of a standard normal, so that the first forecasts are the
+ * unconditional ones. Does nothing under MSE and Huber. */
+pu_status pu_model_start(const pu_config *config, pu_model_dims dims, pu_parameters *parameters);
+
 /* Adds the model to a graph. bars f32[R,F] with start i32[B] as in pu_batch; clock u64[2] = {seed, step} for dropout, null when predicting.
  * Returns the prediction [B*T, H*Q]; prediction row b*T + t depends on bars of window b up to t only. Null after an error in the graph. */
 pu_tensor *pu_model_forward(const pu_config *config, pu_model_dims dims, pu_graph *graph, pu_tensor *bars, pu_tensor *start, pu_tensor *clock);
