@@ -41,10 +41,17 @@ typedef struct pu_train_result {
     bool stopped_early, interrupted;
 } pu_train_result;
 
+typedef enum pu_train_mode {
+    PU_TRAIN_NEW = 0,  /* PU_ERR_ARGUMENT when the run's folder already holds a checkpoint */
+    PU_TRAIN_RESUME,   /* goes on from checkpoint/last, or starts when there is none */
+    PU_TRAIN_OVERWRITE /* starts again */
+} pu_train_mode;
+
 /* Trains as configured into <run.out>/<run.name>: config.yaml, train.jsonl (one line per validation), checkpoint/last and checkpoint/best
- * (safetensors + manifest). With `resume`, goes on from checkpoint/last, bit for bit as if never stopped; PU_ERR_CONFIG when the configuration differs in a
- * way that changes the result. On SIGINT saves a checkpoint and returns PU_ERR_INTERRUPTED. */
-pu_status pu_train(const pu_config *config, bool resume, pu_train_result *out);
+ * (safetensors + manifest). A resumed run ends with the same bits as one that was never stopped; PU_ERR_CONFIG when the configuration or the
+ * data differ in a way that changes the result. `stop_after` > 0 ends this call, as an interruption would, once that many steps are
+ * done in all. On SIGINT, and at stop_after, saves a checkpoint and returns PU_ERR_INTERRUPTED. */
+pu_status pu_train(const pu_config *config, pu_train_mode mode, int64_t stop_after, pu_train_result *out);
 
 /* Predicts every decision time from the start of validation to the end of the data with checkpoint/best; writes the predictions table and
  * <run>/predictions.csv. */

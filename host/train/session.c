@@ -1,0 +1,137 @@
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "host/train/network.h"
+#include "plusultra/memory.h"
+
+enum { PATH_BYTES = 4096 };
+
+static pu_status open_parts(pu__session *s) {
+    const pu_config *config = s->config;
+    if (snprintf(s->folder, sizeof s->folder, "%s/%s", config->run.out, config->run.name) >= (int)sizeof s->folder) {
+        return pu_fail(PU_ERR_CONFIG, "run.out and run.name make a path that is too long");
+    }
+    PU_TRY(pu_dataset_open(config, &s->dataset));
+    PU_TRY(pu_device_open(config->run.device, (int)config->run.threads, &s->device));
+    s->dims.features = pu_dataset_features(s->dataset);
+    s->dims.horizons = config->windows.horizons.count;
+    s->dims.outputs = strcmp(config->objective.loss, "pinball") == 0 ? config->objective.quantiles.count : 1;
+    PU_TRY(pu_parameters_new(s->device, &s->parameters));
+    PU_TRY(pu_model_declare(config, s->dims, s->parameters));
+    PU_TRY(pu_parameters_allocate(s->parameters, (uint64_t)config->run.seed));
+    return pu_model_start(config, s->dims, s->parameters);
+}
+
+pu_status pu__session_open(const pu_config *config, pu__session *out) {
+    memset(out, 0, sizeof *out);
+    out->config = config;
+    const pu_status status = open_parts(out);
+    if (status != PU_OK) pu__session_close(out);
+    return status;
+}
+
+void pu__session_close(pu__session *session) {
+    pu_parameters_free(session->parameters);
+    pu_device_close(session->device);
+    pu_dataset_close(session->dataset);
+    memset(session, 0, sizeof *session);
+}
+
+pu_status pu__session_path(const pu__session *session, const char *name, char *out) {
+    if (snprintf(out, PATH_BYTES, "%s/%s", session->folder, name) < PATH_BYTES) return PU_OK;
+    return pu_fail(PU_ERR_CONFIG, "run.out and run.name make a path that is too long");
+}
+
+static const pu_saved_tensor *find_tensor(int count, const pu_saved_tensor *tensors, const char *prefix, const char *name) {
+    char full[256];
+    snprintf(full, sizeof full, "%s%s", prefix, name);
+    for (int i = 0; i < count; ++i) {
+        if (strcmp(tensors[i].name, full) == 0) return &tensors[i];
+    }
+    return NULL;
+}
+
+static bool same_shape(pu_shape a, pu_shape b) {
+    if (a.rank != b.rank) return false;
+    for (int i = 0; i < a.rank; ++i) {
+        if (a.dim[i] != b.dim[i]) return false;
+    }
+    return true;
+}
+
+static pu_status restore_part(pu__session *s, int tensor_count, const pu_saved_tensor *tensors, const char *prefix,
+                              pu_parameter_part part, float *block) {
+    for (int i = 0; i < pu_parameters_number(s->parameters); ++i) {
+        pu_parameter_info info;
+        PU_TRY(pu_parameter_get(s->parameters, i, &info));
+        const pu_saved_tensor *saved = find_tensor(tensor_count, tensors, prefix, info.name);
+        if (!saved || saved->dtype != PU_F32 || !same_shape(saved->shape, info.shape)) {
+            return pu_fail(PU_ERR_CONFIG,
+                           "the checkpoint %s '%s%s': it was made with another model, feature or horizon configuration; train again, or use "
+                           "the configuration stored beside it (config.yaml)",
+                           saved ? "has another shape for" : "has no", prefix, info.name);
+        }
+        memcpy(block + info.offset, saved->data, (size_t)info.count * sizeof *block);
+    }
+    return pu_parameters_write(s->parameters, part, block);
+}
+
+pu_status pu__session_restore(pu__session *session, int tensor_count, const pu_saved_tensor *tensors, bool moments) {
+    float *block = pu_calloc((size_t)pu_parameters_count(session->parameters), sizeof *block);
+    if (!block) return PU_ERR_MEMORY;
+    pu_status status = restore_part(session, tensor_count, tensors, "", PU_PART_VALUE, block);
+    if (status == PU_OK && moments) status = restore_part(session, tensor_count, tensors, "adamw.m.", PU_PART_FIRST_MOMENT, block);
+    if (status == PU_OK && moments) status = restore_part(session, tensor_count, tensors, "adamw.v.", PU_PART_SECOND_MOMENT, block);
+    pu_free(block);
+    return status;
+}
+
+/* Keys that change where or how fast a run goes, or what is done after it, but not one trained bit. */
+static bool changes_bits(const char *section, const char *key) {
+    static const char *const free_sections[] = {"predict", NULL};
+    static const char *const free_keys[] = {"run.name",         "run.out",           "run.threads",          "run.device",
+                                            "data.store",       "data.benchmark",    "data.allow_faults",    "features.block_bars",
+                                            "windows.readers",  "windows.ring_slots", "train.checkpoint_every", NULL};
+    if (strcmp(section, "backtest") == 0) return strcmp(key, "latency_bars") == 0;
+    char full[160];
+    snprintf(full, sizeof full, "%s.%s", section, key);
+    for (int i = 0; free_sections[i]; ++i) {
+        if (strcmp(section, free_sections[i]) == 0) return false;
+    }
+    for (int i = 0; free_keys[i]; ++i) {
+        if (strcmp(full, free_keys[i]) == 0) return false;
+    }
+    return true;
+}
+
+/* Reads the effective configuration line by line: "section:" at the margin, "  key: value" below it. */
+static void hash_config(crypto_hash_sha256_state *state, char *text) {
+    char section[64] = "", key[64] = "";
+    bool wanted = false;
+    char *rest = NULL;
+    for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+        if (line[0] == '#') continue;
+        if (line[0] != ' ') snprintf(section, sizeof section, "%.*s", (int)strcspn(line, ":"), line);
+        if (line[0] == ' ' && line[1] == ' ' && line[2] != ' ' && line[2] != '-') {
+            snprintf(key, sizeof key, "%.*s", (int)strcspn(line + 2, ":"), line + 2);
+            wanted = changes_bits(section, key);
+        }
+        if (wanted) crypto_hash_sha256_update(state, (const unsigned char *)line, strlen(line) + 1);
+    }
+}
+
+pu_status pu__session_identity(const pu__session *session, char out[65]) {
+    char *text = pu_config_text(session->config);
+    if (!text) return PU_ERR_MEMORY;
+    crypto_hash_sha256_state state;
+    crypto_hash_sha256_init(&state);
+    hash_config(&state, text);
+    pu_free(text);
+    const char *const parts[] = {pu_dataset_hash(session->dataset), pu_dataset_feature_hash(session->dataset)};
+    for (int i = 0; i < 2; ++i) crypto_hash_sha256_update(&state, (const unsigned char *)parts[i], strlen(parts[i]) + 1);
+    unsigned char digest[crypto_hash_sha256_BYTES];
+    crypto_hash_sha256_final(&state, digest);
+    sodium_bin2hex(out, 65, digest, sizeof digest);
+    return PU_OK;
+}
