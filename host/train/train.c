@@ -1,0 +1,316 @@
+/* The training loop.
+ *
+ *     for each step:  next batch -> upload -> schedule -> program (forward, backward, clip, update) -> release the previous batch
+ *     every eval_every steps and at the end:   validation -> train.jsonl -> checkpoint/best if improved -> patience
+ *     every checkpoint_every steps, at the end and when interrupted:   checkpoint/last
+ *
+ * Invariants:
+ *  1. Everything that influences later bits is in the parameters, the moments and pu__train_state; the sampler, the dropout masks and the
+ *     schedule are functions of (seed, step).
+ *  2. checkpoint/last is written after the validation of its step, so that a resumed run repeats no decision.
+ *  3. A batch is released only after a fence behind its upload. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "host/base/file.h"
+#include "host/train/state.h"
+#include "plusultra/log.h"
+#include "plusultra/memory.h"
+
+enum { PATH_BYTES = 4096, READ_EVERY_ON_GPU = 16, SKIPS_MAX = 10 };
+
+typedef struct trainer {
+    const pu_config *config;
+    pu__session session;
+    pu__network train, evaluate;
+    pu_loader *loader;
+    pu_fence *uploaded;
+    pu_batch pending; /* uploaded, not yet released */
+    bool has_pending;
+    uint64_t *clock; /* pinned, two of two words: a step writes one while the other may still be in flight */
+    float *hyper;    /* pinned, two of eight */
+    pu__train_state state;
+    pu__train_log log;
+    char identity[65];
+    double started_s, gradient_norm, lr;
+    int64_t first_step, skips_in_a_row;
+} trainer;
+
+/* Linear warm-up, then cosine down to lr * lr_final_ratio at the last step (Loshchilov & Hutter 2017, eq. 5, without restarts). */
+static double learning_rate(const pu_config *config, int64_t step) {
+    const int64_t warmup = config->train.warmup_steps, last = config->train.steps - 1;
+    if (step < warmup) return config->train.lr * (double)(step + 1) / (double)warmup;
+    const double progress = last > warmup ? (double)(step - warmup) / (double)(last - warmup) : 1;
+    const double floor = config->train.lr_final_ratio;
+    return config->train.lr * (floor + (1 - floor) * 0.5 * (1 + cos(M_PI * (progress < 1 ? progress : 1))));
+}
+
+static pu_status set_step_inputs(trainer *t) {
+    const pu_config *config = t->config;
+    const int64_t step = t->state.step;
+    uint64_t *clock = t->clock + 2 * (step & 1);
+    float *hyper = t->hyper + 8 * (step & 1);
+    clock[0] = (uint64_t)config->run.seed;
+    clock[1] = (uint64_t)step;
+    t->lr = learning_rate(config, step);
+    hyper[0] = (float)t->lr;
+    hyper[1] = (float)config->train.beta1;
+    hyper[2] = (float)config->train.beta2;
+    hyper[3] = (float)config->train.epsilon;
+    hyper[4] = (float)config->train.weight_decay;
+    hyper[5] = (float)config->train.clip_norm;
+    hyper[6] = (float)(1 - pow(config->train.beta1, (double)(step + 1)));
+    hyper[7] = (float)(1 - pow(config->train.beta2, (double)(step + 1)));
+    PU_TRY(pu_program_write(t->train.program, t->train.clock, clock));
+    return pu_program_write(t->train.program, t->train.hyper, hyper);
+}
+
+static pu_status release_pending(trainer *t) {
+    if (!t->has_pending) return PU_OK;
+    const pu_status status = pu_fence_host_wait(t->uploaded);
+    pu_loader_release(t->loader, &t->pending);
+    t->has_pending = false;
+    return status;
+}
+
+/* Reads loss and statistics: every step where that is free, every few steps on a GPU, where it would stop the queue. */
+static pu_status read_step(trainer *t) {
+    const bool last = t->state.step % t->config->train.eval_every == 0 || t->state.step == t->config->train.steps;
+    if (!pu_device_is_host(t->session.device) && !last && t->state.step % READ_EVERY_ON_GPU != 0) return PU_OK;
+    float loss = 0, stats[4] = {0};
+    PU_TRY(pu_program_read(t->train.program, t->train.loss, &loss));
+    PU_TRY(pu_program_read(t->train.program, t->train.stats, stats));
+    t->gradient_norm = stats[0];
+    if (stats[2] != 0) {
+        ++t->state.skipped;
+        if (++t->skips_in_a_row >= SKIPS_MAX) {
+            return pu_fail(PU_ERR_DATA,
+                           "step %lld: the loss or its gradient was not finite %d times in a row (last loss %g); no update was applied "
+                           "from them. Lower train.lr, or look for extreme values with `plusultra validate`",
+                           (long long)t->state.step, SKIPS_MAX, (double)loss);
+        }
+        return PU_OK;
+    }
+    t->skips_in_a_row = 0;
+    t->state.loss_sum += loss;
+    ++t->state.loss_count;
+    return PU_OK;
+}
+
+static pu_status run_step(trainer *t) {
+    pu_batch batch;
+    PU_TRY(pu_loader_next(t->loader, &batch));
+    pu_status status = release_pending(t);
+    if (status == PU_OK) status = pu__network_feed(&t->train, &batch);
+    if (status == PU_OK) status = set_step_inputs(t);
+    if (status == PU_OK) status = pu_fence_record(t->uploaded, PU_STREAM_COMPUTE);
+    t->pending = batch;
+    t->has_pending = true;
+    PU_TRY(status);
+    PU_TRY(pu_program_run(t->train.program));
+    t->state.step += 1;
+    t->state.position = batch.position + t->config->train.batch;
+    return read_step(t);
+}
+
+static double weight_of(const pu__session *session, const pu_config *config, const pu_batch *batch) {
+    const int64_t count = config->train.batch * config->windows.window_bars * session->dims.horizons;
+    double sum = 0;
+    for (int64_t i = 0; i < count; ++i) sum += batch->weights[i];
+    return sum;
+}
+
+static pu_status validate_batches(trainer *t, pu_loader *loader, double *loss_sum, double *weight_sum) {
+    for (;;) {
+        pu_batch batch;
+        PU_TRY(pu_loader_next(loader, &batch));
+        if (batch.windows == 0) return PU_OK;
+        const double weight = weight_of(&t->session, t->config, &batch);
+        float loss = 0;
+        pu_status status = pu__network_feed(&t->evaluate, &batch);
+        if (status == PU_OK) status = pu_program_run(t->evaluate.program);
+        if (status == PU_OK) status = pu_program_read(t->evaluate.program, t->evaluate.loss, &loss);
+        pu_loader_release(loader, &batch);
+        PU_TRY(status);
+        *loss_sum += (double)loss * weight;
+        *weight_sum += weight;
+    }
+}
+
+static pu_status validation_loss(trainer *t, double *out) {
+    pu_loader *loader = NULL;
+    PU_TRY(pu_loader_open(t->session.dataset, t->config, PU_SEGMENT_VALID, t->session.device, false, 0, 0, &loader));
+    double loss_sum = 0, weight_sum = 0;
+    const pu_status status = validate_batches(t, loader, &loss_sum, &weight_sum);
+    pu_loader_close(loader);
+    PU_TRY(status);
+    if (weight_sum <= 0) return pu_fail(PU_ERR_DATA, "the validation segment has no labelled bar; widen split.valid or split.valid_ratio");
+    *out = loss_sum / weight_sum;
+    return PU_OK;
+}
+
+static pu_status validate(trainer *t) {
+    pu__train_state *s = &t->state;
+    s->train_loss = s->loss_count > 0 ? s->loss_sum / (double)s->loss_count : NAN;
+    s->loss_sum = 0;
+    s->loss_count = 0;
+    PU_TRY(validation_loss(t, &s->valid_loss));
+    const bool better = s->valid_loss < s->best_valid_loss; /* false for NaN */
+    if (better) {
+        s->best_valid_loss = s->valid_loss;
+        s->best_step = s->step;
+        s->stale = 0;
+        PU_TRY(pu__train_best_save(&t->session, s, t->identity));
+    } else {
+        ++s->stale;
+    }
+    if (t->config->train.patience > 0 && s->stale >= t->config->train.patience) s->finished = 1;
+    const double seconds = pu_clock_s() - t->started_s;
+    const double windows = (double)((s->step - t->first_step) * t->config->train.batch);
+    return pu__train_log_line(&t->session, &t->log, s, t->lr, t->gradient_norm, seconds, seconds > 0 ? windows / seconds : 0);
+}
+
+static pu_status loop(trainer *t, int64_t stop_after, pu_progress *progress) {
+    const pu_config *config = t->config;
+    pu__train_state *s = &t->state;
+    while (!s->finished) {
+        PU_TRY(run_step(t));
+        const bool over = s->step >= config->train.steps;
+        if (over || s->step % config->train.eval_every == 0) PU_TRY(validate(t));
+        if (over) s->finished = 1;
+        char note[160];
+        snprintf(note, sizeof note, "train %.5f valid %.5f best %.5f", s->loss_count ? s->loss_sum / (double)s->loss_count : s->train_loss,
+                 s->valid_loss, s->best_valid_loss);
+        pu_progress_update(progress, s->step, note);
+        const bool stop = !s->finished && (pu_interrupted() || (stop_after > 0 && s->step >= stop_after));
+        if (s->finished || stop || s->step % config->train.checkpoint_every == 0) {
+            PU_TRY(pu__train_state_save(&t->session, s, t->identity));
+        }
+        if (stop) return pu_fail(PU_ERR_INTERRUPTED, "stopped after step %lld; --resume goes on from there", (long long)s->step);
+    }
+    return PU_OK;
+}
+
+/* What the run will take, before it starts. */
+static void announce(const trainer *t) {
+    const pu_config *config = t->config;
+    const pu_memory_plan plan = pu_program_memory(t->train.program);
+    const int64_t slot = config->train.batch * ((config->windows.warmup_bars + config->windows.window_bars) * t->session.dims.features +
+                                                2 * config->windows.window_bars * t->session.dims.horizons) * 4;
+    const double mb = 1.0 / (1024 * 1024);
+    pu_log(PU_LOG_INFO, "train.plan", "%s: %lld parameters on %s", config->run.name, (long long)pu_parameters_count(t->session.parameters),
+           pu_device_description(t->session.device));
+    pu_log(PU_LOG_INFO, "train.plan",
+           "data: %d assets, %d features, %lld training windows of %lld bars, embargo %lld bars; %d launches a step",
+           pu_dataset_assets(t->session.dataset), (int)t->session.dims.features, (long long)pu_loader_windows(t->loader),
+           (long long)config->windows.window_bars, (long long)pu_dataset_embargo_bars(t->session.dataset), plan.node_count);
+    pu_log(PU_LOG_INFO, "train.plan",
+           "memory: parameters and optimiser %.1f MiB, activations %.1f MiB (%.1f without sharing), workspace %.1f MiB, inputs %.1f MiB, "
+           "window ring %.1f MiB",
+           mb * (double)plan.parameter_bytes, mb * (double)plan.activation_bytes, mb * (double)plan.unshared_bytes,
+           mb * (double)plan.workspace_bytes, mb * (double)plan.input_bytes, mb * (double)(slot * config->windows.ring_slots));
+}
+
+static pu_status start_or_resume(trainer *t, pu_train_mode mode) {
+    t->state.best_valid_loss = INFINITY;
+    t->state.train_loss = t->state.valid_loss = NAN;
+    char path[PATH_BYTES], *existing = NULL;
+    size_t bytes = 0;
+    PU_TRY(pu__session_path(&t->session, "checkpoint/last/manifest.json", path));
+    const bool exists = pu__file_read(path, (size_t)1 << 24, &existing, &bytes) != PU_ERR_NOT_FOUND;
+    pu_free(existing);
+    if (exists && mode == PU_TRAIN_NEW) {
+        return pu_fail(PU_ERR_ARGUMENT, "%s already holds a run: use --resume to go on, --overwrite to start again, or another run.name",
+                       t->session.folder);
+    }
+    if (exists && mode == PU_TRAIN_RESUME) {
+        PU_TRY(pu__train_state_load(&t->session, t->identity, &t->state));
+        PU_TRY(pu__train_log_load(&t->session, &t->log, &t->state));
+        pu_log(PU_LOG_INFO, "train.resume", "resuming %s after step %lld", t->session.folder, (long long)t->state.step);
+    }
+    PU_TRY(pu__folder_make(t->session.folder));
+    char *text = pu_config_text(t->config);
+    if (!text) return PU_ERR_MEMORY;
+    pu_status status = pu__session_path(&t->session, "config.yaml", path);
+    if (status == PU_OK) status = pu__file_replace(path, text, strlen(text));
+    pu_free(text);
+    return status;
+}
+
+static pu_status open_trainer(trainer *t, const pu_config *config, pu_train_mode mode) {
+    t->config = config;
+    PU_TRY(pu__session_open(config, &t->session));
+    PU_TRY(pu__session_identity(&t->session, t->identity));
+    PU_TRY(start_or_resume(t, mode));
+    pu_device *device = t->session.device;
+    void *clock = NULL, *hyper = NULL;
+    PU_TRY(pu_device_alloc_host(device, 4 * sizeof *t->clock, &clock));
+    t->clock = clock;
+    PU_TRY(pu_device_alloc_host(device, 16 * sizeof *t->hyper, &hyper));
+    t->hyper = hyper;
+    PU_TRY(pu_fence_new(device, &t->uploaded));
+    const int64_t batch = config->train.batch;
+    PU_TRY(pu__network_build(config, t->session.dims, t->session.parameters, batch, PU__NETWORK_TRAIN, &t->train));
+    PU_TRY(pu__network_build(config, t->session.dims, t->session.parameters, batch, PU__NETWORK_EVALUATE, &t->evaluate));
+    return pu_loader_open(t->session.dataset, config, PU_SEGMENT_TRAIN, device, true, (uint64_t)config->run.seed, t->state.position,
+                          &t->loader);
+}
+
+static void close_trainer(trainer *t) {
+    if (t->session.device) (void)pu_device_sync(t->session.device); /* nothing may still read what is freed below */
+    if (t->has_pending) pu_loader_release(t->loader, &t->pending);
+    pu_loader_close(t->loader);
+    pu__network_free(&t->evaluate);
+    pu__network_free(&t->train);
+    pu_fence_free(t->uploaded);
+    if (t->hyper) pu_device_free_host(t->session.device, t->hyper);
+    if (t->clock) pu_device_free_host(t->session.device, t->clock);
+    pu_free(t->log.text);
+    pu__session_close(&t->session);
+}
+
+static void fill_result(const trainer *t, pu_status status, pu_train_result *out) {
+    const pu__train_state *s = &t->state;
+    const double seconds = pu_clock_s() - t->started_s;
+    const double steps = (double)(s->step - t->first_step);
+    *out = (pu_train_result){.steps = s->step,
+                             .train_loss = s->train_loss,
+                             .valid_loss = s->valid_loss,
+                             .best_valid_loss = s->best_valid_loss,
+                             .best_step = s->best_step,
+                             .parameter_count = pu_parameters_count(t->session.parameters),
+                             .skipped_updates = s->skipped,
+                             .seconds = seconds,
+                             .steps_per_s = seconds > 0 ? steps / seconds : 0,
+                             .windows_per_s = seconds > 0 ? steps * (double)t->config->train.batch / seconds : 0,
+                             .waited_s = pu_loader_measure(t->loader).waited_s,
+                             .stopped_early = s->finished && s->step < t->config->train.steps,
+                             .interrupted = status == PU_ERR_INTERRUPTED};
+}
+
+static pu_status train(trainer *t, const pu_config *config, pu_train_mode mode, int64_t stop_after, pu_train_result *out) {
+    PU_TRY(open_trainer(t, config, mode));
+    announce(t);
+    t->started_s = pu_clock_s();
+    t->first_step = t->state.step;
+    pu_progress progress;
+    pu_progress_begin(&progress, "train", "steps", config->train.steps);
+    const pu_status status = loop(t, stop_after, &progress);
+    char note[160];
+    snprintf(note, sizeof note, "train %.5f valid %.5f best %.5f at step %lld", t->state.train_loss, t->state.valid_loss,
+             t->state.best_valid_loss, (long long)t->state.best_step);
+    pu_progress_end(&progress, note);
+    fill_result(t, status, out);
+    return status;
+}
+
+pu_status pu_train(const pu_config *config, pu_train_mode mode, int64_t stop_after, pu_train_result *out) {
+    memset(out, 0, sizeof *out);
+    trainer *t = pu_calloc(1, sizeof *t);
+    if (!t) return PU_ERR_MEMORY;
+    const pu_status status = train(t, config, mode, stop_after, out);
+    close_trainer(t);
+    pu_free(t);
+    return status;
+}
