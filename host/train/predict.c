@@ -1,0 +1,230 @@
+/* Forecasts over history.
+ *
+ * The rows of an asset are cut into blocks of `stride` bars counted from its first row. A block is answered by the window that ends with it, whose
+ * last `stride` outputs are kept:
+ *
+ *     rows      |....warm-up....|.........window.........|
+ *     kept                                     [ stride ]
+ *
+ * The grid depends on the asset's first row only, rows behind the end are zeros that a causal model cannot see, and every row of a matrix
+ * product is independent of the others: truncating history after t changes no forecast at or before t, bit for bit. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/base/file.h"
+#include "host/train/network.h"
+#include "plusultra/log.h"
+#include "plusultra/memory.h"
+
+enum { PATH_BYTES = 4096, BATCH_MAX = 64 };
+
+typedef struct predictor {
+    const pu_config *config;
+    pu__session session;
+    pu__network network;
+    pu_store *store;
+    FILE *csv; /* in memory, written at the end */
+    char *csv_text;
+    size_t csv_bytes;
+    int64_t stride, window, warmup, batch;
+    float *bars, *output, *values, *sigma; /* one batch; one asset's results */
+    int32_t *start;
+    double median_quantile; /* the only "quantile" of a point forecast */
+} predictor;
+
+static pu_status restore_best(predictor *p) {
+    char path[PATH_BYTES];
+    PU_TRY(pu__session_path(&p->session, "checkpoint/best", path));
+    int count = 0;
+    pu_saved_tensor *tensors = NULL;
+    char *manifest = NULL;
+    pu_status status = pu_checkpoint_read(path, &count, &tensors, &manifest);
+    if (status == PU_ERR_NOT_FOUND) {
+        return pu_fail(PU_ERR_NOT_FOUND, "%s holds no checkpoint: run `plusultra train` first", path);
+    }
+    if (status == PU_OK) status = pu__session_restore(&p->session, count, tensors, false);
+    pu_checkpoint_free(count, tensors, manifest);
+    return status;
+}
+
+static pu_status open_predictor(predictor *p, const pu_config *config) {
+    p->config = config;
+    p->median_quantile = 0.5;
+    PU_TRY(pu__session_open(config, &p->session));
+    PU_TRY(restore_best(p));
+    p->window = config->windows.window_bars;
+    p->warmup = config->windows.warmup_bars;
+    p->stride = config->predict.stride_bars > 0 ? config->predict.stride_bars : (p->window + 1) / 2;
+    if (p->stride > p->window) {
+        return pu_fail(PU_ERR_CONFIG, "predict.stride_bars is %lld, more than windows.window_bars (%lld)", (long long)p->stride,
+                       (long long)p->window);
+    }
+    p->batch = config->train.batch < BATCH_MAX ? config->train.batch : BATCH_MAX;
+    PU_TRY(pu__network_build(config, p->session.dims, p->session.parameters, p->batch, PU__NETWORK_PREDICT, &p->network));
+    const size_t outputs = (size_t)(p->session.dims.horizons * p->session.dims.outputs);
+    p->bars = pu_calloc((size_t)(p->batch * (p->warmup + p->window) * p->session.dims.features), sizeof *p->bars);
+    p->start = pu_calloc((size_t)p->batch, sizeof *p->start);
+    p->output = pu_calloc((size_t)(p->batch * p->window) * outputs, sizeof *p->output);
+    if (!p->bars || !p->start || !p->output) return PU_ERR_MEMORY;
+    for (int64_t b = 0; b < p->batch; ++b) p->start[b] = (int32_t)(b * (p->warmup + p->window));
+    PU_TRY(pu_program_write(p->network.program, p->network.start, p->start));
+    PU_TRY(pu_store_open(config->data.store, PU_STORE_WRITE, &p->store));
+    p->csv = open_memstream(&p->csv_text, &p->csv_bytes);
+    return p->csv ? PU_OK : pu_fail(PU_ERR_MEMORY, "out of memory for predictions.csv");
+}
+
+static void close_predictor(predictor *p) {
+    if (p->csv) fclose(p->csv);
+    free(p->csv_text);
+    pu_store_close(p->store);
+    pu_free(p->values);
+    pu_free(p->sigma);
+    pu_free(p->output);
+    pu_free(p->start);
+    pu_free(p->bars);
+    pu__network_free(&p->network);
+    pu__session_close(&p->session);
+}
+
+/* Quantile crossing is repaired by sorting, which never raises the pinball loss (Chernozhukov, Fernandez-Val & Galichon 2010). */
+static void sort_quantiles(float *values, int64_t count) {
+    for (int64_t i = 1; i < count; ++i) {
+        const float value = values[i];
+        int64_t j = i;
+        for (; j > 0 && values[j - 1] > value; --j) values[j] = values[j - 1];
+        values[j] = value;
+    }
+}
+
+/* Rows to answer for one asset: [first, end); blocks whose window would begin before row 0 are left out. */
+static void answered_rows(const predictor *p, int asset, int64_t *first, int64_t *end) {
+    int64_t from_ts, to_ts;
+    pu_dataset_segment(p->session.dataset, PU_SEGMENT_VALID, &from_ts, &to_ts);
+    const int64_t rows = pu_dataset_rows(p->session.dataset, asset);
+    const int64_t *ts = pu_dataset_ts(p->session.dataset, asset);
+    int64_t row = 0;
+    while (row < rows && ts[row] < from_ts) ++row;
+    const int64_t blocks_before = (p->window + p->warmup + p->stride - 1) / p->stride - 1; /* first whole window ends with this block */
+    if (row < blocks_before * p->stride) row = blocks_before * p->stride;
+    *first = row < rows ? row : rows;
+    *end = rows;
+}
+
+static pu_status forward_blocks(predictor *p, int asset, int64_t block, int64_t count, int64_t first, int64_t end) {
+    const int64_t features = p->session.dims.features, length = p->warmup + p->window;
+    const int64_t outputs = p->session.dims.horizons * p->session.dims.outputs;
+    memset(p->bars, 0, (size_t)(p->batch * length * features) * sizeof *p->bars);
+    for (int64_t b = 0; b < count; ++b) {
+        const int64_t begin = (block + b + 1) * p->stride - length;
+        PU_TRY(pu_dataset_read(p->session.dataset, asset, begin, length, p->bars + b * length * features, NULL, NULL, NULL));
+    }
+    PU_TRY(pu_program_write(p->network.program, p->network.bars, p->bars));
+    PU_TRY(pu_program_run(p->network.program));
+    PU_TRY(pu_program_read(p->network.program, p->network.prediction, p->output));
+    for (int64_t b = 0; b < count; ++b) {
+        for (int64_t k = 0; k < p->stride; ++k) {
+            const int64_t row = (block + b) * p->stride + k;
+            if (row < first || row >= end) continue;
+            const float *from = p->output + (b * p->window + p->window - p->stride + k) * outputs;
+            float *to = p->values + (row - first) * outputs;
+            memcpy(to, from, (size_t)outputs * sizeof *to);
+            for (int64_t h = 0; h < p->session.dims.horizons; ++h) {
+                sort_quantiles(to + h * p->session.dims.outputs, p->session.dims.outputs);
+            }
+        }
+    }
+    return PU_OK;
+}
+
+static void write_csv(predictor *p, const pu_asset *asset, const pu_prediction_set *set) {
+    for (int64_t i = 0; i < set->count; ++i) {
+        char when[32];
+        pu_time_format(set->ts[i], true, when);
+        for (int h = 0; h < set->horizons; ++h) {
+            fprintf(p->csv, "%s,%s,%lld,%.9g", asset->symbol, when, (long long)set->horizon_bars[h], (double)set->sigma[i]);
+            for (int q = 0; q < set->quantiles; ++q) {
+                fprintf(p->csv, ",%.9g", (double)set->value[(i * set->horizons + h) * set->quantiles + q]);
+            }
+            fputc('\n', p->csv);
+        }
+    }
+}
+
+static pu_status predict_asset(predictor *p, int asset, pu_predict_result *result) {
+    pu_dataset *dataset = p->session.dataset;
+    int64_t first, end;
+    answered_rows(p, asset, &first, &end);
+    const int64_t count = end - first, outputs = p->session.dims.horizons * p->session.dims.outputs;
+    const pu_asset *info = pu_dataset_asset(dataset, asset);
+    if (count == 0) {
+        pu_log(PU_LOG_WARNING, "predict.asset", "%s has no bar to predict: its history ends before the validation segment or is shorter than one window",
+               info->symbol);
+        return PU_OK;
+    }
+    pu_free(p->values);
+    pu_free(p->sigma);
+    p->values = pu_calloc((size_t)(count * outputs), sizeof *p->values);
+    p->sigma = pu_calloc((size_t)count, sizeof *p->sigma);
+    if (!p->values || !p->sigma) return PU_ERR_MEMORY;
+    PU_TRY(pu_dataset_read(dataset, asset, first, count, NULL, NULL, NULL, p->sigma));
+    const int64_t last_block = (end - 1) / p->stride;
+    for (int64_t block = first / p->stride; block <= last_block; block += p->batch) {
+        const int64_t blocks = last_block - block + 1 < p->batch ? last_block - block + 1 : p->batch;
+        PU_TRY(forward_blocks(p, asset, block, blocks, first, end));
+        if (pu_interrupted()) return pu_fail(PU_ERR_INTERRUPTED, "stopped while predicting %s; run the same command again", info->symbol);
+    }
+    const bool quantiles = strcmp(p->config->objective.loss, "pinball") == 0;
+    const pu_prediction_set set = {.asset_id = info->id,
+                                   .count = count,
+                                   .ts = pu_dataset_ts(dataset, asset) + first,
+                                   .horizons = (int)p->session.dims.horizons,
+                                   .horizon_bars = p->config->windows.horizons.value,
+                                   .quantiles = (int)p->session.dims.outputs,
+                                   .quantile = quantiles ? p->config->objective.quantiles.value : &p->median_quantile,
+                                   .value = p->values,
+                                   .sigma = p->sigma};
+    PU_TRY(pu_store_put_predictions(p->store, p->config->run.name, &set));
+    write_csv(p, info, &set);
+    ++result->assets;
+    result->rows += count;
+    return PU_OK;
+}
+
+static pu_status predict_all(predictor *p, pu_predict_result *result) {
+    fputs("symbol,ts,horizon_bars,sigma", p->csv);
+    for (int64_t q = 0; q < p->session.dims.outputs; ++q) {
+        fprintf(p->csv, ",q%g", p->session.dims.outputs > 1 ? p->config->objective.quantiles.value[q] : p->median_quantile);
+    }
+    fputc('\n', p->csv);
+    pu_progress progress;
+    const int assets = pu_dataset_assets(p->session.dataset);
+    pu_progress_begin(&progress, "predict", "assets", assets);
+    for (int asset = 0; asset < assets; ++asset) {
+        PU_TRY(predict_asset(p, asset, result));
+        pu_progress_update(&progress, asset + 1, NULL);
+    }
+    pu_progress_end(&progress, NULL);
+    if (result->rows == 0) return pu_fail(PU_ERR_DATA, "no asset has bars to predict; widen split.valid and split.test");
+    if (fclose(p->csv) != 0) {
+        p->csv = NULL;
+        return pu_fail(PU_ERR_MEMORY, "out of memory for predictions.csv");
+    }
+    p->csv = NULL;
+    char path[PATH_BYTES];
+    PU_TRY(pu__session_path(&p->session, "predictions.csv", path));
+    return pu__file_replace(path, p->csv_text, p->csv_bytes);
+}
+
+pu_status pu_predict(const pu_config *config, pu_predict_result *out) {
+    memset(out, 0, sizeof *out);
+    predictor *p = pu_calloc(1, sizeof *p);
+    if (!p) return PU_ERR_MEMORY;
+    const double started_s = pu_clock_s();
+    pu_status status = open_predictor(p, config);
+    if (status == PU_OK) status = predict_all(p, out);
+    close_predictor(p);
+    pu_free(p);
+    out->seconds = pu_clock_s() - started_s;
+    return status;
+}
