@@ -1,4 +1,5 @@
-/* Golden values: JSON fixtures in tests/golden, made by the script of the same name. Header only, because the kernel-only build has no jansson. */
+/* Golden values: JSON fixtures in tests/golden, made by the script of the same name. Header only, because the
+ * kernel-only build has no jansson. */
 #ifndef PU_TESTS_SUPPORT_GOLDEN_H
 #define PU_TESTS_SUPPORT_GOLDEN_H
 

@@ -1,4 +1,5 @@
-/* The one physics: timing, costs, drift, gaps and ruin, by hand, by identity and against another way of accounting. */
+/* The one physics: timing, costs, drift, gaps and ruin, by hand, by identity and against another way of
+ * accounting. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -38,8 +39,8 @@ static double step(book *b, const double *price, const double *weight) {
 
 static double step1(book *b, double price, double weight) { return step(b, &price, &weight); }
 
-#define assert_near(a, b, tolerance)                                                                           \
-    do {                                                                                                       \
+#define assert_near(a, b, tolerance)                                                                              \
+    do {                                                                                                          \
         if (!golden_near((a), (b), (tolerance))) fail_msg("%s = %.17g, not %.17g", #a, (double)(a), (double)(b)); \
     } while (0)
 
@@ -240,7 +241,8 @@ static void agrees_with_units_and_cash(void **state) {
             step(&b, price, weight);
             assert_near(b.account.equity, equity[t], 1e-12);
         }
-        assert_near(b.account.spread_paid + b.account.slippage_paid + b.account.fee_paid, golden_real(one, "paid"), 1e-12);
+        assert_near(b.account.spread_paid + b.account.slippage_paid + b.account.fee_paid, golden_real(one, "paid"),
+                    1e-12);
     }
     json_decref(golden);
 }
