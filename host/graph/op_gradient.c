@@ -1,0 +1,147 @@
+/* Symbolic gradients: nodes of the same graph. The rules are the chain rule over each op's definition in plusultra/ops.h. */
+#include "host/graph/op_table.h"
+
+/* A node with one output, which is returned; null on failure. */
+static pu_tensor *one(pu_graph *graph, pu_op_id op, pu_tensor *const *in, int in_count, const pu_attributes *attributes) {
+    const pu__node *node = pu__node_add(graph, op, in, in_count, attributes, 1, NULL);
+    return node ? node->out[0] : NULL;
+}
+
+/* y = act(z), z = a b + bias. With dz = dy act'(z): da = dz b^T, db = a^T dz, dbias = column sums of dz. */
+void pu__gradient_gemm(pu_graph *graph, const pu__node *node, pu_tensor *dy, pu_tensor **din) {
+    pu_tensor *dz = dy;
+    if (node->attributes.gemm.act != PU_ACT_NONE) {
+        const pu_attributes attributes = {.act = {node->attributes.gemm.act}};
+        dz = one(graph, PU_OP_ACT_GRAD, (pu_tensor *[]){dy, node->out[1]}, 2, &attributes);
+    }
+    pu_tensor *a = node->in[0], *b = node->in[1];
+    if (a->needs_gradient) din[0] = pu__gemm(graph, dz, 0, b, 1);
+    if (b->needs_gradient) din[1] = pu__gemm(graph, a, 1, dz, 0);
+    if (node->in_count > 2 && node->in[2]->needs_gradient) din[2] = pu__sum_leading(graph, dz, &node->in[2]->shape);
+}
+
+void pu__gradient_act(pu_graph *graph, const pu__node *node, pu_tensor *dy, pu_tensor **din) {
+    din[0] = one(graph, PU_OP_ACT_GRAD, (pu_tensor *[]){dy, node->in[0]}, 2, &node->attributes);
+}
+
+void pu__gradient_add(pu_graph *graph, const pu__node *node, pu_tensor *dy, pu_tensor **din) {
+    if (node->in[0]->needs_gradient) din[0] = dy;
+    if (node->in[1]->needs_gradient) din[1] = pu__sum_leading(graph, dy, &node->in[1]->shape);
+}
+
+void pu__gradient_mul(pu_graph *graph, const pu__node *node, pu_tensor *dy, pu_tensor **din) {
+    pu_tensor *a = node->in[0], *b = node->in[1];
+    if (a->needs_gradient) din[0] = pu_mul(graph, dy, b);
+    if (b->needs_gradient) din[1] = pu__sum_leading(graph, pu_mul(graph, dy, a), &b->shape);
+}
+
+void pu__gradient_affine(pu_graph *graph, const pu__node *node, pu_tensor *dy, pu_tensor **din) {
+    din[0] = pu_affine(graph, dy, node->attributes.affine.scale, 0.0f);
+}
+
+void pu__gradient_glu(pu_graph *graph, const pu__node *node, pu_tensor *dy, pu_tensor **din) {
+    din[0] = one(graph, PU_OP_GLU_GRAD, (pu_tensor *[]){dy, node->in[0]}, 2, &node->attributes);
+}
+
+void pu__gradient_layer_norm(pu_graph *graph, const pu__node *node, pu_tensor *dy, pu_tensor **din) {
+    pu_tensor *const in[] = {dy, node->in[0], node->in[1], node->out[1], node->out[2]};
+    const pu__node *gradient = pu__node_add(graph, PU_OP_LAYER_NORM_GRAD, in, 5, &node->attributes, 3, NULL);
+    for (int i = 0; gradient && i < 3; ++i) din[i] = gradient->out[i];
+}
+
+/* The mask is recomputed from the clock: dropout is its own gradient. */
+void pu__gradient_dropout(pu_graph *graph, const pu__node *node, pu_tensor *dy, pu_tensor **din) {
+    din[0] = one(graph, PU_OP_DROPOUT, (pu_tensor *[]){dy, node->in[1]}, 2, &node->attributes);
+}
+
+void pu__gradient_softmax(pu_graph *graph, const pu__node *node, pu_tensor *dy, pu_tensor **din) {
+    din[0] = one(graph, PU_OP_SOFTMAX_GRAD, (pu_tensor *[]){dy, node->out[0]}, 2, &node->attributes);
+}
+
+void pu__gradient_attention(pu_graph *graph, const pu__node *node, pu_tensor *dy, pu_tensor **din) {
+    pu_tensor *const in[] = {dy, node->in[0], node->out[0], node->out[1]};
+    din[0] = one(graph, PU_OP_ATTENTION_GRAD, in, 4, &node->attributes);
+}
+
+void pu__gradient_conv(pu_graph *graph, const pu__node *node, pu_tensor *dy, pu_tensor **din) {
+    pu_tensor *const in[] = {dy, node->in[0], node->in[1]};
+    const pu__node *gradient = pu__node_add(graph, PU_OP_CONV_GRAD, in, 3, &node->attributes, 3, NULL);
+    for (int i = 0; gradient && i < 3; ++i) din[i] = gradient->out[i];
+}
+
+void pu__gradient_loss(pu_graph *graph, const pu__node *node, pu_tensor *dy, pu_tensor **din) {
+    pu_tensor *const in[] = {dy, node->in[0], node->in[1], node->in[2], node->out[1]};
+    din[0] = one(graph, PU_OP_LOSS_GRAD, in, 5, &node->attributes);
+}
+
+/* ---- the backward pass ---- */
+
+/* Adds `gradient` to what `value` has so far. Gradients are kept per base: views share bytes, so they share a gradient. */
+static void accumulate(pu_graph *graph, pu_tensor **sum, pu_tensor *value, pu_tensor *gradient) {
+    if (!gradient || !value->needs_gradient) return;
+    pu_tensor *base = pu__base(value);
+    gradient = pu_reshape(graph, gradient, base->shape);
+    pu_tensor **so_far = &sum[base->index];
+    *so_far = *so_far ? pu_add(graph, *so_far, gradient) : gradient;
+}
+
+static void backward(pu_graph *graph, pu_tensor *loss, pu_tensor **sum) {
+    pu_tensor *base = pu__base(loss);
+    sum[base->index] = pu__constant(graph, &base->shape, 1.0f);
+    for (int n = base->producer; n >= 0 && graph->status == PU_OK; --n) {
+        const pu__node *node = graph->node[n];
+        const pu__op *row = pu__op_row(node->op);
+        pu_tensor *dy = sum[node->out[0]->index];
+        if (!dy || !row->gradient) continue;
+        pu_tensor *din[PU_MAX_IN] = {0};
+        row->gradient(graph, node, dy, din);
+        for (int i = 0; i < node->in_count; ++i) accumulate(graph, sum, node->in[i], din[i]);
+    }
+}
+
+/* Makes the last node that produces a parameter's gradient write into the gradient block. A value that cannot move there (a constant, or
+ * the gradient of two parameters at once) is copied. */
+static void settle(pu_graph *graph, const pu_tensor *parameter, pu_tensor *gradient) {
+    if (!gradient) return;
+    gradient = pu__base(gradient);
+    if (gradient->home != PU__HOME_VALUE) {
+        const pu_attributes copy = {.affine = {.scale = 1.0f}};
+        gradient = one(graph, PU_OP_AFFINE, (pu_tensor *[]){gradient}, 1, &copy);
+        if (!gradient) return;
+    }
+    gradient->home = PU__HOME_PARAMETER;
+    gradient->part = PU_PART_GRADIENT;
+    gradient->parameter = parameter->parameter;
+}
+
+pu_status pu_gradients(pu_graph *graph, pu_tensor *loss) {
+    PU_TRY(pu_graph_status(graph));
+    pu_status status = PU_OK;
+    char text[PU__SHAPE_TEXT_BYTES];
+    if (!loss || loss->graph != graph) {
+        status = pu_fail(PU_ERR_ARGUMENT, "gradients: the loss must be a value of the same graph");
+    } else if (graph->has_gradients) {
+        status = pu_fail(PU_ERR_ARGUMENT, "gradients: a graph has one loss; add the parts before pu_gradients");
+    } else if (loss->dtype != PU_F32 || pu__count(&loss->shape) != 1) {
+        status = pu_fail(PU_ERR_ARGUMENT, "gradients: the loss must have one element, got %s", pu__shape_text(&loss->shape, text));
+    } else if (!loss->needs_gradient) {
+        status = pu_fail(PU_ERR_ARGUMENT, "gradients: the loss depends on no parameter through differentiable ops");
+    }
+    if (status != PU_OK) {
+        pu__graph_fail(graph, status);
+        return status;
+    }
+    graph->has_gradients = true;
+    const int forward_tensors = graph->tensor_count;
+    pu_tensor **sum = pu_calloc((size_t)forward_tensors, sizeof(pu_tensor *));
+    if (!sum) {
+        pu__graph_fail(graph, PU_ERR_MEMORY);
+        return PU_ERR_MEMORY;
+    }
+    backward(graph, loss, sum);
+    for (int i = 0; i < forward_tensors && graph->status == PU_OK; ++i) {
+        if (graph->tensor[i]->home == PU__HOME_PARAMETER && !graph->tensor[i]->base) settle(graph, graph->tensor[i], sum[i]);
+    }
+    pu_free(sum);
+    return pu_graph_status(graph);
+}

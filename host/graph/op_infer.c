@@ -1,0 +1,270 @@
+/* Shape rules of the ops. Every message names the op and the shapes it was given. */
+#include <math.h>
+#include <stdio.h>
+
+#include "host/graph/op_table.h"
+
+static pu_shape vector(int64_t n) { return PU_SHAPE1(n); }
+static bool is_vector(const pu_shape *shape, int64_t n) { return shape->rank == 1 && shape->dim[0] == n; }
+
+/* "<op>: <what>, got [..], [..]" */
+static pu_status bad_shapes(const pu__shapes *s, const char *what) {
+    char list[PU_MAX_IN * (PU__SHAPE_TEXT_BYTES + 2)] = "", text[PU__SHAPE_TEXT_BYTES];
+    int at = 0;
+    for (int i = 0; i < s->in_count; ++i) {
+        at += snprintf(list + at, sizeof list - (size_t)at, "%s%s", i ? ", " : "", pu__shape_text(&s->in[i], text));
+    }
+    return pu_fail(PU_ERR_ARGUMENT, "%s: %s; got %s", pu_op_name(s->op), what, list);
+}
+
+pu_status pu__infer_gemm(const pu__shapes *s) {
+    if (s->in[0].rank != 2 || s->in[1].rank != 2) return bad_shapes(s, "both factors are matrices");
+    const int ta = s->attributes->gemm.transpose_a != 0, tb = s->attributes->gemm.transpose_b != 0;
+    const int64_t m = s->in[0].dim[ta], k = s->in[0].dim[1 - ta], n = s->in[1].dim[1 - tb];
+    if (s->in[1].dim[tb] != k) return bad_shapes(s, "the inner dimensions of x and weight must agree");
+    if (s->in_count > 2 && !is_vector(&s->in[2], n)) {
+        return bad_shapes(s, "bias needs one element per column of the product");
+    }
+    if ((unsigned)s->attributes->gemm.act > PU_ACT_TANH) {
+        return pu_fail(PU_ERR_ARGUMENT, "gemm: activation %d is not known", (int)s->attributes->gemm.act);
+    }
+    for (int i = 0; i < s->out_count; ++i) s->out[i] = PU_SHAPE2(m, n);
+    return PU_OK;
+}
+
+/* ACT, ACT_GRAD, AFFINE: one shape for all. */
+pu_status pu__infer_same(const pu__shapes *s) {
+    for (int i = 1; i < s->in_count; ++i) {
+        if (!pu__shape_equal(&s->in[0], &s->in[i])) return bad_shapes(s, "a gradient has its value's shape");
+    }
+    s->out[0] = s->in[0];
+    return PU_OK;
+}
+
+pu_status pu__infer_broadcast(const pu__shapes *s) {
+    if (!pu__shape_is_suffix(&s->in[1], &s->in[0])) {
+        return bad_shapes(s, "the second shape must equal the first or its last dimensions");
+    }
+    s->out[0] = s->in[0];
+    return PU_OK;
+}
+
+pu_status pu__infer_sum_leading(const pu__shapes *s) {
+    if (!pu__shape_is_suffix(&s->out[0], &s->in[0])) {
+        return bad_shapes(s, "the wanted shape must be the last dimensions of the input");
+    }
+    return PU_OK;
+}
+
+pu_status pu__infer_dropout(const pu__shapes *s) {
+    if (!is_vector(&s->in[1], 2)) return bad_shapes(s, "the clock is [2]: seed and step");
+    const float rate = s->attributes->dropout.rate;
+    if (!(rate >= 0.0f && rate < 1.0f)) return pu_fail(PU_ERR_ARGUMENT, "dropout: rate %g is not in [0, 1)", (double)rate);
+    if (s->attributes->dropout.tag >= 1u << 24) return pu_fail(PU_ERR_ARGUMENT, "dropout: more than 2^24 in one graph");
+    s->out[0] = s->in[0];
+    return PU_OK;
+}
+
+static pu_status check_halves(const pu__shapes *s, const pu_shape *x) {
+    if (x->rank == 2 && x->dim[1] % 2 == 0) return PU_OK;
+    return bad_shapes(s, "x is [N,2C], an even number of columns");
+}
+
+pu_status pu__infer_glu(const pu__shapes *s) {
+    PU_TRY(check_halves(s, &s->in[0]));
+    s->out[0] = PU_SHAPE2(s->in[0].dim[0], s->in[0].dim[1] / 2);
+    return PU_OK;
+}
+
+pu_status pu__infer_glu_grad(const pu__shapes *s) {
+    PU_TRY(check_halves(s, &s->in[1]));
+    if (s->in[0].rank != 2 || s->in[0].dim[0] != s->in[1].dim[0] || s->in[0].dim[1] * 2 != s->in[1].dim[1]) {
+        return bad_shapes(s, "dy is [N,C] and x [N,2C]");
+    }
+    s->out[0] = s->in[1];
+    return PU_OK;
+}
+
+pu_status pu__infer_layer_norm(const pu__shapes *s) {
+    if (s->in[0].rank != 2 || !is_vector(&s->in[1], s->in[0].dim[1]) || !is_vector(&s->in[2], s->in[0].dim[1])) {
+        return bad_shapes(s, "x is [N,C], gain and bias are [C]");
+    }
+    if (!(s->attributes->layer_norm.epsilon > 0.0f)) {
+        return pu_fail(PU_ERR_ARGUMENT, "layer_norm: epsilon %g must be positive", (double)s->attributes->layer_norm.epsilon);
+    }
+    s->out[0] = s->in[0];
+    s->out[1] = s->out[2] = vector(s->in[0].dim[0]);
+    return PU_OK;
+}
+
+pu_status pu__infer_layer_norm_grad(const pu__shapes *s) {
+    const pu_shape *x = &s->in[1];
+    if (x->rank != 2 || !pu__shape_equal(&s->in[0], x) || !is_vector(&s->in[2], x->dim[1]) || !is_vector(&s->in[3], x->dim[0]) ||
+        !is_vector(&s->in[4], x->dim[0])) {
+        return bad_shapes(s, "dy and x are [N,C], gain [C], mean and rstd [N]");
+    }
+    s->out[0] = *x;
+    s->out[1] = s->out[2] = s->in[2];
+    return PU_OK;
+}
+
+pu_status pu__infer_softmax(const pu__shapes *s) {
+    if (s->in[0].rank != 2 || (s->in_count > 1 && !pu__shape_equal(&s->in[0], &s->in[1]))) {
+        return bad_shapes(s, "the values, and their gradient, are [N,C]");
+    }
+    s->out[0] = s->in[0];
+    return PU_OK;
+}
+
+static pu_status check_attention(const pu__shapes *s, const pu_shape *qkv) {
+    const int heads = s->attributes->attention.heads;
+    if (heads < 1 || s->attributes->attention.span < 0 || !(s->attributes->attention.rotary_base >= 0.0f)) {
+        return pu_fail(PU_ERR_ARGUMENT, "attention: heads %d must be at least 1, span %d and rotary base %g not negative", heads,
+                       s->attributes->attention.span, (double)s->attributes->attention.rotary_base);
+    }
+    if (qkv->rank != 3 || qkv->dim[2] % (3 * (int64_t)heads) != 0) {
+        return bad_shapes(s, "qkv is [B,T,3*heads*D]");
+    }
+    const int64_t size = qkv->dim[2] / (3 * (int64_t)heads);
+    if (size % 2 != 0 || size < 8 || size > 128) {
+        return pu_fail(PU_ERR_ARGUMENT, "attention: head size %lld (of %lld columns and %d heads) must be even, 8 to 128",
+                       (long long)size, (long long)qkv->dim[2], heads);
+    }
+    return PU_OK;
+}
+
+pu_status pu__infer_attention(const pu__shapes *s) {
+    PU_TRY(check_attention(s, &s->in[0]));
+    s->out[0] = PU_SHAPE3(s->in[0].dim[0], s->in[0].dim[1], s->in[0].dim[2] / 3);
+    s->out[1] = PU_SHAPE3(s->in[0].dim[0], s->attributes->attention.heads, s->in[0].dim[1]);
+    return PU_OK;
+}
+
+pu_status pu__infer_attention_grad(const pu__shapes *s) {
+    PU_TRY(check_attention(s, &s->in[1]));
+    const pu_shape y = PU_SHAPE3(s->in[1].dim[0], s->in[1].dim[1], s->in[1].dim[2] / 3);
+    const pu_shape lse = PU_SHAPE3(s->in[1].dim[0], s->attributes->attention.heads, s->in[1].dim[1]);
+    if (!pu__shape_equal(&s->in[0], &y) || !pu__shape_equal(&s->in[2], &y) || !pu__shape_equal(&s->in[3], &lse)) {
+        return bad_shapes(s, "dy and y are [B,T,H*D], qkv [B,T,3*H*D], lse [B,H,T]");
+    }
+    s->out[0] = s->in[1];
+    return PU_OK;
+}
+
+static pu_status check_conv(const pu__shapes *s, const pu_shape *x, const pu_shape *w) {
+    const int groups = s->attributes->conv.groups;
+    if (x->rank != 3 || w->rank != 2 || w->dim[0] < 1 || w->dim[0] != s->attributes->conv.kernel_bars || w->dim[1] != x->dim[2]) {
+        return bad_shapes(s, "x is [B,T,C], weight [K,C] with K at least 1");
+    }
+    if (groups < 1 || groups > PU_MAX_DILATIONS || x->dim[2] % groups != 0) {
+        return pu_fail(PU_ERR_ARGUMENT, "conv: %d groups must be 1 to %d and divide the %lld channels", groups,
+                       (int)PU_MAX_DILATIONS, (long long)x->dim[2]);
+    }
+    for (int g = 0; g < groups; ++g) {
+        if (s->attributes->conv.dilation[g] < 1) {
+            return pu_fail(PU_ERR_ARGUMENT, "conv: dilation %d of group %d must be at least 1", s->attributes->conv.dilation[g], g);
+        }
+    }
+    return PU_OK;
+}
+
+pu_status pu__infer_conv(const pu__shapes *s) {
+    PU_TRY(check_conv(s, &s->in[0], &s->in[1]));
+    if (!is_vector(&s->in[2], s->in[0].dim[2])) return bad_shapes(s, "bias is [C]");
+    s->out[0] = s->in[0];
+    return PU_OK;
+}
+
+pu_status pu__infer_conv_grad(const pu__shapes *s) {
+    PU_TRY(check_conv(s, &s->in[1], &s->in[2]));
+    if (!pu__shape_equal(&s->in[0], &s->in[1])) return bad_shapes(s, "dy has the shape of x");
+    s->out[0] = s->in[1];
+    s->out[1] = s->in[2];
+    s->out[2] = vector(s->in[1].dim[2]);
+    return PU_OK;
+}
+
+pu_status pu__infer_window_norm(const pu__shapes *s) {
+    if (s->in[0].rank != 2 || s->in[1].rank != 1) {
+        return bad_shapes(s, "bars is [R,F] and start [B]");
+    }
+    const int window = s->attributes->window_norm.window_bars, warmup = s->attributes->window_norm.warmup_bars;
+    const float clip = s->attributes->window_norm.clip, epsilon = s->attributes->window_norm.epsilon;
+    if (window < 1 || warmup < 0 || !(clip > 0.0f) || !(epsilon > 0.0f)) {
+        return pu_fail(PU_ERR_ARGUMENT, "window_norm: window %d must be at least 1, warm-up %d not negative, clip %g and epsilon %g "
+                       "positive", window, warmup, (double)clip, (double)epsilon);
+    }
+    s->out[0] = PU_SHAPE3(s->in[1].dim[0], window, s->in[0].dim[1]);
+    return PU_OK;
+}
+
+static pu_status check_loss_attributes(const pu_attributes *attributes) {
+    const int quantiles = attributes->loss.quantiles;
+    if ((unsigned)attributes->loss.kind > PU_LOSS_HUBER || attributes->loss.horizons < 1) {
+        return pu_fail(PU_ERR_ARGUMENT, "loss: kind %d with %d horizons is not known", (int)attributes->loss.kind,
+                       attributes->loss.horizons);
+    }
+    if (attributes->loss.kind != PU_LOSS_PINBALL) {
+        if (quantiles != 1) return pu_fail(PU_ERR_ARGUMENT, "loss: only pinball has quantiles, set them to 1 (got %d)", quantiles);
+        if (attributes->loss.kind == PU_LOSS_HUBER && !(attributes->loss.huber_delta > 0.0f)) {
+            return pu_fail(PU_ERR_ARGUMENT, "loss: Huber delta %g must be positive", (double)attributes->loss.huber_delta);
+        }
+        return PU_OK;
+    }
+    if (quantiles < 1 || quantiles > PU_MAX_QUANTILES) {
+        return pu_fail(PU_ERR_ARGUMENT, "loss: %d quantiles must be 1 to %d", quantiles, (int)PU_MAX_QUANTILES);
+    }
+    for (int q = 0; q < quantiles; ++q) {
+        const float tau = attributes->loss.quantile[q];
+        if (!(tau > 0.0f && tau < 1.0f)) return pu_fail(PU_ERR_ARGUMENT, "loss: quantile %g must be in (0, 1)", (double)tau);
+    }
+    return PU_OK;
+}
+
+static pu_status check_loss(const pu__shapes *s, const pu_shape *value) {
+    PU_TRY(check_loss_attributes(s->attributes));
+    const pu_shape *prediction = value, *target = value + 1, *weight = value + 2;
+    const int64_t h = s->attributes->loss.horizons, q = s->attributes->loss.quantiles;
+    if (prediction->rank != 2 || prediction->dim[1] != h * q || target->rank != 2 || target->dim[1] != h ||
+        target->dim[0] != prediction->dim[0] || !pu__shape_equal(target, weight)) {
+        return bad_shapes(s, "prediction is [N,H*Q], target and weight [N,H]");
+    }
+    return PU_OK;
+}
+
+pu_status pu__infer_loss(const pu__shapes *s) {
+    PU_TRY(check_loss(s, s->in));
+    s->out[0] = s->out[1] = vector(1);
+    return PU_OK;
+}
+
+pu_status pu__infer_loss_grad(const pu__shapes *s) {
+    PU_TRY(check_loss(s, s->in + 1));
+    if (!is_vector(&s->in[0], 1) || !is_vector(&s->in[4], 1)) {
+        return bad_shapes(s, "dloss and count are [1]");
+    }
+    s->out[0] = s->in[1];
+    return PU_OK;
+}
+
+pu_status pu__infer_sum_squares(const pu__shapes *s) {
+    s->out[0] = vector(1);
+    return PU_OK;
+}
+
+pu_status pu__infer_adamw(const pu__shapes *s) {
+    const int64_t count = pu__count(&s->in[0]);
+    for (int i = 0; i < 4; ++i) {
+        if (!is_vector(&s->in[i], count)) return bad_shapes(s, "four vectors of one length come first");
+    }
+    if (!is_vector(&s->in[4], 1) || !is_vector(&s->in[5], 8)) {
+        return bad_shapes(s, "the sum of squares is [1] and hyper [8]");
+    }
+    if (s->attributes->adamw.decay_count < 0 || s->attributes->adamw.decay_count > count) {
+        return pu_fail(PU_ERR_ARGUMENT, "adamw: decay count %lld is not in [0, %lld]", (long long)s->attributes->adamw.decay_count,
+                       (long long)count);
+    }
+    s->out[0] = s->out[1] = s->out[2] = s->in[0];
+    s->out[3] = vector(4);
+    return PU_OK;
+}

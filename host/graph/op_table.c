@@ -1,0 +1,99 @@
+#include "host/graph/op_table.h"
+
+/* ---- floating-point operations ---- */
+
+static double out_elements(const pu__call *call) { return (double)pu__count(&call->out[0].shape); }
+
+static double flops_one(const pu__call *call) { return out_elements(call); }
+static double flops_two(const pu__call *call) { return 2.0 * out_elements(call); }
+static double flops_layer_norm(const pu__call *call) { return 7.0 * out_elements(call); }
+static double flops_layer_norm_grad(const pu__call *call) { return 12.0 * out_elements(call); }
+static double flops_softmax(const pu__call *call) { return 4.0 * out_elements(call); }
+static double flops_act(const pu__call *call) { return 8.0 * out_elements(call); }
+static double flops_sum(const pu__call *call) { return (double)pu__count(&call->in[0].shape); }
+static double flops_sum_squares(const pu__call *call) { return 2.0 * (double)pu__count(&call->in[0].shape); }
+static double flops_adamw(const pu__call *call) { return 14.0 * out_elements(call); }
+
+static double flops_gemm(const pu__call *call) {
+    const pu_shape *a = &call->in[0].shape;
+    const double inner = (double)a->dim[call->attributes->gemm.transpose_a ? 0 : 1];
+    return 2.0 * out_elements(call) * inner;
+}
+
+/* Pairs of a query and a key that it sees: sum over t of min(t + 1, span). */
+static double attention_pairs(const pu_shape *qkv, const pu_attributes *attributes) {
+    const double bars = (double)qkv->dim[1];
+    const double span = attributes->attention.span > 0 && attributes->attention.span < bars ? attributes->attention.span : bars;
+    return (double)qkv->dim[0] * (span * (span + 1.0) / 2.0 + (bars - span) * span);
+}
+static double flops_attention(const pu__call *call) {
+    const pu_shape *qkv = &call->in[0].shape;
+    return 4.0 * attention_pairs(qkv, call->attributes) * (double)(qkv->dim[2] / 3);
+}
+/* Five products of the same size: scores again, dP, dV, dQ, dK. */
+static double flops_attention_grad(const pu__call *call) {
+    const pu_shape *qkv = &call->in[1].shape;
+    return 10.0 * attention_pairs(qkv, call->attributes) * (double)(qkv->dim[2] / 3);
+}
+
+static double flops_conv(const pu__call *call) { return 2.0 * out_elements(call) * call->attributes->conv.kernel_bars; }
+static double flops_conv_grad(const pu__call *call) { return 4.0 * out_elements(call) * call->attributes->conv.kernel_bars; }
+
+static double flops_window_norm(const pu__call *call) {
+    const double rows = (double)call->attributes->window_norm.window_bars + call->attributes->window_norm.warmup_bars;
+    return 8.0 * (double)call->in[1].shape.dim[0] * rows * (double)call->in[0].shape.dim[1];
+}
+/* Only the rows of the windows are read, not all bars. */
+static double read_window_norm(const pu__call *call) {
+    const double rows = (double)call->attributes->window_norm.window_bars + call->attributes->window_norm.warmup_bars;
+    const double windows = (double)call->in[1].shape.dim[0];
+    return 4.0 * windows * (1.0 + rows * (double)call->in[0].shape.dim[1]);
+}
+
+static double flops_loss(const pu__call *call) { return 5.0 * (double)pu__count(&call->in[0].shape); }
+static double flops_loss_grad(const pu__call *call) { return 5.0 * out_elements(call); }
+
+/* ---- the table ---- */
+
+static const pu__op table[PU_OP_COUNT] = {
+    /* in_min, in_max, out_min, out_max, dtypes, infer, gradient, flops, bytes_read */
+    [PU_OP_GEMM] = {2, 3, 1, 2, {0}, pu__infer_gemm, pu__gradient_gemm, flops_gemm, NULL},
+    [PU_OP_ACT] = {1, 1, 1, 1, {0}, pu__infer_same, pu__gradient_act, flops_act, NULL},
+    [PU_OP_ACT_GRAD] = {2, 2, 1, 1, {0}, pu__infer_same, NULL, flops_act, NULL},
+    [PU_OP_ADD] = {2, 2, 1, 1, {0}, pu__infer_broadcast, pu__gradient_add, flops_one, NULL},
+    [PU_OP_MUL] = {2, 2, 1, 1, {0}, pu__infer_broadcast, pu__gradient_mul, flops_one, NULL},
+    [PU_OP_AFFINE] = {1, 1, 1, 1, {0}, pu__infer_same, pu__gradient_affine, flops_two, NULL},
+    [PU_OP_SUM_LEADING] = {1, 1, 1, 1, {0}, pu__infer_sum_leading, NULL, flops_sum, NULL},
+    [PU_OP_GLU] = {1, 1, 1, 1, {0}, pu__infer_glu, pu__gradient_glu, flops_act, NULL},
+    [PU_OP_GLU_GRAD] = {2, 2, 1, 1, {0}, pu__infer_glu_grad, NULL, flops_act, NULL},
+    [PU_OP_LAYER_NORM] = {3, 3, 3, 3, {0}, pu__infer_layer_norm, pu__gradient_layer_norm, flops_layer_norm, NULL},
+    [PU_OP_LAYER_NORM_GRAD] = {5, 5, 3, 3, {0}, pu__infer_layer_norm_grad, NULL, flops_layer_norm_grad, NULL},
+    [PU_OP_DROPOUT] = {2, 2, 1, 1, {PU_F32, PU_U64}, pu__infer_dropout, pu__gradient_dropout, flops_two, NULL},
+    [PU_OP_SOFTMAX] = {1, 1, 1, 1, {0}, pu__infer_softmax, pu__gradient_softmax, flops_softmax, NULL},
+    [PU_OP_SOFTMAX_GRAD] = {2, 2, 1, 1, {0}, pu__infer_softmax, NULL, flops_softmax, NULL},
+    [PU_OP_ATTENTION] = {1, 1, 2, 2, {0}, pu__infer_attention, pu__gradient_attention, flops_attention, NULL},
+    [PU_OP_ATTENTION_GRAD] = {4, 4, 1, 1, {0}, pu__infer_attention_grad, NULL, flops_attention_grad, NULL},
+    [PU_OP_CONV] = {3, 3, 1, 1, {0}, pu__infer_conv, pu__gradient_conv, flops_conv, NULL},
+    [PU_OP_CONV_GRAD] = {3, 3, 3, 3, {0}, pu__infer_conv_grad, NULL, flops_conv_grad, NULL},
+    [PU_OP_WINDOW_NORM] = {2, 2, 1, 1, {PU_F32, PU_I32}, pu__infer_window_norm, NULL, flops_window_norm, read_window_norm},
+    [PU_OP_LOSS] = {3, 3, 2, 2, {0}, pu__infer_loss, pu__gradient_loss, flops_loss, NULL},
+    [PU_OP_LOSS_GRAD] = {5, 5, 1, 1, {0}, pu__infer_loss_grad, NULL, flops_loss_grad, NULL},
+    [PU_OP_SUM_SQUARES] = {1, 1, 1, 1, {0}, pu__infer_sum_squares, NULL, flops_sum_squares, NULL},
+    [PU_OP_ADAMW] = {6, 6, 4, 4, {0}, pu__infer_adamw, NULL, flops_adamw, NULL},
+};
+
+const pu__op *pu__op_row(pu_op_id op) { return &table[op]; }
+
+double pu__op_bytes(const pu__call *call) {
+    const pu__op *row = pu__op_row(call->op);
+    double bytes = 0.0;
+    if (row->bytes_read) {
+        bytes = row->bytes_read(call);
+    } else {
+        for (int i = 0; i < call->in_count; ++i) {
+            bytes += (double)(pu__count(&call->in[i].shape) * pu__dtype_bytes(row->in_dtype[i]));
+        }
+    }
+    for (int i = 0; i < call->out_count; ++i) bytes += 4.0 * (double)pu__count(&call->out[i].shape);
+    return bytes;
+}
