@@ -64,7 +64,7 @@ typedef struct pu__backend {
     void (*bind)(void *state, pu__call *call);
 
     /* Recording of the compute stream. All four null: not offered. capture_begin .. capture_end records launches without running them;
-     * capture_end ends the recording even when it fails, and discards it when `executable` is null. replay enqueues the recording on the
+     * capture_end ends the recording even when it fails; with a null `executable` it discards it and leaves the error message alone. replay enqueues the recording on the
      * compute stream. capture_free accepts null. */
     pu_status (*capture_begin)(void *state);
     pu_status (*capture_end)(void *state, void **executable);
