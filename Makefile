@@ -1,16 +1,53 @@
 # Targets for people. Everything else is CMake: see CMakeLists.txt.
 BUILD ?= build
 JOBS ?= $(shell nproc)
+CTEST = ctest --output-on-failure -j$(JOBS)
 
-.PHONY: all deps build quickstart test bench gpu-check tidy asan tsan clean
-all: build
+.DEFAULT_GOAL := help
+.PHONY: help deps build quickstart test bench gpu-check tidy asan tsan format docs clean
 
-deps:
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+deps: ## install the Debian packages that building and testing need
 	sh scripts/deps.sh
 
-build: deps
+build: deps ## build library, command and tests into ./build
 	cmake -S . -B $(BUILD) -DCMAKE_BUILD_TYPE=Release
 	cmake --build $(BUILD) -j$(JOBS)
 
-test: build
-	ctest --test-dir $(BUILD) --output-on-failure -j$(JOBS)
+quickstart: build ## synthetic market, training, backtest, report: under five minutes
+	sh scripts/quickstart.sh $(BUILD)
+
+test: build ## all tests
+	$(CTEST) --test-dir $(BUILD)
+
+bench: build ## speed of this machine beside the floor of each figure
+	@for program in $(BUILD)/bench_*; do [ ! -x "$$program" ] || "$$program" || exit 1; done
+
+gpu-check: ## build with CUDA and run every kernel test and benchmark on this machine's GPU
+	cmake -S . -B build-gpu -DPU_CUDA=ON -DPU_KERNEL_ONLY=ON
+	cmake --build build-gpu -j$(JOBS)
+	$(CTEST) --test-dir build-gpu -L kernels -j1
+
+tidy: build ## style, include directions, dead code, static analysis
+	sh scripts/tidy.sh $(BUILD)
+
+asan: deps ## tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	cmake -S . -B build-asan -DPU_SANITIZE=address,undefined
+	cmake --build build-asan -j$(JOBS)
+	$(CTEST) --test-dir build-asan -LE long
+
+tsan: deps ## threaded tests under ThreadSanitizer
+	cmake -S . -B build-tsan -DPU_SANITIZE=thread
+	cmake --build build-tsan -j$(JOBS)
+	$(CTEST) --test-dir build-tsan -L tsan
+
+format: ## lay the sources out with clang-format
+	clang-format -i $$(git ls-files '*.c' '*.h' '*.cu' '*.cuh')
+
+docs: build ## renew the generated pages
+	$(BUILD)/plusultra show-config --reference > docs/configuration.md
+
+clean: ## remove what was built
+	rm -rf $(BUILD) build-asan build-tsan build-clang build-fuzz build-gpu

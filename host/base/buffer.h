@@ -1,4 +1,5 @@
-/* A growing text: append, then take the bytes. A failed allocation is remembered, so that a writer checks once, at the end. */
+/* A growing text: append, then take the bytes. A failed allocation is remembered, so that a writer checks once, at
+ * the end. */
 #ifndef PU_HOST_BASE_BUFFER_H
 #define PU_HOST_BASE_BUFFER_H
 
@@ -14,7 +15,8 @@ typedef struct pu__buffer {
 void pu__buffer_add(pu__buffer *buffer, const char *bytes, size_t count);
 void pu__buffer_printf(pu__buffer *buffer, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* The text, which the caller frees with pu_free; the buffer is empty again. Null (with pu_error_message set) when memory was short. */
+/* The text, which the caller frees with pu_free; the buffer is empty again. Null (with pu_error_message set) when
+ * memory was short. */
 char *pu__buffer_take(pu__buffer *buffer);
 
 #endif

@@ -22,7 +22,8 @@ int pu__edit_distance(const char *a, const char *b) {
         for (int j = 1; j <= b_length; ++j) {
             const int substitution = above[j - 1] + (lower(a[i - 1]) != lower(b[j - 1]));
             row[j] = least(substitution, 1 + least(above[j], row[j - 1]));
-            const bool swapped = i > 1 && j > 1 && lower(a[i - 1]) == lower(b[j - 2]) && lower(a[i - 2]) == lower(b[j - 1]);
+            const bool swapped =
+                i > 1 && j > 1 && lower(a[i - 1]) == lower(b[j - 2]) && lower(a[i - 2]) == lower(b[j - 1]);
             if (swapped) row[j] = least(row[j], above2[j - 2] + 1);
         }
     }

@@ -27,7 +27,9 @@ typedef struct pu__cli_value {
 static const pu__option *find_option(const pu__verb *verb, const char *name, size_t length, char letter) {
     for (int i = 0; i < pu__option_total(verb); ++i) {
         const pu__option *option = pu__option_at(verb, i);
-        if (letter ? option->letter == letter : strlen(option->name) == length && memcmp(option->name, name, length) == 0) return option;
+        if (letter ? option->letter == letter
+                   : strlen(option->name) == length && memcmp(option->name, name, length) == 0)
+            return option;
     }
     return NULL;
 }
@@ -46,7 +48,8 @@ const char *pu__cli_value(const pu__cli *cli, const char *name) {
 
 bool pu__cli_flag(const pu__cli *cli, const char *name) { return last_value(cli, name) != NULL; }
 
-pu_status pu__cli_int(const pu__cli *cli, const char *name, int64_t fallback, int64_t low, int64_t high, int64_t *out) {
+pu_status pu__cli_int(const pu__cli *cli, const char *name, int64_t fallback, int64_t low, int64_t high,
+                      int64_t *out) {
     const char *text = pu__cli_value(cli, name);
     *out = fallback;
     if (!text) return PU_OK;
@@ -54,13 +57,15 @@ pu_status pu__cli_int(const pu__cli *cli, const char *name, int64_t fallback, in
     errno = 0;
     const long long value = strtoll(text, &end, 10);
     if (end == text || *end || errno == ERANGE || value < low || value > high) {
-        return pu_fail(PU_ERR_CONFIG, "--%s: expects a whole number from %lld to %lld, not '%.60s'", name, (long long)low, (long long)high, text);
+        return pu_fail(PU_ERR_CONFIG, "--%s: expects a whole number from %lld to %lld, not '%.60s'", name,
+                       (long long)low, (long long)high, text);
     }
     *out = value;
     return PU_OK;
 }
 
-pu_status pu__cli_real(const pu__cli *cli, const char *name, double fallback, double low, double high, double *out) {
+pu_status pu__cli_real(const pu__cli *cli, const char *name, double fallback, double low, double high,
+                       double *out) {
     const char *text = pu__cli_value(cli, name);
     *out = fallback;
     if (!text) return PU_OK;
@@ -76,7 +81,8 @@ pu_status pu__cli_real(const pu__cli *cli, const char *name, double fallback, do
 static pu_status fail_unknown_option(const pu__verb *verb, const char *argument) {
     const char *names[OPTIONS_MAX];
     int count = 0;
-    for (; count < pu__option_total(verb) && count < OPTIONS_MAX; ++count) names[count] = pu__option_at(verb, count)->name;
+    for (; count < pu__option_total(verb) && count < OPTIONS_MAX; ++count)
+        names[count] = pu__option_at(verb, count)->name;
     char name[64];
     snprintf(name, sizeof name, "%.*s", (int)strcspn(argument + 2, "="), argument + 2);
     const char *nearest = argument[1] == '-' ? pu__nearest(name, count, names) : NULL;
@@ -84,19 +90,23 @@ static pu_status fail_unknown_option(const pu__verb *verb, const char *argument)
     return pu_fail(PU_ERR_CONFIG, "unknown option %.80s; see `plusultra %s --help`", argument, verb->name);
 }
 
-/* One option at argv[*index], which moves to the option's last word. Forms: --name, --name=value, --name value, -n, -n value, -nvalue. */
+/* One option at argv[*index], which moves to the option's last word. Forms: --name, --name=value, --name value,
+ * -n, -n value, -nvalue. */
 static pu_status take_option(pu__cli *cli, int argc, char **argv, int *index) {
     const char *argument = argv[*index];
     const bool is_long = argument[1] == '-';
     const size_t length = is_long ? strcspn(argument + 2, "=") : 1;
-    const pu__option *option = is_long ? find_option(cli->verb, argument + 2, length, 0) : find_option(cli->verb, NULL, 0, argument[1]);
+    const pu__option *option =
+        is_long ? find_option(cli->verb, argument + 2, length, 0) : find_option(cli->verb, NULL, 0, argument[1]);
     if (!option) return fail_unknown_option(cli->verb, argument);
     const char *rest = argument + (is_long ? 2 + length : 2);
     const char *text = NULL;
     if (*rest) text = is_long ? rest + 1 : rest;
     if (text && !option->value_name) return pu_fail(PU_ERR_CONFIG, "--%s takes no value", option->name);
     if (!text && option->value_name) {
-        if (*index + 1 >= argc) return pu_fail(PU_ERR_CONFIG, "--%s needs a value: --%s %s", option->name, option->name, option->value_name);
+        if (*index + 1 >= argc)
+            return pu_fail(PU_ERR_CONFIG, "--%s needs a value: --%s %s", option->name, option->name,
+                           option->value_name);
         text = argv[++*index];
     }
     cli->values[cli->value_count++] = (cli_value){option, text};
@@ -113,15 +123,18 @@ static pu_status check_operands(const pu__cli *cli) {
         most += 1;
         word += length + strspn(word + length, " ");
     }
-    if (cli->operand_count < least) return pu_fail(PU_ERR_CONFIG, "expects %s; see `plusultra %s --help`", usage, cli->verb->name);
+    if (cli->operand_count < least)
+        return pu_fail(PU_ERR_CONFIG, "expects %s; see `plusultra %s --help`", usage, cli->verb->name);
     if (strstr(usage, "...") || cli->operand_count <= most) return PU_OK;
-    return pu_fail(PU_ERR_CONFIG, "unexpected argument '%.80s'; see `plusultra %s --help`", cli->operands[most], cli->verb->name);
+    return pu_fail(PU_ERR_CONFIG, "unexpected argument '%.80s'; see `plusultra %s --help`", cli->operands[most],
+                   cli->verb->name);
 }
 
 static pu_status parse_arguments(pu__cli *cli, int argc, char **argv) {
     bool only_operands = false;
     for (int i = 2; i < argc; ++i) {
-        if (only_operands || argv[i][0] != '-' || argv[i][1] == '\0') cli->operand_store[cli->operand_count++] = argv[i];
+        if (only_operands || argv[i][0] != '-' || argv[i][1] == '\0')
+            cli->operand_store[cli->operand_count++] = argv[i];
         else if (strcmp(argv[i], "--") == 0) only_operands = true;
         else PU_TRY(take_option(cli, argc, argv, &i));
     }
@@ -138,7 +151,10 @@ static pu_status setup_log(const pu__cli *cli) {
         return pu_fail(PU_ERR_CONFIG, "--log-format: expects human or json, not '%.60s'", format);
     }
     const bool quiet = pu__cli_flag(cli, "quiet");
-    pu_log_setup(quiet ? PU_LOG_WARNING : pu__cli_flag(cli, "verbose") ? PU_LOG_DEBUG : PU_LOG_INFO, json ? PU_LOG_JSON : PU_LOG_HUMAN);
+    pu_log_setup(quiet                          ? PU_LOG_WARNING
+                 : pu__cli_flag(cli, "verbose") ? PU_LOG_DEBUG
+                                                : PU_LOG_INFO,
+                 json ? PU_LOG_JSON : PU_LOG_HUMAN);
     pu_progress_silence(quiet);
     return PU_OK;
 }
@@ -174,7 +190,8 @@ static pu_status write_special(const char *path, const char *text, size_t bytes)
         bytes -= (size_t)put;
     }
     const int error = errno;
-    if (close(file) != 0 || bytes > 0) return pu_fail(PU_ERR_IO, "cannot write %s: %s", path, strerror(bytes > 0 ? error : errno));
+    if (close(file) != 0 || bytes > 0)
+        return pu_fail(PU_ERR_IO, "cannot write %s: %s", path, strerror(bytes > 0 ? error : errno));
     return PU_OK;
 }
 
@@ -202,7 +219,8 @@ static pu_status write_result(pu__cli *cli, pu_status outcome, const char *messa
     text[bytes] = '\n'; /* in place of the zero byte: the file ends like any text file */
     struct stat info;
     const bool special = strncmp(path, "/dev/", 5) == 0 || (stat(path, &info) == 0 && !S_ISREG(info.st_mode));
-    const pu_status status = special ? write_special(path, text, bytes + 1) : pu__file_replace(path, text, bytes + 1);
+    const pu_status status =
+        special ? write_special(path, text, bytes + 1) : pu__file_replace(path, text, bytes + 1);
     free(text);
     return status;
 }
@@ -221,7 +239,9 @@ static void report_error(const pu__cli *cli, const char *message) {
     fprintf(stderr, "plusultra %s: %s\n", cli->verb->name, line);
 }
 
-static int exit_code(pu_status status) { return status == PU_OK ? EXIT_DONE : status == PU_ERR_CONFIG ? EXIT_USAGE : EXIT_FAILED; }
+static int exit_code(pu_status status) {
+    return status == PU_OK ? EXIT_DONE : status == PU_ERR_CONFIG ? EXIT_USAGE : EXIT_FAILED;
+}
 
 static int finish(pu__cli *cli, pu_status status) {
     char message[ERROR_BYTES];

@@ -11,10 +11,26 @@
 
 /* The keys that a new experiment usually touches; the rest is in docs/configuration.md. */
 static const char *const starter_keys[] = {
-    "run.name",           "run.seed",           "data.store",       "data.symbols",        "data.benchmark",
-    "split.train_ratio",  "split.valid_ratio",  "windows.window_bars", "windows.horizons", "model.width",
-    "model.layers",       "train.steps",        "train.batch",      "train.lr",            "backtest.horizon",
-    "backtest.spread_bps", "backtest.slippage_bps", "backtest.fee_bps", "backtest.target_vol", "backtest.leverage_max",
+    "run.name",
+    "run.seed",
+    "data.store",
+    "data.symbols",
+    "data.benchmark",
+    "split.train_ratio",
+    "split.valid_ratio",
+    "windows.window_bars",
+    "windows.horizons",
+    "model.width",
+    "model.layers",
+    "train.steps",
+    "train.batch",
+    "train.lr",
+    "backtest.horizon",
+    "backtest.spread_bps",
+    "backtest.slippage_bps",
+    "backtest.fee_bps",
+    "backtest.target_vol",
+    "backtest.leverage_max",
 };
 
 static const char opening[] =
@@ -24,7 +40,8 @@ static const char opening[] =
 static pu_status run(pu__cli *cli) {
     const char *path = cli->operand_count > 0 ? cli->operands[0] : "experiment.yaml";
     struct stat info;
-    if (stat(path, &info) == 0) return pu_fail(PU_ERR_IO, "%s exists and is left as it is; name another file", path);
+    if (stat(path, &info) == 0)
+        return pu_fail(PU_ERR_IO, "%s exists and is left as it is; name another file", path);
     if (errno != ENOENT) return pu_fail(PU_ERR_IO, "cannot inspect %s: %s", path, strerror(errno));
     const int key_count = pu__cli_flag(cli, "all") ? 0 : (int)(sizeof starter_keys / sizeof starter_keys[0]);
     char *keys = pu__config_starter(key_count, starter_keys);
@@ -38,7 +55,8 @@ static pu_status run(pu__cli *cli) {
     const pu_status status = pu__file_replace(path, text, bytes);
     pu_free(text);
     PU_TRY(status);
-    if (json_object_set_new(cli->result, "file", json_string(path)) != 0) return pu_fail(PU_ERR_DATA, "%s: not a UTF-8 file name", path);
+    if (json_object_set_new(cli->result, "file", json_string(path)) != 0)
+        return pu_fail(PU_ERR_DATA, "%s: not a UTF-8 file name", path);
     printf("wrote %s\n\nnext:\n"
            "  plusultra import --store market.db FILE.csv...   or: plusultra synth --store market.db\n"
            "  plusultra validate --store market.db\n"
@@ -57,7 +75,8 @@ static const pu__option options[] = {
 const pu__verb pu__verb_init = {
     .name = "init",
     .summary = "write a configuration file to start from",
-    .details = "Writes a commented configuration (experiment.yaml unless FILE is given) and says what to do next. A file that exists is never\n"
+    .details = "Writes a commented configuration (experiment.yaml unless FILE is given) and says what to do next. "
+               "A file that exists is never\n"
                "overwritten.",
     .operands = "[FILE]",
     .options = options,

@@ -18,7 +18,8 @@ static const pu__option options[] = {
 const pu__verb pu__verb_show_config = {
     .name = "show-config",
     .summary = "print the effective configuration",
-    .details = "Prints the configuration that a run would use: the file, then --set, then defaults for the rest, as YAML with every key.\n"
+    .details = "Prints the configuration that a run would use: the file, then --set, then defaults for the rest, "
+               "as YAML with every key.\n"
                "The output is itself a valid configuration file.",
     .options = options,
     .option_count = sizeof options / sizeof options[0],

@@ -20,7 +20,9 @@ enum {
     COMMON_OPTIONS = sizeof common_options / sizeof common_options[0]
 };
 
-int pu__option_total(const pu__verb *verb) { return verb->option_count + (verb->takes_config ? CONFIG_OPTIONS : 0) + COMMON_OPTIONS; }
+int pu__option_total(const pu__verb *verb) {
+    return verb->option_count + (verb->takes_config ? CONFIG_OPTIONS : 0) + COMMON_OPTIONS;
+}
 
 const pu__option *pu__option_at(const pu__verb *verb, int index) {
     if (index < verb->option_count) return &verb->options[index];
@@ -41,15 +43,15 @@ static void print_option(const pu__option *option) {
     char left[128];
     char letter[8] = "    ";
     if (option->letter) snprintf(letter, sizeof letter, "-%c, ", option->letter);
-    const int used = snprintf(left, sizeof left, "  %s--%s%s%s", letter, option->name, option->value_name ? " " : "",
-                              option->value_name ? option->value_name : "");
+    const int used = snprintf(left, sizeof left, "  %s--%s%s%s", letter, option->name,
+                              option->value_name ? " " : "", option->value_name ? option->value_name : "");
     if (used < HELP_COLUMN) printf("%-*s%s\n", HELP_COLUMN, left, option->help);
     else printf("%s\n%*s%s\n", left, HELP_COLUMN, "", option->help);
 }
 
 void pu__help_verb(const pu__verb *verb) {
-    printf("usage: plusultra %s [OPTION...]%s%s\n\n%s\n", verb->name, verb->operands ? " " : "", verb->operands ? verb->operands : "",
-           verb->details);
+    printf("usage: plusultra %s [OPTION...]%s%s\n\n%s\n", verb->name, verb->operands ? " " : "",
+           verb->operands ? verb->operands : "", verb->details);
     if (verb->details[0] && verb->details[strlen(verb->details) - 1] != '\n') printf("\n");
     printf("options:\n");
     for (int i = 0; i < pu__option_total(verb); ++i) print_option(pu__option_at(verb, i));

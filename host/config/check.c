@@ -43,11 +43,14 @@ static pu_status check_names(const checker *c) {
     const pu_config *g = c->config;
     const char *device = g->run.device;
     if (*g->run.name == '\0' || strchr(g->run.name, '/') || g->run.name[0] == '.') {
-        return fail(c, "run.name", "run.out", "'%s' cannot be the name of a folder below run.out: use letters, digits, - and _", g->run.name);
+        return fail(c, "run.name", "run.out",
+                    "'%s' cannot be the name of a folder below run.out: use letters, digits, - and _",
+                    g->run.name);
     }
     if (*g->run.out == '\0') return fail(c, "run.out", "run.out", "is empty: name a folder");
     if (*g->data.store == '\0') return fail(c, "data.store", "data.store", "is empty: name a file");
-    const bool numbered = strncmp(device, "cuda:", 5) == 0 && device[5] && strlen(device + 5) <= 3 && device[5 + strspn(device + 5, "0123456789")] == '\0';
+    const bool numbered = strncmp(device, "cuda:", 5) == 0 && device[5] && strlen(device + 5) <= 3 &&
+                          device[5 + strspn(device + 5, "0123456789")] == '\0';
     if (!numbered && strcmp(device, "auto") != 0 && strcmp(device, "cpu") != 0 && strcmp(device, "cuda") != 0) {
         return fail(c, "run.device", "run.device", "expects auto, cpu, cuda or cuda:N, not '%s'", device);
     }
@@ -58,7 +61,8 @@ static pu_status check_distinct(const checker *c, const char *key, const pu_text
     for (int i = 0; i < list->count; ++i) {
         if (list->value[i][0] == '\0') return fail(c, key, key, "item %d is empty", i + 1);
         for (int j = 0; j < i; ++j) {
-            if (strcmp(list->value[i], list->value[j]) == 0) return fail(c, key, key, "'%s' is listed twice", list->value[i]);
+            if (strcmp(list->value[i], list->value[j]) == 0)
+                return fail(c, key, key, "'%s' is listed twice", list->value[i]);
         }
     }
     return PU_OK;
@@ -87,18 +91,21 @@ static bool normalise_time(const char *text, char out[TIME_BYTES]) {
 }
 
 /* Dates of one segment; an open end lies before or after every date. */
-static pu_status read_segment(const checker *c, const char *key, const pu_text_list *list, char from[TIME_BYTES], char to[TIME_BYTES]) {
+static pu_status read_segment(const checker *c, const char *key, const pu_text_list *list, char from[TIME_BYTES],
+                              char to[TIME_BYTES]) {
     if (list->count != 2) return fail(c, key, key, "expects two dates, [from, to], not %d", list->count);
     for (int i = 0; i < 2; ++i) {
         char *out = i == 0 ? from : to;
         if (list->value[i][0] == '\0') {
             snprintf(out, TIME_BYTES, "%s", i == 0 ? "" : "~");
         } else if (!normalise_time(list->value[i], out)) {
-            return fail(c, key, key, "'%s' is not a date: write YYYY-MM-DD or YYYY-MM-DDTHH:MM:SSZ", list->value[i]);
+            return fail(c, key, key, "'%s' is not a date: write YYYY-MM-DD or YYYY-MM-DDTHH:MM:SSZ",
+                        list->value[i]);
         }
     }
     if (strcmp(from, to) < 0) return PU_OK;
-    return fail(c, key, key, "from %s to %s holds no time: the end must lie after the start", list->value[0], list->value[1]);
+    return fail(c, key, key, "from %s to %s holds no time: the end must lie after the start", list->value[0],
+                list->value[1]);
 }
 
 static pu_status check_split(const checker *c) {
@@ -110,7 +117,8 @@ static pu_status check_split(const checker *c) {
         if (lists[i]->count == 0) continue;
         PU_TRY(read_segment(c, names[i], lists[i], from, to));
         if (last >= 0 && strcmp(from, last_to) < 0) {
-            return fail(c, names[i], names[last], "%s begins (%s) before %s ends (%s): segments must follow each other", names[i],
+            return fail(c, names[i], names[last],
+                        "%s begins (%s) before %s ends (%s): segments must follow each other", names[i],
                         *from ? from : "open", names[last], *last_to == '~' ? "open" : last_to);
         }
         memcpy(last_to, to, sizeof last_to);
@@ -119,7 +127,9 @@ static pu_status check_split(const checker *c) {
     const double train = c->config->split.train_ratio, valid = c->config->split.valid_ratio;
     if (lists[2]->count == 0 && train + valid >= 1) {
         return fail(c, "split.train_ratio", "split.valid_ratio",
-                    "split.train_ratio (%g) and split.valid_ratio (%g) leave nothing for testing: their sum must be below 1", train, valid);
+                    "split.train_ratio (%g) and split.valid_ratio (%g) leave nothing for testing: their sum must "
+                    "be below 1",
+                    train, valid);
     }
     return PU_OK;
 }
@@ -127,21 +137,24 @@ static pu_status check_split(const checker *c) {
 static pu_status check_windows(const checker *c) {
     const pu_config *g = c->config;
     const pu_int_list *horizons = &g->windows.horizons;
-    if (horizons->count == 0) return fail(c, "windows.horizons", "windows.horizons", "is empty: name at least one horizon");
+    if (horizons->count == 0)
+        return fail(c, "windows.horizons", "windows.horizons", "is empty: name at least one horizon");
     bool found = false;
     for (int i = 0; i < horizons->count; ++i) {
         if (i > 0 && horizons->value[i] <= horizons->value[i - 1]) {
-            return fail(c, "windows.horizons", "windows.horizons", "must increase: %lld stands after %lld", (long long)horizons->value[i],
-                        (long long)horizons->value[i - 1]);
+            return fail(c, "windows.horizons", "windows.horizons", "must increase: %lld stands after %lld",
+                        (long long)horizons->value[i], (long long)horizons->value[i - 1]);
         }
         found |= horizons->value[i] == g->backtest.horizon;
     }
     if (!found) {
-        return fail(c, "backtest.horizon", "windows.horizons", "backtest.horizon (%lld) is not among windows.horizons: only those are forecast",
+        return fail(c, "backtest.horizon", "windows.horizons",
+                    "backtest.horizon (%lld) is not among windows.horizons: only those are forecast",
                     (long long)g->backtest.horizon);
     }
     if (g->predict.stride_bars > g->windows.window_bars) {
-        return fail(c, "predict.stride_bars", "windows.window_bars", "predict.stride_bars (%lld) is more than windows.window_bars (%lld)",
+        return fail(c, "predict.stride_bars", "windows.window_bars",
+                    "predict.stride_bars (%lld) is more than windows.window_bars (%lld)",
                     (long long)g->predict.stride_bars, (long long)g->windows.window_bars);
     }
     return PU_OK;
@@ -150,17 +163,22 @@ static pu_status check_windows(const checker *c) {
 static pu_status check_model(const checker *c) {
     const long long width = (long long)c->config->model.width, heads = (long long)c->config->model.heads;
     const int groups = c->config->model.dilations.count;
-    if (width % heads != 0) return fail(c, "model.width", "model.heads", "model.width (%lld) is not divisible by model.heads (%lld)", width, heads);
+    if (width % heads != 0)
+        return fail(c, "model.width", "model.heads", "model.width (%lld) is not divisible by model.heads (%lld)",
+                    width, heads);
     const long long head = width / heads;
     if (head % 2 != 0 || head < HEAD_WIDTH_MIN || head > HEAD_WIDTH_MAX) {
-        return fail(c, "model.width", "model.heads", "model.width / model.heads is %lld / %lld = %lld; it must be even and from %d to %d", width, heads,
-                    head, HEAD_WIDTH_MIN, HEAD_WIDTH_MAX);
+        return fail(c, "model.width", "model.heads",
+                    "model.width / model.heads is %lld / %lld = %lld; it must be even and from %d to %d", width,
+                    heads, head, HEAD_WIDTH_MIN, HEAD_WIDTH_MAX);
     }
     if (groups < 1 || groups > DILATIONS_MAX) {
-        return fail(c, "model.dilations", "model.dilations", "has %d items; 1 to %d are accepted", groups, DILATIONS_MAX);
+        return fail(c, "model.dilations", "model.dilations", "has %d items; 1 to %d are accepted", groups,
+                    DILATIONS_MAX);
     }
     if (width % groups != 0) {
-        return fail(c, "model.dilations", "model.width", "model.width (%lld) is not divisible by the number of model.dilations (%d)", width, groups);
+        return fail(c, "model.dilations", "model.width",
+                    "model.width (%lld) is not divisible by the number of model.dilations (%d)", width, groups);
     }
     return PU_OK;
 }
@@ -170,18 +188,22 @@ static pu_status check_objective(const checker *c) {
     const pu_real_list *quantiles = &c->config->objective.quantiles;
     const bool pinball = strcmp(c->config->objective.loss, "pinball") == 0;
     if (quantiles->count > QUANTILES_MAX || (pinball && quantiles->count == 0)) {
-        return fail(c, key, "objective.loss", "objective.quantiles has %d items; 1 to %d are accepted under objective.loss %s", quantiles->count,
-                    QUANTILES_MAX, c->config->objective.loss);
+        return fail(c, key, "objective.loss",
+                    "objective.quantiles has %d items; 1 to %d are accepted under objective.loss %s",
+                    quantiles->count, QUANTILES_MAX, c->config->objective.loss);
     }
     bool median = false;
     for (int i = 0; i < quantiles->count; ++i) {
         if (i > 0 && quantiles->value[i] <= quantiles->value[i - 1]) {
-            return fail(c, key, key, "must increase: %g stands after %g", quantiles->value[i], quantiles->value[i - 1]);
+            return fail(c, key, key, "must increase: %g stands after %g", quantiles->value[i],
+                        quantiles->value[i - 1]);
         }
         median |= quantiles->value[i] == 0.5;
     }
     if (pinball && !median) {
-        return fail(c, key, "objective.loss", "objective.quantiles lacks 0.5, the median, which positions follow under objective.loss pinball");
+        return fail(
+            c, key, "objective.loss",
+            "objective.quantiles lacks 0.5, the median, which positions follow under objective.loss pinball");
     }
     return PU_OK;
 }
@@ -189,7 +211,8 @@ static pu_status check_objective(const checker *c) {
 static pu_status check_train(const checker *c) {
     const long long warmup = (long long)c->config->train.warmup_steps, steps = (long long)c->config->train.steps;
     if (warmup < steps) return PU_OK;
-    return fail(c, "train.warmup_steps", "train.steps", "train.warmup_steps (%lld) must be below train.steps (%lld)", warmup, steps);
+    return fail(c, "train.warmup_steps", "train.steps",
+                "train.warmup_steps (%lld) must be below train.steps (%lld)", warmup, steps);
 }
 
 pu_status pu__config_check(const pu_config *config, const char *source, const int64_t *lines) {

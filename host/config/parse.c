@@ -1,7 +1,8 @@
 /* Strict YAML: sections that hold keys that hold scalars or flat lists, over libyaml's events.
  *
  * Invariants:
- *  1. `event` is the event being looked at; `advance` releases it and fetches the next, and refuses aliases, anchors and tags.
+ *  1. `event` is the event being looked at; `advance` releases it and fetches the next, and refuses aliases,
+ * anchors and tags.
  *  2. After a failure the reader is only closed.
  *  3. A file is at most 1 MiB and the grammar has three levels, so memory and depth are bounded. */
 #include <stdarg.h>
@@ -30,7 +31,8 @@ typedef struct reader {
 static int64_t line_of(const reader *r) { return (int64_t)r->event.start_mark.line + 1; }
 
 /* A failure at a line of the source, or of the override. */
-static pu_status fail_at(const reader *r, int64_t line, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static pu_status fail_at(const reader *r, int64_t line, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 static pu_status fail_at(const reader *r, int64_t line, const char *format, ...) {
     char text[1024];
     va_list arguments;
@@ -43,10 +45,12 @@ static pu_status fail_at(const reader *r, int64_t line, const char *format, ...)
 
 static pu_status fail_syntax(const reader *r) {
     const yaml_parser_t *p = &r->parser;
-    if (p->error == YAML_MEMORY_ERROR) return pu_fail(PU_ERR_MEMORY, "out of memory while reading %s", r->source ? r->source : "--set");
+    if (p->error == YAML_MEMORY_ERROR)
+        return pu_fail(PU_ERR_MEMORY, "out of memory while reading %s", r->source ? r->source : "--set");
     const char *problem = p->problem ? p->problem : "unreadable";
     const int64_t line = p->error == YAML_READER_ERROR ? (int64_t)p->mark.line : (int64_t)p->problem_mark.line;
-    return fail_at(r, line + 1, "not valid YAML: %s%s%s", p->context ? p->context : "", p->context ? ", " : "", problem);
+    return fail_at(r, line + 1, "not valid YAML: %s%s%s", p->context ? p->context : "", p->context ? ", " : "",
+                   problem);
 }
 
 static pu_status refuse_marks(const reader *r, const unsigned char *anchor, const unsigned char *tag) {
@@ -61,9 +65,12 @@ static pu_status advance(reader *r) {
     if (!r->has_event) return fail_syntax(r);
     const yaml_event_t *e = &r->event;
     switch (e->type) {
-    case YAML_ALIAS_EVENT: return fail_at(r, line_of(r), "aliases (*%s) are not accepted: write the value out", (const char *)e->data.alias.anchor);
+    case YAML_ALIAS_EVENT:
+        return fail_at(r, line_of(r), "aliases (*%s) are not accepted: write the value out",
+                       (const char *)e->data.alias.anchor);
     case YAML_SCALAR_EVENT: return refuse_marks(r, e->data.scalar.anchor, e->data.scalar.tag);
-    case YAML_SEQUENCE_START_EVENT: return refuse_marks(r, e->data.sequence_start.anchor, e->data.sequence_start.tag);
+    case YAML_SEQUENCE_START_EVENT:
+        return refuse_marks(r, e->data.sequence_start.anchor, e->data.sequence_start.tag);
     case YAML_MAPPING_START_EVENT: return refuse_marks(r, e->data.mapping_start.anchor, e->data.mapping_start.tag);
     case YAML_DOCUMENT_START_EVENT:
         if (e->data.document_start.tag_directives.start == e->data.document_start.tag_directives.end) return PU_OK;
@@ -81,10 +88,13 @@ static bool is_null(const reader *r) {
     return is_plain(r) && (*text == '\0' || strcmp(text, "~") == 0 || strcasecmp(text, "null") == 0);
 }
 
-static pu__place place_here(const reader *r, const pu__key *key) { return (pu__place){.source = r->source, .line = line_of(r), .key = key}; }
+static pu__place place_here(const reader *r, const pu__key *key) {
+    return (pu__place){.source = r->source, .line = line_of(r), .key = key};
+}
 
 static pu_status read_scalar(const reader *r, const pu__place *place, void *target) {
-    return pu__value_read(place, scalar_text(r), r->event.data.scalar.length, is_plain(r), r->config->arena, target);
+    return pu__value_read(place, scalar_text(r), r->event.data.scalar.length, is_plain(r), r->config->arena,
+                          target);
 }
 
 /* Reads the items of a list; the current event is the list's start, and becomes its end. */
@@ -128,7 +138,8 @@ static pu_status read_value(reader *r, const pu__key *key) {
     switch (r->event.type) {
     case YAML_SEQUENCE_START_EVENT:
         return list ? read_items(r, key) : pu__value_fail(&place, "expects a single value, not a list");
-    case YAML_MAPPING_START_EVENT: return pu__value_fail(&place, "expects a %s, not further keys", list ? "list" : "single value");
+    case YAML_MAPPING_START_EVENT:
+        return pu__value_fail(&place, "expects a %s, not further keys", list ? "list" : "single value");
     default: break;
     }
     if (list) return pu__value_fail(&place, "expects a list: write [%s]", is_null(r) ? "" : scalar_text(r));
@@ -137,20 +148,24 @@ static pu_status read_value(reader *r, const pu__key *key) {
 
 static pu_status fail_unknown_key(const reader *r, const char *section, const char *name) {
     const pu__key *nearest = pu__nearest_key(section, name);
-    if (!nearest) return fail_at(r, line_of(r), "%s.%.60s: unknown key; `plusultra show-config` lists all", section, name);
-    return fail_at(r, line_of(r), "%s.%.60s: unknown key; did you mean %s.%s?", section, name, nearest->section, nearest->name);
+    if (!nearest)
+        return fail_at(r, line_of(r), "%s.%.60s: unknown key; `plusultra show-config` lists all", section, name);
+    return fail_at(r, line_of(r), "%s.%.60s: unknown key; did you mean %s.%s?", section, name, nearest->section,
+                   nearest->name);
 }
 
 static pu_status read_section(reader *r, const pu__section *section) {
     for (;;) {
         PU_TRY(advance(r));
         if (r->event.type == YAML_MAPPING_END_EVENT) return PU_OK;
-        if (r->event.type != YAML_SCALAR_EVENT) return fail_at(r, line_of(r), "%s: a key must be a word", section->name);
+        if (r->event.type != YAML_SCALAR_EVENT)
+            return fail_at(r, line_of(r), "%s: a key must be a word", section->name);
         const pu__key *key = pu__find_key(section->name, scalar_text(r));
         if (!key) return fail_unknown_key(r, section->name, scalar_text(r));
         int64_t *line = &r->lines[key - pu__keys];
         if (*line > 0) {
-            return fail_at(r, line_of(r), "%s.%s: duplicate key, first given in line %lld", section->name, key->name, (long long)*line);
+            return fail_at(r, line_of(r), "%s.%s: duplicate key, first given in line %lld", section->name,
+                           key->name, (long long)*line);
         }
         *line = line_of(r);
         PU_TRY(advance(r));
@@ -164,7 +179,8 @@ static pu_status fail_unknown_section(const reader *r) {
     if (nearest) return fail_at(r, line_of(r), "%.60s: unknown section; did you mean %s?", name, nearest);
     const pu__key *key = pu__nearest_key("", name);
     if (!key) return fail_at(r, line_of(r), "%.60s: unknown section; `plusultra show-config` lists all", name);
-    return fail_at(r, line_of(r), "%.60s: unknown section; did you mean the key %s, which stands under %s:?", name, key->name, key->section);
+    return fail_at(r, line_of(r), "%.60s: unknown section; did you mean the key %s, which stands under %s:?", name,
+                   key->name, key->section);
 }
 
 /* The current event is the start of the outermost mapping. */
@@ -177,12 +193,15 @@ static pu_status read_sections(reader *r) {
         const pu__section *section = pu__find_section(scalar_text(r));
         if (!section) return fail_unknown_section(r);
         int64_t *line = &seen[section - pu__sections];
-        if (*line > 0) return fail_at(r, line_of(r), "%s: duplicate section, first given in line %lld", section->name, (long long)*line);
+        if (*line > 0)
+            return fail_at(r, line_of(r), "%s: duplicate section, first given in line %lld", section->name,
+                           (long long)*line);
         *line = line_of(r);
         PU_TRY(advance(r));
         if (r->event.type == YAML_MAPPING_START_EVENT) {
             PU_TRY(read_section(r, section));
-        } else if (r->event.type != YAML_SCALAR_EVENT || !is_null(r)) { /* a section whose keys are all commented out is null */
+        } else if (r->event.type != YAML_SCALAR_EVENT ||
+                   !is_null(r)) { /* a section whose keys are all commented out is null */
             return fail_at(r, line_of(r), "%s: is a section: expects keys below it", section->name);
         }
     }
@@ -215,7 +234,8 @@ static pu_status read_stream(reader *r) {
 }
 
 static pu_status read_text(reader *r, const char *text, size_t length) {
-    if (!yaml_parser_initialize(&r->parser)) return pu_fail(PU_ERR_MEMORY, "out of memory while starting the YAML reader");
+    if (!yaml_parser_initialize(&r->parser))
+        return pu_fail(PU_ERR_MEMORY, "out of memory while starting the YAML reader");
     yaml_parser_set_encoding(&r->parser, YAML_UTF8_ENCODING);
     yaml_parser_set_input_string(&r->parser, (const unsigned char *)text, length);
     const pu_status status = read_stream(r);
@@ -236,7 +256,8 @@ static pu_status set_defaults(pu_config *config) {
         } else {
             const pu__place place = {.source = "config_keys.def", .key = key};
             const bool quoted = key->kind == PU__TEXT;
-            status = pu__value_read(&place, key->fallback, strlen(key->fallback), !quoted, config->arena, (char *)config + key->offset);
+            status = pu__value_read(&place, key->fallback, strlen(key->fallback), !quoted, config->arena,
+                                    (char *)config + key->offset);
         }
         if (status != PU_OK) return pu_fail_within(status, "default");
     }
@@ -259,23 +280,29 @@ static pu_status apply_override(pu_config *config, const char *override, int64_t
     if (!dot) {
         const pu__key *meant = pu__nearest_key("", name);
         if (!meant) return fail_override(name, "write --set section.key=value");
-        return pu_fail(PU_ERR_CONFIG, "--set %s: write section.key; did you mean %s.%s?", name, meant->section, meant->name);
+        return pu_fail(PU_ERR_CONFIG, "--set %s: write section.key; did you mean %s.%s?", name, meant->section,
+                       meant->name);
     }
     *dot = '\0';
     const pu__key *key = pu__find_key(name, dot + 1);
     if (!key) {
         const char *section = pu__find_section(name) ? NULL : pu__nearest_section(name);
         const pu__key *nearest = pu__nearest_key(section ? section : name, dot + 1);
-        if (!nearest) return pu_fail(PU_ERR_CONFIG, "--set %s.%s: unknown key; `plusultra show-config` lists all", name, dot + 1);
-        return pu_fail(PU_ERR_CONFIG, "--set %s.%s: unknown key; did you mean %s.%s?", name, dot + 1, nearest->section, nearest->name);
+        if (!nearest)
+            return pu_fail(PU_ERR_CONFIG, "--set %s.%s: unknown key; `plusultra show-config` lists all", name,
+                           dot + 1);
+        return pu_fail(PU_ERR_CONFIG, "--set %s.%s: unknown key; did you mean %s.%s?", name, dot + 1,
+                       nearest->section, nearest->name);
     }
     const char *value = override + length + 1;
     const size_t bytes = strlen(value);
     const pu__place place = {.key = key};
-    if (bytes > OVERRIDE_BYTES_MAX) return pu__value_fail(&place, "has %zu bytes, at most %d are accepted", bytes, OVERRIDE_BYTES_MAX);
+    if (bytes > OVERRIDE_BYTES_MAX)
+        return pu__value_fail(&place, "has %zu bytes, at most %d are accepted", bytes, OVERRIDE_BYTES_MAX);
     lines[key - pu__keys] = FROM_OVERRIDE;
     if (bytes == 0 && pu__kind_is_list(key->kind)) return pu__value_set_list(key, config, 0, NULL);
-    if (bytes == 0) return pu__value_read(&place, "", 0, key->kind != PU__TEXT, config->arena, (char *)config + key->offset);
+    if (bytes == 0)
+        return pu__value_read(&place, "", 0, key->kind != PU__TEXT, config->arena, (char *)config + key->offset);
     reader r = {.key = key, .config = config};
     return read_text(&r, value, bytes);
 }
@@ -291,11 +318,12 @@ static pu_status fill(pu_config *config, const char *text, size_t length, const 
     return pu__config_check(config, source, lines);
 }
 
-pu_status pu_config_parse(const char *text, int64_t length, const char *source, int override_count, const char *const *overrides,
-                          pu_config **out) {
+pu_status pu_config_parse(const char *text, int64_t length, const char *source, int override_count,
+                          const char *const *overrides, pu_config **out) {
     *out = NULL;
     if (length > FILE_BYTES_MAX) {
-        return pu_fail(PU_ERR_CONFIG, "%s: has %lld bytes, a configuration has at most %d", source, (long long)length, FILE_BYTES_MAX);
+        return pu_fail(PU_ERR_CONFIG, "%s: has %lld bytes, a configuration has at most %d", source,
+                       (long long)length, FILE_BYTES_MAX);
     }
     pu_config *config = pu_calloc(1, sizeof *config);
     if (!config) return PU_ERR_MEMORY;

@@ -21,22 +21,27 @@ const pu__section pu__sections[] = {
 };
 const int pu__section_count = sizeof pu__sections / sizeof pu__sections[0];
 
-#define KEY_START(key_section, key_name, key_kind, text, about)                                                \
-    .section = #key_section, .name = #key_name, .kind = key_kind, .offset = offsetof(pu_config, key_section.key_name), \
-    .fallback = text, .help = about
+#define KEY_START(key_section, key_name, key_kind, text, about)   \
+    .section = #key_section, .name = #key_name, .kind = key_kind, \
+    .offset = offsetof(pu_config, key_section.key_name), .fallback = text, .help = about
 #define INT_LIMITS(low, high) .int_low = low, .int_high = high, .low_text = #low, .high_text = #high
 #define REAL_LIMITS(low, high) .real_low = low, .real_high = high, .low_text = #low, .high_text = #high
 
 const pu__key pu__keys[] = {
 #define PU_SECTION(section, help)
 #define PU_SECTION_END(section)
-#define PU_INT(section, name, value, low, high, help) {KEY_START(section, name, PU__INT, #value, help), INT_LIMITS(low, high)},
-#define PU_REAL(section, name, value, low, high, help) {KEY_START(section, name, PU__REAL, #value, help), REAL_LIMITS(low, high)},
+#define PU_INT(section, name, value, low, high, help) \
+    {KEY_START(section, name, PU__INT, #value, help), INT_LIMITS(low, high)},
+#define PU_REAL(section, name, value, low, high, help) \
+    {KEY_START(section, name, PU__REAL, #value, help), REAL_LIMITS(low, high)},
 #define PU_BOOL(section, name, value, help) {KEY_START(section, name, PU__BOOL, #value, help)},
 #define PU_TEXT(section, name, value, help) {KEY_START(section, name, PU__TEXT, value, help)},
-#define PU_WORD(section, name, value, words, help) {KEY_START(section, name, PU__WORD, value, help), .choices = words},
-#define PU_INTS(section, name, value, low, high, help) {KEY_START(section, name, PU__INTS, value, help), INT_LIMITS(low, high)},
-#define PU_REALS(section, name, value, low, high, help) {KEY_START(section, name, PU__REALS, value, help), REAL_LIMITS(low, high)},
+#define PU_WORD(section, name, value, words, help) \
+    {KEY_START(section, name, PU__WORD, value, help), .choices = words},
+#define PU_INTS(section, name, value, low, high, help) \
+    {KEY_START(section, name, PU__INTS, value, help), INT_LIMITS(low, high)},
+#define PU_REALS(section, name, value, low, high, help) \
+    {KEY_START(section, name, PU__REALS, value, help), REAL_LIMITS(low, high)},
 #define PU_TEXTS(section, name, value, help) {KEY_START(section, name, PU__TEXTS, value, help)},
 #include "plusultra/config_keys.def"
 };

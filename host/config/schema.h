@@ -7,7 +7,16 @@
 
 #include "plusultra/config.h"
 
-typedef enum pu__kind { PU__INT = 0, PU__REAL, PU__BOOL, PU__TEXT, PU__WORD, PU__INTS, PU__REALS, PU__TEXTS } pu__kind;
+typedef enum pu__kind {
+    PU__INT = 0,
+    PU__REAL,
+    PU__BOOL,
+    PU__TEXT,
+    PU__WORD,
+    PU__INTS,
+    PU__REALS,
+    PU__TEXTS
+} pu__kind;
 
 typedef struct pu__section {
     const char *name, *help;
@@ -19,7 +28,7 @@ typedef struct pu__key {
     size_t offset;        /* of the field in pu_config */
     const char *fallback; /* as text; items of a list separated by commas */
     const char *low_text, *high_text;
-    int64_t int_low, int_high; /* PU__INT, PU__INTS */
+    int64_t int_low, int_high;  /* PU__INT, PU__INTS */
     double real_low, real_high; /* PU__REAL, PU__REALS */
     const char *choices;        /* PU__WORD */
 } pu__key;

@@ -66,19 +66,23 @@ static void write_cell(const char *text, pu__buffer *out) {
 
 char *pu_config_reference(void) {
     pu__buffer out = {0};
-    pu__buffer_printf(&out, "# Configuration\n\n"
-                            "One YAML file describes one experiment; every key has a default, so a file holds only what differs. Any key can be\n"
-                            "overridden on the command line with `--set section.key=value`. Unknown keys, wrong types and values out of range are\n"
-                            "errors that name the file, the line and the nearest valid key. `plusultra show-config` prints the configuration that\n"
-                            "results, and a run stores it in its folder.\n\n"
-                            "This page is generated from `include/plusultra/config_keys.def`; `plusultra show-config --reference` prints it.\n");
+    pu__buffer_printf(&out,
+                      "# Configuration\n\n"
+                      "One YAML file describes one experiment; every key has a default, so a file holds only what "
+                      "differs. Any key can be\n"
+                      "overridden on the command line with `--set section.key=value`. Unknown keys, wrong types "
+                      "and values out of range are\n"
+                      "errors that name the file, the line and the nearest valid key. `plusultra show-config` "
+                      "prints the configuration that\n"
+                      "results, and a run stores it in its folder.\n\n"
+                      "This page is generated from `include/plusultra/config_keys.def`; `make docs` renews it.\n");
     const char *section = "";
     for (int i = 0; i < pu__key_count; ++i) {
         const pu__key *key = &pu__keys[i];
         if (strcmp(section, key->section) != 0) {
             section = key->section;
-            pu__buffer_printf(&out, "\n## %s: %s\n\n| key | default | accepts | meaning |\n|---|---|---|---|\n", section,
-                              pu__find_section(section)->help);
+            pu__buffer_printf(&out, "\n## %s: %s\n\n| key | default | accepts | meaning |\n|---|---|---|---|\n",
+                              section, pu__find_section(section)->help);
         }
         pu__buffer_printf(&out, "| `%s` | `", key->name);
         write_default(key, &out);

@@ -4,8 +4,9 @@
 
 #include "plusultra/config.h"
 
-/* A configuration file to start from: the named keys ("section.key", in the order of config_keys.def) or, with count 0, all of them; each with its
- * default value and its help as a comment. The caller frees with pu_free. Null when memory is short. */
+/* A configuration file to start from: the named keys ("section.key", in the order of config_keys.def) or, with
+ * count 0, all of them; each with its default value and its help as a comment. The caller frees with pu_free. Null
+ * when memory is short. */
 char *pu__config_starter(int count, const char *const *names);
 
 #endif

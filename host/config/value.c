@@ -19,7 +19,8 @@ pu_status pu__value_fail(const pu__place *place, const char *format, ...) {
     if (place->item > 0) snprintf(item, sizeof item, ", item %lld", (long long)place->item);
     const pu__key *key = place->key;
     if (!place->source) return pu_fail(PU_ERR_CONFIG, "--set %s.%s%s: %s", key->section, key->name, item, text);
-    return pu_fail(PU_ERR_CONFIG, "%s:%lld: %s.%s%s: %s", place->source, (long long)place->line, key->section, key->name, item, text);
+    return pu_fail(PU_ERR_CONFIG, "%s:%lld: %s.%s%s: %s", place->source, (long long)place->line, key->section,
+                   key->name, item, text);
 }
 
 bool pu__kind_is_list(pu__kind kind) { return kind == PU__INTS || kind == PU__REALS || kind == PU__TEXTS; }
@@ -62,8 +63,9 @@ static pu_status fail_expected(const pu__place *place, const char *text, size_t 
     char *description = pu__buffer_take(&expected);
     if (!description) return PU_ERR_MEMORY;
     const int shown = length > SHOWN_BYTES ? SHOWN_BYTES : (int)length;
-    const pu_status status = pu__value_fail(place, "expects %s%s, not '%.*s'%s", place->key->kind == PU__WORD ? "one of " : "", description,
-                                            shown, text, length > SHOWN_BYTES ? "..." : "");
+    const pu_status status =
+        pu__value_fail(place, "expects %s%s, not '%.*s'%s", place->key->kind == PU__WORD ? "one of " : "",
+                       description, shown, text, length > SHOWN_BYTES ? "..." : "");
     pu_free(description);
     return status;
 }
@@ -95,24 +97,27 @@ static pu_status read_number(const pu__place *place, const char *text, size_t le
     const pu__key *key = place->key;
     const bool whole = item_kind(key->kind) == PU__INT;
     char number[NUMBER_BYTES];
-    if (length >= sizeof number || strlen(text) != length || !is_decimal(text, whole)) return fail_expected(place, text, length);
+    if (length >= sizeof number || strlen(text) != length || !is_decimal(text, whole))
+        return fail_expected(place, text, length);
     if (!plain) return pu__value_fail(place, "expects a number, not text: remove the quotes around %s", text);
     memcpy(number, text, length + 1);
     errno = 0;
     if (whole) {
         const int64_t value = strtoll(number, NULL, 10);
-        if (errno == ERANGE || value < key->int_low || value > key->int_high) return fail_expected(place, text, length);
+        if (errno == ERANGE || value < key->int_low || value > key->int_high)
+            return fail_expected(place, text, length);
         memcpy(target, &value, sizeof value);
         return PU_OK;
     }
     const double value = strtod(number, NULL);
-    if (!isfinite(value) || value < key->real_low || value > key->real_high) return fail_expected(place, text, length);
+    if (!isfinite(value) || value < key->real_low || value > key->real_high)
+        return fail_expected(place, text, length);
     memcpy(target, &value, sizeof value);
     return PU_OK;
 }
 
-/* Characters that YAML cannot carry verbatim in a quoted scalar, or that would steer a terminal: C0, DEL, C1, line and paragraph separators, byte
- * order marks. The bytes are valid UTF-8: libyaml has checked. */
+/* Characters that YAML cannot carry verbatim in a quoted scalar, or that would steer a terminal: C0, DEL, C1, line
+ * and paragraph separators, byte order marks. The bytes are valid UTF-8: libyaml has checked. */
 static bool has_control(const char *text, size_t length) {
     for (size_t i = 0; i < length; ++i) {
         const unsigned char c = (unsigned char)text[i];
@@ -126,8 +131,10 @@ static bool has_control(const char *text, size_t length) {
     return false;
 }
 
-static pu_status read_text(const pu__place *place, const char *text, size_t length, bool plain, pu_arena *arena, void *target) {
-    if (has_control(text, length)) return pu__value_fail(place, "control characters and line breaks are not accepted");
+static pu_status read_text(const pu__place *place, const char *text, size_t length, bool plain, pu_arena *arena,
+                           void *target) {
+    if (has_control(text, length))
+        return pu__value_fail(place, "control characters and line breaks are not accepted");
     if (plain && (strcmp(text, "") == 0 || strcmp(text, "~") == 0 || strcasecmp(text, "null") == 0)) {
         return pu__value_fail(place, "has no value: write \"\" for an empty text");
     }
@@ -147,7 +154,8 @@ static bool is_choice(const char *choices, const char *text, size_t length) {
     return false;
 }
 
-pu_status pu__value_read(const pu__place *place, const char *text, size_t length, bool plain, pu_arena *arena, void *target) {
+pu_status pu__value_read(const pu__place *place, const char *text, size_t length, bool plain, pu_arena *arena,
+                         void *target) {
     switch (item_kind(place->key->kind)) {
     case PU__INT:
     case PU__REAL: return read_number(place, text, length, plain, target);
@@ -167,7 +175,9 @@ pu_status pu__value_read(const pu__place *place, const char *text, size_t length
 pu_status pu__value_set_list(const pu__key *key, pu_config *config, int64_t count, const void *items) {
     void *copy = NULL;
     const size_t bytes = (size_t)count * pu__value_bytes(key->kind);
-    if (count > INT32_MAX) return pu_fail(PU_ERR_CONFIG, "%s.%s: a list of %lld items is too long", key->section, key->name, (long long)count);
+    if (count > INT32_MAX)
+        return pu_fail(PU_ERR_CONFIG, "%s.%s: a list of %lld items is too long", key->section, key->name,
+                       (long long)count);
     if (count > 0) {
         copy = pu_arena_alloc(config->arena, bytes);
         if (!copy) return PU_ERR_MEMORY;

@@ -16,9 +16,10 @@ typedef struct pu__place {
 
 pu_status pu__value_fail(const pu__place *place, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Reads one scalar, or one item of a list, into *target (int64_t, double, bool or const char *). `plain`: written without quotes. Text is
- * copied to the arena. */
-pu_status pu__value_read(const pu__place *place, const char *text, size_t length, bool plain, pu_arena *arena, void *target);
+/* Reads one scalar, or one item of a list, into *target (int64_t, double, bool or const char *). `plain`: written
+ * without quotes. Text is copied to the arena. */
+pu_status pu__value_read(const pu__place *place, const char *text, size_t length, bool plain, pu_arena *arena,
+                         void *target);
 
 /* The bytes of one scalar or list item of this kind. */
 size_t pu__value_bytes(pu__kind kind);
