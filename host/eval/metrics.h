@@ -37,10 +37,11 @@
 #define PU__METRICS(M)                                                                                            \
     M(total_return)                                                                                               \
     M(cagr)                                                                                                       \
-    M(volatility) M(sharpe) M(downside_deviation) M(sortino) M(max_drawdown) M(calmar) M(var_5) M(cvar_5)         \
-        M(var_1) M(cvar_1) M(omega) M(tail_ratio) M(hit_rate) M(profit_factor) M(skewness) M(kurtosis)            \
-            M(best_period) M(worst_period) M(under_water_periods) M(under_water_ratio) M(beta) M(alpha)           \
-                M(information_ratio) M(probabilistic_sharpe) M(deflated_sharpe) M(track_record_min)
+    M(volatility)                                                                                                 \
+    M(sharpe) M(downside_deviation) M(sortino) M(max_drawdown) M(calmar) M(var_5) M(cvar_5) M(var_1) M(cvar_1)    \
+        M(omega) M(tail_ratio) M(hit_rate) M(profit_factor) M(skewness) M(kurtosis) M(best_period)                \
+            M(worst_period) M(under_water_periods) M(under_water_ratio) M(beta) M(alpha) M(information_ratio)     \
+                M(probabilistic_sharpe) M(deflated_sharpe) M(track_record_min)
 
 typedef struct pu__metrics {
     int64_t periods;
