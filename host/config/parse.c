@@ -22,6 +22,8 @@ typedef struct reader {
     yaml_parser_t parser;
     yaml_event_t event;
     bool has_event;
+    const char *text;
+    size_t length;
     const char *source; /* null: an override of `key` */
     const pu__key *key;
     pu_config *config;
@@ -48,8 +50,12 @@ static pu_status fail_syntax(const reader *r) {
     if (p->error == YAML_MEMORY_ERROR)
         return pu_fail(PU_ERR_MEMORY, "out of memory while reading %s", r->source ? r->source : "--set");
     const char *problem = p->problem ? p->problem : "unreadable";
-    const int64_t line = p->error == YAML_READER_ERROR ? (int64_t)p->mark.line : (int64_t)p->problem_mark.line;
-    return fail_at(r, line + 1, "not valid YAML: %s%s%s", p->context ? p->context : "", p->context ? ", " : "",
+    int64_t line = 1 + (int64_t)p->problem_mark.line;
+    if (p->error == YAML_READER_ERROR) { /* gives the byte's offset only, far ahead of the scanner's mark */
+        line = 1;
+        for (size_t i = 0; i < p->problem_offset && i < r->length; ++i) line += r->text[i] == '\n';
+    }
+    return fail_at(r, line, "not valid YAML: %s%s%s", p->context ? p->context : "", p->context ? ", " : "",
                    problem);
 }
 
@@ -234,6 +240,8 @@ static pu_status read_stream(reader *r) {
 }
 
 static pu_status read_text(reader *r, const char *text, size_t length) {
+    r->text = text;
+    r->length = length;
     if (!yaml_parser_initialize(&r->parser))
         return pu_fail(PU_ERR_MEMORY, "out of memory while starting the YAML reader");
     yaml_parser_set_encoding(&r->parser, YAML_UTF8_ENCODING);
