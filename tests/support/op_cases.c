@@ -1,0 +1,209 @@
+/* The list of cases. Shapes are ragged: 0, 1, primes, a block or a vector width plus and minus one. */
+#include "tests/support/op_cases.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "plusultra/graph.h" /* PU_SHAPE1, PU_SHAPE2, PU_SHAPE3 */
+
+enum { CASES_MAX = 400 };
+
+static pu__op_case cases[CASES_MAX];
+static int case_count;
+
+#define S1 PU_SHAPE1
+#define S2 PU_SHAPE2
+#define S3 PU_SHAPE3
+static const pu_shape scalar = {0};
+
+static void append(char *text, size_t size, const pu_shape *shape) {
+    size_t at = strlen(text);
+    at += (size_t)snprintf(text + at, size - at, " [");
+    for (int i = 0; i < shape->rank; ++i) {
+        at += (size_t)snprintf(text + at, size - at, "%s%lld", i ? "," : "", (long long)shape->dim[i]);
+    }
+    snprintf(text + at, size - at, "]");
+}
+
+static pu__op_case *add(pu_op_id op, const char *note, const pu_attributes *attributes, int out_count, int in_count,
+                        const pu_shape *in) {
+    if (case_count == CASES_MAX) abort();
+    pu__op_case *c = &cases[case_count];
+    c->op = op;
+    c->in_count = in_count;
+    c->out_count = out_count;
+    c->seed = 0x5eed0000u + (uint64_t)case_count++;
+    if (attributes) c->attributes = *attributes;
+    snprintf(c->name, sizeof c->name, "%s", pu_op_name(op));
+    for (int i = 0; i < in_count; ++i) {
+        c->in[i] = in[i];
+        if (i < 3) append(c->name, sizeof c->name, &in[i]);
+    }
+    const size_t at = strlen(c->name);
+    if (*note) snprintf(c->name + at, sizeof c->name - at, " %s", note);
+    return c;
+}
+
+static void gemm_cases(void) {
+    static const int64_t size[][3] = {{1, 1, 1},   {1, 7, 5},   {3, 17, 1},   {5, 1, 33}, {64, 32, 48}, {65, 33, 31},
+                                      {127, 5, 17}, {2, 259, 67}, {16, 16, 129}, {0, 4, 3}, {4, 0, 3},    {4, 3, 0}};
+    static const char *const act_note[] = {"none", "bias relu z", "bias gelu z", "bias silu z", "bias sigmoid z", "bias tanh"};
+    for (size_t s = 0; s < sizeof size / sizeof size[0]; ++s) {
+        const int64_t m = size[s][0], k = size[s][1], n = size[s][2];
+        const pu_attributes plain = {.gemm = {0, 0, PU_ACT_NONE}}, ta = {.gemm = {1, 0, PU_ACT_NONE}};
+        const pu_attributes tb = {.gemm = {0, 1, PU_ACT_NONE}}, both = {.gemm = {1, 1, PU_ACT_NONE}};
+        add(PU_OP_GEMM, "", &plain, 1, 2, (pu_shape[]){S2(m, k), S2(k, n)});
+        add(PU_OP_GEMM, "bias", &plain, 1, 3, (pu_shape[]){S2(m, k), S2(k, n), S1(n)});
+        add(PU_OP_GEMM, "ta", &ta, 1, 2, (pu_shape[]){S2(k, m), S2(k, n)});
+        add(PU_OP_GEMM, "tb", &tb, 1, 2, (pu_shape[]){S2(m, k), S2(n, k)});
+        if (s % 4 == 1) add(PU_OP_GEMM, "ta tb", &both, 1, 2, (pu_shape[]){S2(k, m), S2(n, k)});
+        const pu_act act = (pu_act)(1 + s % 5);
+        const pu_attributes fused = {.gemm = {0, 0, act}};
+        add(PU_OP_GEMM, act_note[act], &fused, act == PU_ACT_TANH ? 1 : 2, 3, (pu_shape[]){S2(m, k), S2(k, n), S1(n)});
+    }
+}
+
+static void elementwise_cases(void) {
+    static const char *const act_name[] = {"none", "relu", "gelu", "silu", "sigmoid", "tanh"};
+    const pu_shape shape[] = {S1(1), S1(1023), S2(3, 5), S3(2, 3, 17), S2(0, 7)};
+    for (pu_op_id op = PU_OP_ACT; op <= PU_OP_ACT_GRAD; ++op) {
+        for (int kind = PU_ACT_RELU; kind <= (int)PU_ACT_TANH; ++kind) {
+            const pu_attributes attributes = {.act = {(pu_act)kind}};
+            for (int s = 0; s < 5; ++s) add(op, act_name[kind], &attributes, 1, op == PU_OP_ACT ? 1 : 2, (pu_shape[]){shape[s], shape[s]});
+            add(op, "extreme", &attributes, 1, op == PU_OP_ACT ? 1 : 2, (pu_shape[]){S1(37), S1(37)})->flavour = PU__OP_EXTREME;
+        }
+    }
+    const pu_shape wide[] = {S1(5), S2(3, 7), S3(2, 3, 17), S3(2, 3, 17), S2(4, 33), S2(0, 7), S2(1025, 3), S1(1)};
+    const pu_shape narrow[] = {S1(5), S1(7), S2(3, 17), S1(17), scalar, S1(7), S1(3), S1(1)};
+    for (pu_op_id op = PU_OP_ADD; op <= PU_OP_MUL; ++op) {
+        for (int s = 0; s < 8; ++s) add(op, "", NULL, 1, 2, (pu_shape[]){wide[s], narrow[s]});
+    }
+    const pu_attributes affine[] = {{.affine = {-2.5f, 0.75f}}, {.affine = {1.0f, 0.0f}}, {.affine = {0.0f, 3.0f}}};
+    for (int s = 0; s < 5; ++s) add(PU_OP_AFFINE, "", &affine[s % 3], 1, 1, &shape[s]);
+    const pu_shape sum_in[] = {S2(1, 1),  S2(7, 5), S3(2, 3, 17), S3(2, 3, 17), S2(4099, 3), S1(4099), S2(0, 5), S2(129, 257), S2(5, 0), S2(63, 1030)};
+    const pu_shape sum_out[] = {S1(1), S1(5), S1(17), S2(3, 17), S1(3), scalar, S1(5), S1(257), S1(0), S1(1030)};
+    for (int s = 0; s < 10; ++s) add(PU_OP_SUM_LEADING, "", NULL, 1, 1, &sum_in[s])->sum_shape = sum_out[s];
+    const pu_shape gate[] = {S2(1, 2), S2(3, 14), S2(5, 66), S2(17, 128), S2(0, 8), S2(1031, 6)};
+    for (int s = 0; s < 6; ++s) {
+        const pu_attributes attributes = {.act = {(pu_act)(s % 2 ? PU_ACT_SIGMOID : 1 + s)}};
+        const pu_shape half = S2(gate[s].dim[0], gate[s].dim[1] / 2);
+        add(PU_OP_GLU, act_name[attributes.act.kind], &attributes, 1, 1, &gate[s]);
+        add(PU_OP_GLU_GRAD, act_name[attributes.act.kind], &attributes, 1, 2, (pu_shape[]){half, gate[s]});
+    }
+}
+
+static void row_cases(void) {
+    const pu_shape shape[] = {S2(1, 1), S2(3, 7), S2(5, 64), S2(2, 65), S2(259, 32), S2(4, 1000), S2(0, 8), S2(33, 31), S2(1, 513)};
+    const pu_attributes norm = {.layer_norm = {1e-5f}};
+    for (int s = 0; s < 9; ++s) {
+        const pu_shape row = S1(shape[s].dim[1]), column = S1(shape[s].dim[0]);
+        add(PU_OP_LAYER_NORM, "", &norm, 3, 3, (pu_shape[]){shape[s], row, row});
+        add(PU_OP_LAYER_NORM_GRAD, "", &norm, 3, 5, (pu_shape[]){shape[s], shape[s], row, column, column});
+        add(PU_OP_SOFTMAX, "", NULL, 1, 1, &shape[s]);
+        add(PU_OP_SOFTMAX_GRAD, "", NULL, 1, 2, (pu_shape[]){shape[s], shape[s]});
+    }
+    add(PU_OP_LAYER_NORM, "large mean", &norm, 3, 3, (pu_shape[]){S2(7, 96), S1(96), S1(96)})->flavour = PU__OP_LARGE_MEAN;
+    add(PU_OP_SOFTMAX, "extreme", NULL, 1, 1, (pu_shape[]){S2(9, 13)})->flavour = PU__OP_EXTREME;
+    static const float rate[] = {0.0f, 0.1f, 0.5f, 0.9f};
+    const pu_shape drop[] = {S1(1), S2(3, 7), S1(1023), S3(2, 5, 129), S2(0, 4)};
+    for (int s = 0; s < 5; ++s) {
+        const pu_attributes attributes = {.dropout = {rate[s % 4], (uint32_t)s * 5592405u % (1u << 24)}};
+        add(PU_OP_DROPOUT, "", &attributes, 1, 2, (pu_shape[]){drop[s], S1(2)});
+    }
+}
+
+static void attention_cases(void) {
+    static const int size[][6] = {/* B, T, H, D, span, rotary base */
+                                  {1, 1, 1, 8, 0, 0},      {2, 5, 2, 8, 0, 10000}, {1, 17, 3, 10, 4, 10000}, {2, 33, 1, 16, 0, 0},
+                                  {1, 64, 2, 32, 0, 10000}, {1, 65, 1, 64, 100, 500}, {1, 9, 1, 128, 1, 10000}, {3, 31, 2, 22, 7, 0},
+                                  {1, 130, 1, 32, 33, 10000}, {0, 5, 1, 8, 0, 0},    {2, 0, 1, 8, 0, 0}};
+    for (size_t s = 0; s < sizeof size / sizeof size[0]; ++s) {
+        const int64_t b = size[s][0], t = size[s][1], h = size[s][2], width = size[s][2] * size[s][3];
+        const pu_attributes attributes = {.attention = {size[s][2], size[s][4], (float)size[s][5]}};
+        char note[48];
+        snprintf(note, sizeof note, "heads %d span %d rotary %d", size[s][2], size[s][4], size[s][5]);
+        add(PU_OP_ATTENTION, note, &attributes, 2, 1, (pu_shape[]){S3(b, t, 3 * width)});
+        add(PU_OP_ATTENTION_GRAD, note, &attributes, 1, 4,
+            (pu_shape[]){S3(b, t, width), S3(b, t, 3 * width), S3(b, t, width), S3(b, h, t)});
+    }
+}
+
+static void conv_cases(void) {
+    static const int size[][5] = {/* B, T, C, K, groups */
+                                  {1, 1, 1, 1, 1}, {2, 7, 3, 3, 1}, {1, 33, 8, 3, 4}, {2, 65, 6, 2, 3}, {3, 16, 64, 3, 8},
+                                  {1, 5, 4, 7, 2}, {5, 129, 33, 4, 1}, {0, 5, 4, 3, 1}, {2, 0, 4, 3, 1}};
+    for (size_t s = 0; s < sizeof size / sizeof size[0]; ++s) {
+        const int64_t b = size[s][0], t = size[s][1], c = size[s][2], k = size[s][3];
+        pu_attributes attributes = {.conv = {.kernel_bars = size[s][3], .groups = size[s][4]}};
+        for (int g = 0; g < size[s][4]; ++g) attributes.conv.dilation[g] = s == 5 ? 3 - g : 1 << g;
+        add(PU_OP_CONV, "", &attributes, 1, 3, (pu_shape[]){S3(b, t, c), S2(k, c), S1(c)});
+        add(PU_OP_CONV_GRAD, "", &attributes, 3, 3, (pu_shape[]){S3(b, t, c), S3(b, t, c), S2(k, c)});
+    }
+}
+
+static void window_cases(void) {
+    static const int size[][5] = {/* rows, features, windows, T, W */
+                                  {1, 1, 1, 1, 0}, {40, 3, 5, 7, 0}, {64, 17, 3, 16, 9}, {300, 33, 4, 65, 31}, {20, 2, 0, 5, 1}};
+    for (size_t s = 0; s < 2 * sizeof size / sizeof size[0]; ++s) {
+        const int *v = size[s / 2];
+        const pu_attributes attributes = {.window_norm = {v[3], v[4], s % 3 == 0 ? 1.5f : 5.0f, 1e-6f}};
+        pu__op_case *c = add(PU_OP_WINDOW_NORM, s % 2 ? "large mean" : "", &attributes, 1, 2, (pu_shape[]){S2(v[0], v[1]), S1(v[2])});
+        c->flavour = s % 2 ? PU__OP_LARGE_MEAN : PU__OP_ORDINARY;
+    }
+    const pu_attributes attributes = {.window_norm = {6, 3, 4.0f, 1e-6f}};
+    add(PU_OP_WINDOW_NORM, "extreme", &attributes, 1, 2, (pu_shape[]){S2(30, 3), S1(5)})->flavour = PU__OP_EXTREME;
+}
+
+static void loss_cases(void) {
+    static const int size[][3] = {{1, 1, 1}, {7, 3, 5}, {33, 2, 1}, {1025, 1, 3}, {64, 4, 16}, {0, 2, 3}};
+    static const char *const kind_name[] = {"pinball", "mse", "huber"};
+    for (size_t s = 0; s < 3 * sizeof size / sizeof size[0] + 6; ++s) {
+        const bool extreme = s >= 3 * sizeof size / sizeof size[0];
+        const int *v = extreme ? size[1] : size[s / 3];
+        const int kind = (int)(s % 3), quantiles = kind == PU_LOSS_PINBALL ? v[2] : 1;
+        pu_attributes a = {.loss = {.kind = (pu_loss)kind, .horizons = v[1], .quantiles = quantiles, .huber_delta = 0.7f}};
+        for (int q = 0; q < quantiles; ++q) a.loss.quantile[q] = (float)(q + 1) / (float)(quantiles + 1);
+        const pu_shape prediction = S2(v[0], v[1] * quantiles), target = S2(v[0], v[1]);
+        char note[32];
+        snprintf(note, sizeof note, "%s%s", kind_name[kind], extreme ? s % 2 ? " all masked" : " masked NaN" : "");
+        pu__op_case *forward = add(PU_OP_LOSS, note, &a, 2, 3, (pu_shape[]){prediction, target, target});
+        pu__op_case *backward = add(PU_OP_LOSS_GRAD, note, &a, 1, 5, (pu_shape[]){S1(1), prediction, target, target, S1(1)});
+        if (extreme) forward->flavour = backward->flavour = PU__OP_EXTREME;
+    }
+}
+
+static void update_cases(void) {
+    static const int64_t count[] = {0, 1, 7, 1023, 4097, 70001};
+    for (int s = 0; s < 6; ++s) add(PU_OP_SUM_SQUARES, "", NULL, 1, 1, (pu_shape[]){S1(count[s])});
+    for (int s = 0; s < 6; ++s) {
+        const int64_t n = count[s] > 5000 ? 2051 : count[s];
+        const pu_attributes a = {.adamw = {s % 3 == 0 ? n : s % 3 == 1 ? 0 : n / 2}};
+        add(PU_OP_ADAMW, "", &a, 4, 6, (pu_shape[]){S1(n), S1(n), S1(n), S1(n), S1(1), S1(8)});
+    }
+    const pu_attributes a = {.adamw = {20}};
+    add(PU_OP_ADAMW, "norm not finite", &a, 4, 6, (pu_shape[]){S1(37), S1(37), S1(37), S1(37), S1(1), S1(8)})->flavour =
+        PU__OP_EXTREME;
+}
+
+static int by_op(const void *left, const void *right) {
+    const pu__op_case *a = left, *b = right;
+    if (a->op != b->op) return a->op < b->op ? -1 : 1;
+    return a->seed < b->seed ? -1 : 1;
+}
+
+const pu__op_case *pu__op_cases(int *count) {
+    if (case_count == 0) {
+        gemm_cases();
+        elementwise_cases();
+        row_cases();
+        attention_cases();
+        conv_cases();
+        window_cases();
+        loss_cases();
+        update_cases();
+        qsort(cases, (size_t)case_count, sizeof *cases, by_op);
+    }
+    *count = case_count;
+    return cases;
+}

@@ -1,0 +1,474 @@
+/* Included twice by op_reference.c, with REAL = double and REAL = float. No include guard: that is the point. Sums run in index order; only what a
+ * contract demands in double (window statistics, sum of squares, loss sums) is in double in both. */
+
+static const float *NAME(in)(const pu__call *call, int slot) { return call->in[slot].data; }
+static int64_t NAME(dim)(const pu__call *call, int slot, int axis) { return call->in[slot].shape.dim[axis]; }
+
+/* ---- elementwise ---- */
+
+static REAL NAME(sigmoid)(REAL x) { return x >= 0 ? 1 / (1 + EXP(-x)) : EXP(x) / (1 + EXP(x)); }
+
+static REAL NAME(act_value)(pu_act kind, REAL x) {
+    const REAL c = (REAL)0.7978845608028653559, k = (REAL)0.044715;
+    switch (kind) {
+        case PU_ACT_NONE: return x;
+        case PU_ACT_RELU: return x > 0 ? x : x != x ? x : 0;
+        case PU_ACT_GELU: return (REAL)0.5 * x * (1 + TANH(c * (x + k * x * x * x)));
+        case PU_ACT_SILU: return x * NAME(sigmoid)(x);
+        case PU_ACT_SIGMOID: return NAME(sigmoid)(x);
+        case PU_ACT_TANH: return TANH(x);
+    }
+    return (REAL)NAN;
+}
+
+static REAL NAME(act_slope)(pu_act kind, REAL x) {
+    const REAL c = (REAL)0.7978845608028653559, k = (REAL)0.044715;
+    switch (kind) {
+        case PU_ACT_NONE: return 1;
+        case PU_ACT_RELU: return x > 0 ? 1 : x != x ? x : 0;
+        case PU_ACT_GELU: {
+            const REAL t = TANH(c * (x + k * x * x * x));
+            return (REAL)0.5 * (1 + t) + (REAL)0.5 * x * (1 - t * t) * c * (1 + 3 * k * x * x);
+        }
+        case PU_ACT_SILU: {
+            const REAL s = NAME(sigmoid)(x);
+            return s * (1 + x * (1 - s));
+        }
+        case PU_ACT_SIGMOID: {
+            const REAL s = NAME(sigmoid)(x);
+            return s * (1 - s);
+        }
+        case PU_ACT_TANH: {
+            const REAL t = TANH(x);
+            return 1 - t * t;
+        }
+    }
+    return (REAL)NAN;
+}
+
+static void NAME(elementwise)(const pu__call *call, REAL *y) {
+    const int64_t n = pu__count(&call->in[0].shape);
+    const int64_t m = call->in_count > 1 ? pu__count(&call->in[1].shape) : 1;
+    const float *a = NAME(in)(call, 0), *b = call->in_count > 1 ? NAME(in)(call, 1) : NULL;
+    for (int64_t i = 0; i < n; ++i) {
+        const REAL x = a[i];
+        switch (call->op) {
+            case PU_OP_ACT: y[i] = NAME(act_value)(call->attributes->act.kind, x); break;
+            case PU_OP_ACT_GRAD: y[i] = x * NAME(act_slope)(call->attributes->act.kind, b[i]); break;
+            case PU_OP_ADD: y[i] = x + (REAL)b[i % m]; break;
+            case PU_OP_MUL: y[i] = x * (REAL)b[i % m]; break;
+            default: y[i] = (REAL)call->attributes->affine.scale * x + (REAL)call->attributes->affine.shift; break;
+        }
+    }
+}
+
+static void NAME(dropout)(const pu__call *call, REAL *y) {
+    const float *x = NAME(in)(call, 0);
+    const uint64_t *clock = call->in[1].data;
+    const float rate = call->attributes->dropout.rate;
+    const uint64_t high = (uint64_t)call->attributes->dropout.tag << 40 | clock[1];
+    for (int64_t i = 0; i < pu__count(&call->in[0].shape); ++i) {
+        const uint32_t word = pu__philox(clock[0], (uint64_t)i / 4, high).word[i % 4];
+        y[i] = pu__uniform24(word) >= rate ? (REAL)x[i] / (1 - (REAL)rate) : 0;
+    }
+}
+
+static void NAME(sum_leading)(const pu__call *call, REAL *y) {
+    const float *x = NAME(in)(call, 0);
+    const int64_t n = pu__count(&call->in[0].shape), m = pu__count(&call->out[0].shape);
+    for (int64_t i = 0; i < m; ++i) y[i] = 0;
+    for (int64_t i = 0; i < n; ++i) y[i % m] += x[i];
+}
+
+static void NAME(glu)(const pu__call *call, REAL *y) {
+    const float *x = NAME(in)(call, 0);
+    const int64_t rows = NAME(dim)(call, 0, 0), c = NAME(dim)(call, 0, 1) / 2;
+    for (int64_t i = 0; i < rows * c; ++i) {
+        const float *row = x + i / c * 2 * c;
+        y[i] = (REAL)row[i % c] * NAME(act_value)(call->attributes->act.kind, row[c + i % c]);
+    }
+}
+
+static void NAME(glu_grad)(const pu__call *call, REAL *dx) {
+    const float *dy = NAME(in)(call, 0), *x = NAME(in)(call, 1);
+    const int64_t rows = NAME(dim)(call, 0, 0), c = NAME(dim)(call, 0, 1);
+    for (int64_t i = 0; i < rows * c; ++i) {
+        const int64_t at = i / c * 2 * c + i % c;
+        dx[at] = (REAL)dy[i] * NAME(act_value)(call->attributes->act.kind, x[at + c]);
+        dx[at + c] = (REAL)dy[i] * (REAL)x[at] * NAME(act_slope)(call->attributes->act.kind, x[at + c]);
+    }
+}
+
+/* ---- products, norms, softmax ---- */
+
+static void NAME(gemm)(const pu__call *call, REAL *y, REAL *z) {
+    const int ta = call->attributes->gemm.transpose_a, tb = call->attributes->gemm.transpose_b;
+    const int64_t m = NAME(dim)(call, 0, ta ? 1 : 0), k = NAME(dim)(call, 0, ta ? 0 : 1), n = NAME(dim)(call, 1, tb ? 0 : 1);
+    const float *a = NAME(in)(call, 0), *b = NAME(in)(call, 1), *bias = call->in_count > 2 ? NAME(in)(call, 2) : NULL;
+    for (int64_t i = 0; i < m; ++i) {
+        for (int64_t j = 0; j < n; ++j) {
+            REAL sum = 0;
+            for (int64_t l = 0; l < k; ++l) sum += (REAL)(ta ? a[l * m + i] : a[i * k + l]) * (REAL)(tb ? b[j * k + l] : b[l * n + j]);
+            if (bias) sum += bias[j];
+            if (z) z[i * n + j] = sum;
+            y[i * n + j] = NAME(act_value)(call->attributes->gemm.act, sum);
+        }
+    }
+}
+
+static void NAME(layer_norm)(const pu__call *call, REAL *const *out) {
+    const float *gain = NAME(in)(call, 1), *bias = NAME(in)(call, 2);
+    const int64_t rows = NAME(dim)(call, 0, 0), c = NAME(dim)(call, 0, 1);
+    for (int64_t r = 0; r < rows; ++r) {
+        const float *x = NAME(in)(call, 0) + r * c;
+        REAL mean = 0, variance = 0;
+        for (int64_t i = 0; i < c; ++i) mean += x[i];
+        mean /= (REAL)c;
+        for (int64_t i = 0; i < c; ++i) variance += (x[i] - mean) * (x[i] - mean);
+        const REAL rstd = 1 / SQRT(variance / (REAL)c + (REAL)call->attributes->layer_norm.epsilon);
+        out[1][r] = mean;
+        out[2][r] = rstd;
+        for (int64_t i = 0; i < c; ++i) out[0][r * c + i] = (REAL)gain[i] * ((x[i] - mean) * rstd) + (REAL)bias[i];
+    }
+}
+
+static void NAME(layer_norm_grad)(const pu__call *call, REAL *const *out) {
+    const float *gain = NAME(in)(call, 2), *mean = NAME(in)(call, 3), *rstd = NAME(in)(call, 4);
+    const int64_t rows = NAME(dim)(call, 1, 0), c = NAME(dim)(call, 1, 1);
+    for (int64_t i = 0; i < c; ++i) out[1][i] = out[2][i] = 0;
+    for (int64_t r = 0; r < rows; ++r) {
+        const float *dy = NAME(in)(call, 0) + r * c, *x = NAME(in)(call, 1) + r * c;
+        REAL sum = 0, sum_h = 0;
+        for (int64_t i = 0; i < c; ++i) {
+            const REAL h = ((REAL)x[i] - mean[r]) * rstd[r], e = (REAL)dy[i] * gain[i];
+            sum += e;
+            sum_h += e * h;
+            out[1][i] += dy[i] * h;
+            out[2][i] += dy[i];
+        }
+        for (int64_t i = 0; i < c; ++i) {
+            const REAL h = ((REAL)x[i] - mean[r]) * rstd[r], e = (REAL)dy[i] * gain[i];
+            out[0][r * c + i] = rstd[r] * (e - sum / (REAL)c - h * sum_h / (REAL)c);
+        }
+    }
+}
+
+static void NAME(softmax)(const pu__call *call, REAL *y) {
+    const int64_t rows = NAME(dim)(call, 0, 0), c = NAME(dim)(call, 0, 1);
+    for (int64_t r = 0; r < rows; ++r) {
+        const float *x = NAME(in)(call, 0) + r * c;
+        REAL top = -(REAL)INFINITY, sum = 0;
+        for (int64_t i = 0; i < c; ++i) top = x[i] > top ? (REAL)x[i] : top;
+        for (int64_t i = 0; i < c; ++i) sum += EXP(x[i] - top);
+        for (int64_t i = 0; i < c; ++i) y[r * c + i] = EXP(x[i] - top) / sum;
+    }
+}
+
+static void NAME(softmax_grad)(const pu__call *call, REAL *dx) {
+    const int64_t rows = NAME(dim)(call, 0, 0), c = NAME(dim)(call, 0, 1);
+    for (int64_t r = 0; r < rows; ++r) {
+        const float *dy = NAME(in)(call, 0) + r * c, *y = NAME(in)(call, 1) + r * c;
+        REAL sum = 0;
+        for (int64_t i = 0; i < c; ++i) sum += (REAL)dy[i] * (REAL)y[i];
+        for (int64_t i = 0; i < c; ++i) dx[r * c + i] = (REAL)y[i] * ((REAL)dy[i] - sum);
+    }
+}
+
+/* ---- attention ---- */
+
+/* The rotated query or key of bar t (part 0 or 1) of head h; `sign` -1 turns back. Angles are in double: the contract asks for full accuracy. */
+static void NAME(rotate)(const pu__call *call, int64_t t, int64_t size, const REAL *x, REAL sign, REAL *y) {
+    const double base = (double)call->attributes->attention.rotary_base;
+    for (int64_t i = 0; i < size; i += 2) {
+        const double angle = base > 0 ? (double)t * pow(base, -(double)i / (double)size) : 0.0;
+        const REAL c = (REAL)cos(angle), s = sign * (REAL)sin(angle);
+        y[i] = x[i] * c - x[i + 1] * s;
+        y[i + 1] = x[i] * s + x[i + 1] * c;
+    }
+}
+
+typedef struct NAME(heads) {
+    int64_t batch, bars, heads, size;
+    REAL *q, *k, *v; /* one head of one window: [bars, size], q and k rotated */
+    REAL *score;     /* [bars] */
+} NAME(heads);
+
+static NAME(heads) NAME(heads_new)(const pu__call *call, const pu_shape *qkv) {
+    NAME(heads) a = {.batch = qkv->dim[0], .bars = qkv->dim[1], .heads = call->attributes->attention.heads};
+    a.size = qkv->dim[2] / (3 * a.heads);
+    a.q = calloc((size_t)(a.bars * (3 * a.size + 1) + 1), sizeof(REAL));
+    if (!a.q) abort();
+    a.k = a.q + a.bars * a.size;
+    a.v = a.k + a.bars * a.size;
+    a.score = a.v + a.bars * a.size;
+    return a;
+}
+
+static void NAME(heads_load)(const pu__call *call, const float *qkv, NAME(heads) *a, int64_t b, int64_t h) {
+    REAL raw[128];
+    REAL *const part[] = {a->q, a->k, a->v};
+    for (int64_t t = 0; t < a->bars; ++t) {
+        for (int p = 0; p < 3; ++p) {
+            const float *x = qkv + ((b * a->bars + t) * 3 + p) * a->heads * a->size + h * a->size;
+            for (int64_t d = 0; d < a->size; ++d) raw[d] = x[d];
+            if (p < 2) NAME(rotate)(call, t, a->size, raw, 1, part[p] + t * a->size);
+            else memcpy(part[p] + t * a->size, raw, (size_t)a->size * sizeof(REAL));
+        }
+    }
+}
+
+static int64_t NAME(first_seen)(const pu__call *call, int64_t t) {
+    const int64_t span = call->attributes->attention.span;
+    return span > 0 && t - span + 1 > 0 ? t - span + 1 : 0;
+}
+
+static REAL NAME(score)(const NAME(heads) *a, int64_t t, int64_t u) {
+    REAL sum = 0;
+    for (int64_t d = 0; d < a->size; ++d) sum += a->q[t * a->size + d] * a->k[u * a->size + d];
+    return sum / SQRT((REAL)a->size);
+}
+
+static void NAME(attention)(const pu__call *call, REAL *const *out) {
+    NAME(heads) a = NAME(heads_new)(call, &call->in[0].shape);
+    for (int64_t bh = 0; bh < a.batch * a.heads; ++bh) {
+        const int64_t b = bh / a.heads, h = bh % a.heads;
+        NAME(heads_load)(call, NAME(in)(call, 0), &a, b, h);
+        for (int64_t t = 0; t < a.bars; ++t) {
+            REAL top = -(REAL)INFINITY, sum = 0;
+            const int64_t first = NAME(first_seen)(call, t);
+            for (int64_t u = first; u <= t; ++u) {
+                a.score[u] = NAME(score)(&a, t, u);
+                top = a.score[u] > top ? a.score[u] : top;
+            }
+            REAL *y = out[0] + (b * a.bars + t) * a.heads * a.size + h * a.size;
+            for (int64_t d = 0; d < a.size; ++d) y[d] = 0;
+            for (int64_t u = first; u <= t; ++u) sum += EXP(a.score[u] - top);
+            for (int64_t u = first; u <= t; ++u) {
+                for (int64_t d = 0; d < a.size; ++d) y[d] += EXP(a.score[u] - top) / sum * a.v[u * a.size + d];
+            }
+            out[1][bh * a.bars + t] = top + LOG(sum);
+        }
+    }
+    free(a.q);
+}
+
+static void NAME(attention_grad_head)(const pu__call *call, NAME(heads) *a, int64_t b, int64_t h, REAL *dq, REAL *dk, REAL *dv) {
+    const int64_t size = a->size, row = a->heads * size;
+    for (int64_t i = 0; i < a->bars * size; ++i) dq[i] = dk[i] = dv[i] = 0;
+    for (int64_t t = 0; t < a->bars; ++t) {
+        const float *dy = NAME(in)(call, 0) + (b * a->bars + t) * row + h * size;
+        const float *y = NAME(in)(call, 2) + (b * a->bars + t) * row + h * size;
+        const REAL lse = NAME(in)(call, 3)[(b * a->heads + h) * a->bars + t];
+        REAL delta = 0;
+        for (int64_t d = 0; d < size; ++d) delta += (REAL)dy[d] * (REAL)y[d];
+        for (int64_t u = NAME(first_seen)(call, t); u <= t; ++u) {
+            const REAL p = EXP(NAME(score)(a, t, u) - lse);
+            REAL dp = 0;
+            for (int64_t d = 0; d < size; ++d) dp += (REAL)dy[d] * a->v[u * size + d];
+            const REAL ds = p * (dp - delta) / SQRT((REAL)size);
+            for (int64_t d = 0; d < size; ++d) {
+                dq[t * size + d] += ds * a->k[u * size + d];
+                dk[u * size + d] += ds * a->q[t * size + d];
+                dv[u * size + d] += p * (REAL)dy[d];
+            }
+        }
+    }
+}
+
+static void NAME(attention_grad)(const pu__call *call, REAL *dqkv) {
+    NAME(heads) a = NAME(heads_new)(call, &call->in[1].shape);
+    REAL *d = calloc((size_t)(3 * a.bars * a.size + 1), sizeof(REAL));
+    if (!d) abort();
+    for (int64_t bh = 0; bh < a.batch * a.heads; ++bh) {
+        const int64_t b = bh / a.heads, h = bh % a.heads;
+        NAME(heads_load)(call, NAME(in)(call, 1), &a, b, h);
+        NAME(attention_grad_head)(call, &a, b, h, d, d + a.bars * a.size, d + 2 * a.bars * a.size);
+        for (int64_t t = 0; t < a.bars; ++t) {
+            for (int p = 0; p < 3; ++p) {
+                REAL *to = dqkv + ((b * a.bars + t) * 3 + p) * a.heads * a.size + h * a.size;
+                const REAL *from = d + (p * a.bars + t) * a.size;
+                if (p < 2) NAME(rotate)(call, t, a.size, from, -1, to);
+                else memcpy(to, from, (size_t)a.size * sizeof(REAL));
+            }
+        }
+    }
+    free(d);
+    free(a.q);
+}
+
+/* ---- convolution ---- */
+
+static int64_t NAME(dilation_of)(const pu__call *call, int64_t c, int64_t channels) {
+    return call->attributes->conv.dilation[c / (channels / call->attributes->conv.groups)];
+}
+
+static void NAME(conv)(const pu__call *call, REAL *y) {
+    const float *x = NAME(in)(call, 0), *w = NAME(in)(call, 1), *bias = NAME(in)(call, 2);
+    const int64_t bars = NAME(dim)(call, 0, 1), channels = NAME(dim)(call, 0, 2), taps = NAME(dim)(call, 1, 0);
+    for (int64_t i = 0; i < pu__count(&call->in[0].shape); ++i) {
+        const int64_t c = i % channels, t = i / channels % bars;
+        REAL sum = bias[c];
+        for (int64_t k = 0; k < taps; ++k) {
+            const int64_t back = k * NAME(dilation_of)(call, c, channels);
+            if (back <= t) sum += (REAL)w[k * channels + c] * (REAL)x[i - back * channels];
+        }
+        y[i] = sum;
+    }
+}
+
+static void NAME(conv_grad)(const pu__call *call, REAL *const *out) {
+    const float *dy = NAME(in)(call, 0), *x = NAME(in)(call, 1), *w = NAME(in)(call, 2);
+    const int64_t bars = NAME(dim)(call, 1, 1), channels = NAME(dim)(call, 1, 2), taps = NAME(dim)(call, 2, 0);
+    const int64_t n = pu__count(&call->in[1].shape);
+    for (int64_t i = 0; i < n; ++i) out[0][i] = 0;
+    for (int64_t i = 0; i < taps * channels; ++i) out[1][i] = 0;
+    for (int64_t i = 0; i < channels; ++i) out[2][i] = 0;
+    for (int64_t i = 0; i < n; ++i) {
+        const int64_t c = i % channels, t = i / channels % bars;
+        out[2][c] += dy[i];
+        for (int64_t k = 0; k < taps; ++k) {
+            const int64_t back = k * NAME(dilation_of)(call, c, channels);
+            if (back > t) continue;
+            out[0][i - back * channels] += (REAL)w[k * channels + c] * (REAL)dy[i];
+            out[1][k * channels + c] += (REAL)dy[i] * (REAL)x[i - back * channels];
+        }
+    }
+}
+
+/* ---- windows, losses, the update ---- */
+
+static REAL NAME(window_value)(const pu__call *call, int64_t start, int64_t t, int64_t f) {
+    const float *bars = NAME(in)(call, 0);
+    const int64_t rows = NAME(dim)(call, 0, 0), features = NAME(dim)(call, 0, 1);
+    const int64_t warmup = call->attributes->window_norm.warmup_bars, window = call->attributes->window_norm.window_bars;
+    const double clip = (double)call->attributes->window_norm.clip;
+    if (start < 0 || start + warmup + window > rows) return (REAL)NAN;
+    const int64_t n = warmup + t + 1;
+    double mean = 0, variance = 0;
+    for (int64_t r = 0; r < n; ++r) mean += (double)bars[(start + r) * features + f] / (double)n;
+    for (int64_t r = 0; r < n; ++r) {
+        const double deviation = (double)bars[(start + r) * features + f] - mean;
+        variance += deviation * deviation / (double)n;
+    }
+    const double x = (double)bars[(start + n - 1) * features + f];
+    const double y = (x - mean) / sqrt(variance + (double)call->attributes->window_norm.epsilon);
+    return (REAL)(y > clip ? clip : y < -clip ? -clip : y);
+}
+
+static void NAME(window_norm)(const pu__call *call, REAL *y) {
+    const int32_t *start = call->in[1].data;
+    const int64_t features = NAME(dim)(call, 0, 1), window = call->attributes->window_norm.window_bars;
+    for (int64_t i = 0; i < pu__count(&call->out[0].shape); ++i) {
+        y[i] = NAME(window_value)(call, start[i / (features * window)], i / features % window, i % features);
+    }
+}
+
+/* The loss of one target, and its slope by the prediction of quantile q, from e = target - prediction. */
+static REAL NAME(loss_of)(const pu_attributes *attributes, int q, REAL e) {
+    const REAL tau = attributes->loss.quantile[q], delta = attributes->loss.huber_delta;
+    switch (attributes->loss.kind) {
+        case PU_LOSS_PINBALL: return (e >= 0 ? tau * e : (tau - 1) * e) / (REAL)attributes->loss.quantiles;
+        case PU_LOSS_MSE: return e * e;
+        case PU_LOSS_HUBER: return FABS(e) <= delta ? e * e / 2 : delta * (FABS(e) - delta / 2);
+    }
+    return (REAL)NAN;
+}
+
+static REAL NAME(loss_slope)(const pu_attributes *attributes, int q, REAL e) {
+    const REAL tau = attributes->loss.quantile[q], delta = attributes->loss.huber_delta;
+    switch (attributes->loss.kind) {
+        case PU_LOSS_PINBALL: return (e >= 0 ? -tau : 1 - tau) / (REAL)attributes->loss.quantiles;
+        case PU_LOSS_MSE: return -2 * e;
+        case PU_LOSS_HUBER: return e > delta ? -delta : e < -delta ? delta : -e;
+    }
+    return (REAL)NAN;
+}
+
+static void NAME(loss)(const pu__call *call, REAL *const *out) {
+    const float *prediction = NAME(in)(call, 0), *target = NAME(in)(call, 1), *weight = NAME(in)(call, 2);
+    const int quantiles = call->attributes->loss.quantiles;
+    double sum = 0, count = 0;
+    for (int64_t i = 0; i < pu__count(&call->in[1].shape); ++i) {
+        if (weight[i] == 0) continue;
+        REAL own = 0;
+        for (int q = 0; q < quantiles; ++q) {
+            own += NAME(loss_of)(call->attributes, q, (REAL)target[i] - (REAL)prediction[i * quantiles + q]);
+        }
+        sum += (double)weight[i] * (double)own;
+        count += (double)weight[i];
+    }
+    out[0][0] = count == 0 ? 0 : (REAL)(sum / count);
+    out[1][0] = (REAL)count;
+}
+
+static void NAME(loss_grad)(const pu__call *call, REAL *dprediction) {
+    const float *prediction = NAME(in)(call, 1), *target = NAME(in)(call, 2), *weight = NAME(in)(call, 3);
+    const REAL dloss = NAME(in)(call, 0)[0], count = NAME(in)(call, 4)[0];
+    const int quantiles = call->attributes->loss.quantiles;
+    for (int64_t i = 0; i < pu__count(&call->in[1].shape); ++i) {
+        const REAL w = weight[i / quantiles], e = (REAL)target[i / quantiles] - (REAL)prediction[i];
+        dprediction[i] =
+            w == 0 || count == 0 ? 0 : dloss * w / count * NAME(loss_slope)(call->attributes, (int)(i % quantiles), e);
+    }
+}
+
+static void NAME(sum_squares)(const pu__call *call, REAL *y) {
+    const float *x = NAME(in)(call, 0);
+    double sum = 0;
+    for (int64_t i = 0; i < pu__count(&call->in[0].shape); ++i) sum += (double)x[i] * (double)x[i];
+    y[0] = (REAL)sum;
+}
+
+static void NAME(adamw)(const pu__call *call, REAL *const *out) {
+    const float *param = NAME(in)(call, 0), *grad = NAME(in)(call, 1), *m = NAME(in)(call, 2), *v = NAME(in)(call, 3);
+    const float *hyper = NAME(in)(call, 5);
+    const REAL lr = hyper[0], b1 = hyper[1], b2 = hyper[2], epsilon = hyper[3], decay = hyper[4], clip = hyper[5];
+    const REAL norm = SQRT((REAL)NAME(in)(call, 4)[0]);
+    const int skipped = !isfinite(norm);
+    const REAL factor = skipped ? 0 : clip > 0 && norm > clip ? clip / norm : 1;
+    const REAL stats[] = {norm, factor, (REAL)skipped, 0};
+    for (int i = 0; i < 4; ++i) out[3][i] = stats[i];
+    for (int64_t i = 0; i < pu__count(&call->in[0].shape); ++i) {
+        if (skipped) {
+            out[0][i] = param[i];
+            out[1][i] = m[i];
+            out[2][i] = v[i];
+            continue;
+        }
+        const REAL g = factor * grad[i];
+        const REAL new_m = b1 * m[i] + (1 - b1) * g, new_v = b2 * v[i] + (1 - b2) * g * g;
+        const REAL kept = i < call->attributes->adamw.decay_count ? param[i] * (1 - lr * decay) : (REAL)param[i];
+        out[0][i] = kept - lr * (new_m / hyper[6]) / (SQRT(new_v / hyper[7]) + epsilon);
+        out[1][i] = new_m;
+        out[2][i] = new_v;
+    }
+}
+
+static void NAME(evaluate)(const pu__call *call, REAL *const *out) {
+    switch (call->op) {
+        case PU_OP_GEMM: NAME(gemm)(call, out[0], call->out_count > 1 ? out[1] : NULL); break;
+        case PU_OP_ACT:
+        case PU_OP_ACT_GRAD:
+        case PU_OP_ADD:
+        case PU_OP_MUL:
+        case PU_OP_AFFINE: NAME(elementwise)(call, out[0]); break;
+        case PU_OP_SUM_LEADING: NAME(sum_leading)(call, out[0]); break;
+        case PU_OP_GLU: NAME(glu)(call, out[0]); break;
+        case PU_OP_GLU_GRAD: NAME(glu_grad)(call, out[0]); break;
+        case PU_OP_LAYER_NORM: NAME(layer_norm)(call, out); break;
+        case PU_OP_LAYER_NORM_GRAD: NAME(layer_norm_grad)(call, out); break;
+        case PU_OP_DROPOUT: NAME(dropout)(call, out[0]); break;
+        case PU_OP_SOFTMAX: NAME(softmax)(call, out[0]); break;
+        case PU_OP_SOFTMAX_GRAD: NAME(softmax_grad)(call, out[0]); break;
+        case PU_OP_ATTENTION: NAME(attention)(call, out); break;
+        case PU_OP_ATTENTION_GRAD: NAME(attention_grad)(call, out[0]); break;
+        case PU_OP_CONV: NAME(conv)(call, out[0]); break;
+        case PU_OP_CONV_GRAD: NAME(conv_grad)(call, out); break;
+        case PU_OP_WINDOW_NORM: NAME(window_norm)(call, out[0]); break;
+        case PU_OP_LOSS: NAME(loss)(call, out); break;
+        case PU_OP_LOSS_GRAD: NAME(loss_grad)(call, out[0]); break;
+        case PU_OP_SUM_SQUARES: NAME(sum_squares)(call, out[0]); break;
+        case PU_OP_ADAMW: NAME(adamw)(call, out); break;
+        case PU_OP_COUNT: break;
+    }
+}
