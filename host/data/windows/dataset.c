@@ -1,0 +1,220 @@
+#include "host/data/windows/dataset.h"
+
+#include <inttypes.h>
+#include <sodium.h>
+#include <string.h>
+
+#include "host/data/store/sql.h"
+#include "plusultra/log.h"
+#include "plusultra/memory.h"
+
+enum { SPLIT_ROWS = 1024, MIB_BYTES = 1 << 20 };
+
+static pu_status read_times(pu_dataset *dataset, int index) {
+    pu__dataset_asset *asset = &dataset->asset[index];
+    asset->rows = asset->features.rows;
+    asset->ts = pu_calloc((size_t)asset->rows, sizeof *asset->ts);
+    if (!asset->ts) return PU_ERR_MEMORY;
+    sqlite3_stmt *query = NULL;
+    PU_TRY(pu__sql_prepare(dataset->store, "SELECT ts FROM series WHERE asset_id = ?1 ORDER BY ts", &query));
+    pu_status status = sqlite3_bind_int64(query, 1, dataset->plan.asset[index].id) == SQLITE_OK ? PU_OK : pu__store_failure(dataset->store, "read");
+    int64_t bar = 0;
+    const int64_t first = asset->features.first_bar;
+    for (bool row = true; status == PU_OK; ++bar) {
+        status = pu__sql_step(dataset->store, query, &row, "read the times of");
+        if (status != PU_OK || !row) break;
+        if (bar >= first && bar - first < asset->rows) asset->ts[bar - first] = sqlite3_column_int64(query, 0);
+    }
+    sqlite3_finalize(query);
+    if (status == PU_OK && (bar != first + asset->rows || bar != asset->labels.rows)) {
+        status = pu_fail(PU_ERR_CORRUPT, "%s has %" PRId64 " bars and blocks for %" PRId64 "; `plusultra features build` makes them again",
+                         dataset->plan.asset[index].symbol, bar, asset->labels.rows);
+    }
+    return status;
+}
+
+static pu_status check_history(const pu_dataset *dataset, int index) {
+    const int64_t needed = dataset->plan.features.lookback_bars + dataset->warmup_bars + dataset->window_bars;
+    const pu_asset *asset = &dataset->plan.asset[index];
+    if (asset->bars >= needed) return PU_OK;
+    return pu_fail(PU_ERR_DATA,
+                   "%s has %" PRId64 " bars, one window needs %" PRId64 " (longest feature %d + windows.warmup_bars %" PRId64
+                   " + windows.window_bars %" PRId64 "): import more, shorten the window, or leave it out of data.symbols",
+                   asset->symbol, asset->bars, needed, dataset->plan.features.lookback_bars, dataset->warmup_bars, dataset->window_bars);
+}
+
+static pu_status load_asset(pu_dataset *dataset, int index, bool *found) {
+    pu__dataset_asset *asset = &dataset->asset[index];
+    PU_TRY(check_history(dataset, index));
+    PU_TRY(pu__asset_blocks(&dataset->plan, index, &asset->features, &asset->labels, found));
+    if (!*found) return PU_OK;
+    PU_TRY(pu__cache_open(&asset->features, &asset->feature_cache));
+    PU_TRY(pu__cache_open(&asset->labels, &asset->label_cache));
+    return read_times(dataset, index);
+}
+
+static pu_status own_horizons(pu_dataset *dataset) {
+    pu__label_set *labels = &dataset->plan.labels;
+    dataset->horizon_bars = pu_calloc((size_t)labels->horizons, sizeof *dataset->horizon_bars);
+    if (!dataset->horizon_bars) return PU_ERR_MEMORY;
+    int64_t longest = 0;
+    for (int h = 0; h < labels->horizons; ++h) {
+        dataset->horizon_bars[h] = labels->horizon_bars[h];
+        if (labels->horizon_bars[h] > longest) longest = labels->horizon_bars[h];
+    }
+    labels->horizon_bars = dataset->horizon_bars;
+    dataset->label_bars = labels->latency_bars + longest;
+    return PU_OK;
+}
+
+/* Everything is read in one transaction, so that blocks, bars and hash are of one moment. */
+static pu_status load(const pu_config *config, pu_dataset *dataset, bool *found) {
+    PU_TRY(pu__plan_open(config, dataset->store, &dataset->plan));
+    PU_TRY(own_horizons(dataset));
+    dataset->asset = pu_calloc((size_t)dataset->plan.asset_count, sizeof *dataset->asset);
+    if (!dataset->asset) return PU_ERR_MEMORY;
+    *found = true;
+    for (int i = 0; i < dataset->plan.asset_count && *found; ++i) PU_TRY(load_asset(dataset, i, found));
+    if (!*found) return PU_OK;
+    PU_TRY(pu_store_data_hash(dataset->store, dataset->plan.asset_count, dataset->plan.asset, dataset->hash));
+    return pu__segments_compute(config, dataset);
+}
+
+static pu_status open_once(const pu_config *config, pu_dataset **out, bool *found) {
+    pu_dataset *dataset = pu_calloc(1, sizeof *dataset);
+    if (!dataset) return PU_ERR_MEMORY;
+    dataset->warmup_bars = config->windows.warmup_bars;
+    dataset->window_bars = config->windows.window_bars;
+    dataset->stride_bars = config->windows.stride_bars;
+    const int64_t asked = config->predict.stride_bars ? config->predict.stride_bars : dataset->window_bars / 2;
+    dataset->evaluation_stride_bars = asked < dataset->window_bars ? asked : dataset->window_bars;
+    atomic_init(&dataset->cache_left_bytes, config->windows.cache_mib * MIB_BYTES);
+    pu_status status = pu_store_open(config->data.store, PU_STORE_READ, &dataset->store);
+    dataset->reader.blocks.store = dataset->store;
+    if (status == PU_OK) status = pu__sql_exec(dataset->store, "BEGIN", "read");
+    if (status == PU_OK) status = load(config, dataset, found);
+    if (dataset->store) pu_store_rollback(dataset->store);
+    if (status != PU_OK || !*found) {
+        pu_dataset_close(dataset);
+        return status;
+    }
+    *out = dataset;
+    return PU_OK;
+}
+
+pu_status pu_dataset_open(const pu_config *config, pu_dataset **out) {
+    *out = NULL;
+    if (sodium_init() < 0) return pu_fail(PU_ERR_UNSUPPORTED, "libsodium cannot be started");
+    bool found = false;
+    PU_TRY(open_once(config, out, &found));
+    if (found) return PU_OK;
+    pu_features_result built;
+    PU_TRY(pu__build(config, false, &built));
+    PU_TRY(open_once(config, out, &found));
+    return found ? PU_OK : pu_fail(PU_ERR_STORE, "%s was changed while it was opened; run again", config->data.store);
+}
+
+void pu_dataset_close(pu_dataset *dataset) {
+    if (!dataset) return;
+    for (int i = 0; dataset->asset && i < dataset->plan.asset_count; ++i) {
+        pu__dataset_asset *asset = &dataset->asset[i];
+        pu__cache_close(&asset->features, &asset->feature_cache);
+        pu__cache_close(&asset->labels, &asset->label_cache);
+        pu__blocks_free(&asset->features);
+        pu__blocks_free(&asset->labels);
+        pu_free(asset->ts);
+    }
+    pu__row_reader_close(&dataset->reader);
+    pu_free(dataset->asset);
+    pu_free(dataset->horizon_bars);
+    pu__plan_close(&dataset->plan);
+    pu_store_close(dataset->store);
+    pu_free(dataset);
+}
+
+int pu_dataset_assets(const pu_dataset *dataset) { return dataset->plan.asset_count; }
+const pu_asset *pu_dataset_asset(const pu_dataset *dataset, int index) { return &dataset->plan.asset[index]; }
+int pu_dataset_features(const pu_dataset *dataset) { return dataset->plan.features.count; }
+const char *pu_dataset_feature_name(const pu_dataset *dataset, int column) { return dataset->plan.features.feature[column]->name; }
+const char *pu_dataset_hash(const pu_dataset *dataset) { return dataset->hash; }
+const char *pu_dataset_feature_hash(const pu_dataset *dataset) { return dataset->plan.features.hash; }
+int64_t pu_dataset_rows(const pu_dataset *dataset, int asset) { return dataset->asset[asset].rows; }
+const int64_t *pu_dataset_ts(const pu_dataset *dataset, int asset) { return dataset->asset[asset].ts; }
+int64_t pu_dataset_embargo_bars(const pu_dataset *dataset) { return dataset->embargo_bars; }
+
+void pu_dataset_segment(const pu_dataset *dataset, pu_segment segment, int64_t *from_ts, int64_t *to_ts) {
+    *from_ts = dataset->from_ts[segment];
+    *to_ts = dataset->to_ts[segment];
+}
+
+/* ---- rows ---- */
+
+typedef struct row_output {
+    float *targets, *weights, *sigma;
+} row_output;
+
+/* Weights of rows [first, first + count): each row by the segment it lies in. The ranges of the segments do not overlap, so that their sums are ones. */
+static void weigh(const pu__dataset_asset *asset, const float *labels, int horizons, int64_t first, int64_t count, float *weights) {
+    memset(weights, 0, (size_t)(count * horizons) * sizeof *weights);
+    for (int s = 0; s < PU_SEGMENT_COUNT; ++s) {
+        const pu__span *span = &asset->span[s];
+        const int64_t from = span->first > first ? span->first : first;
+        const int64_t to = span->usable < first + count ? span->usable : first + count;
+        if (from >= to) continue;
+        const int64_t skip = from - first;
+        pu__labels_split(labels + skip * (1 + horizons), horizons, from, to - from, from, to, NULL, weights + skip * horizons, NULL);
+    }
+}
+
+static pu_status read_labels(pu_dataset *dataset, int index, int64_t first, int64_t count, row_output out) {
+    pu__dataset_asset *asset = &dataset->asset[index];
+    const int horizons = dataset->plan.labels.horizons;
+    float *labels = pu_calloc(SPLIT_ROWS * (1 + (size_t)horizons), sizeof *labels);
+    pu_status status = labels ? PU_OK : PU_ERR_MEMORY;
+    for (int64_t done = 0; done < count && status == PU_OK; done += SPLIT_ROWS) {
+        const int64_t rows = count - done < SPLIT_ROWS ? count - done : SPLIT_ROWS, row = first + done;
+        status = pu__rows_read(dataset, &dataset->reader, &asset->labels, &asset->label_cache, asset->features.first_bar + row, rows, labels);
+        if (status != PU_OK) break;
+        pu__labels_split(labels, horizons, row, rows, row, row + rows, out.targets ? out.targets + done * horizons : NULL, NULL,
+                         out.sigma ? out.sigma + done : NULL);
+        if (out.weights) weigh(asset, labels, horizons, row, rows, out.weights + done * horizons);
+    }
+    pu_free(labels);
+    return status;
+}
+
+static void zero_rows(float *at, int64_t first, int64_t count, int64_t columns) {
+    if (at && count > 0) memset(at + first * columns, 0, (size_t)(count * columns) * sizeof *at);
+}
+
+static float *advance(float *at, int64_t floats) { return at ? at + floats : NULL; }
+
+pu_status pu_dataset_read(pu_dataset *dataset, int asset, int64_t first, int64_t count, float *features, float *targets, float *weights,
+                          float *sigma) {
+    if (asset < 0 || asset >= dataset->plan.asset_count || count < 0) {
+        return pu_fail(PU_ERR_ARGUMENT, "there is no asset %d, or %" PRId64 " rows cannot be read", asset, count);
+    }
+    pu__dataset_asset *source = &dataset->asset[asset];
+    const int64_t columns = dataset->plan.features.count, horizons = dataset->plan.labels.horizons;
+    const int64_t from = first > 0 ? first : 0, end = first + count < source->rows ? first + count : source->rows;
+    const int64_t before = end > from ? from - first : count, inside = end > from ? end - from : 0, after = count - before - inside;
+    const struct {
+        float *at;
+        int64_t columns;
+    } outputs[] = {{features, columns}, {targets, horizons}, {weights, horizons}, {sigma, 1}};
+    for (size_t i = 0; i < sizeof outputs / sizeof *outputs; ++i) {
+        zero_rows(outputs[i].at, 0, before, outputs[i].columns);
+        zero_rows(outputs[i].at, before + inside, after, outputs[i].columns);
+    }
+    if (inside == 0) return PU_OK;
+    pu_status status = PU_OK;
+    if (features) {
+        status = pu__rows_read(dataset, &dataset->reader, &source->features, &source->feature_cache, from, inside, features + before * columns);
+    }
+    if (status == PU_OK && (targets || weights || sigma)) {
+        const row_output out = {advance(targets, before * horizons), advance(weights, before * horizons), advance(sigma, before)};
+        status = read_labels(dataset, asset, from, inside, out);
+    }
+    pu__block_reader_rest(&dataset->reader.blocks);
+    return status;
+}
