@@ -49,9 +49,11 @@ static pu_status make_calendar(const pu_dataset *dataset, int64_t **out, int64_t
         calendar = spare;
         spare = swap;
     }
+    const bool complete = calendar && spare;
     pu_free(spare);
-    *out = calendar;
-    return calendar && spare ? PU_OK : PU_ERR_MEMORY;
+    if (!complete) pu_free(calendar);
+    *out = complete ? calendar : NULL;
+    return complete ? PU_OK : PU_ERR_MEMORY;
 }
 
 /* An end given by the configuration; *given is false where it is open. */

@@ -1,0 +1,313 @@
+/* Loader: reader threads fill a bounded ring of batches, the consumer takes them in order.
+ *
+ * Batch k (counted from the loader's opening) always goes to slot k % slots. A slot's states:
+ *
+ *     FREE --claim (a reader)--> FILLING --done--> READY --next--> HELD --release--> FREE
+ *
+ * Invariants:
+ *  1. Batches are claimed in order, each by one reader, and only when its slot is FREE: a slow consumer stops the readers.
+ *  2. What is in batch k follows from (dataset, segment, seed, first_position, k): readers race for work, never for content.
+ *  3. A slot's memory belongs to one reader while FILLING and to the consumer while HELD; states change under `lock` only.
+ *  4. A failure is kept in its slot and reported when the consumer gets there: the batches before it are delivered. */
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "host/data/windows/dataset.h"
+#include "plusultra/log.h"
+#include "plusultra/memory.h"
+#include "plusultra/random.h"
+
+enum { ERROR_BYTES = 2048, MEMORY_ALIGNMENT_BYTES = 256, EPOCH_STREAM = 0x5eed };
+
+typedef enum slot_state { FREE = 0, FILLING, READY, HELD } slot_state;
+
+typedef struct slot {
+    slot_state state;
+    pu_batch batch;
+    float *bars, *targets, *weights;
+    int32_t *start;
+    pu_status status;
+    char error[ERROR_BYTES];
+} slot;
+
+typedef struct reader {
+    pu_loader *loader;
+    pthread_t thread;
+    bool started;
+    pu_store *store;
+    pu__row_reader rows;
+    float *labels; /* [window_bars][1 + H] */
+} reader;
+
+struct pu_loader {
+    pu_dataset *dataset;
+    pu_device *device;
+    pu__sampler sampler;
+    bool shuffle;
+    uint64_t seed;
+    int64_t first_position;
+    int64_t batch_windows, window_rows; /* B; warmup + T */
+    int64_t batches;                    /* INT64_MAX when shuffled */
+    int slot_count, reader_count;
+    slot *slots;
+    void *memory;
+    reader *readers;
+    bool synchronized; /* lock and conditions exist */
+    pthread_mutex_t lock;
+    pthread_cond_t freed, filled;
+    bool stopping;
+    int64_t claimed, taken; /* batches claimed by readers; taken by the consumer */
+    pu_loader_metrics metrics;
+};
+
+/* ---- filling ---- */
+
+static int64_t window_index(const pu_loader *loader, int64_t position) {
+    const uint64_t windows = (uint64_t)loader->sampler.windows, at = (uint64_t)position;
+    if (!loader->shuffle) return position;
+    return (int64_t)pu_random_permute(loader->seed, EPOCH_STREAM + at / windows, windows, at % windows);
+}
+
+static pu_status fill_window(reader *r, slot *s, int64_t b, const pu__window *window, bool weighs) {
+    pu_dataset *dataset = r->loader->dataset;
+    pu__dataset_asset *asset = &dataset->asset[window->asset];
+    const int64_t columns = dataset->plan.features.count, length = dataset->window_bars, warmup = dataset->warmup_bars;
+    const int horizons = dataset->plan.labels.horizons;
+    PU_TRY(pu__rows_read(dataset, &r->rows, &asset->features, &asset->feature_cache, window->start - warmup, warmup + length,
+                         s->bars + b * (warmup + length) * columns));
+    PU_TRY(pu__rows_read(dataset, &r->rows, &asset->labels, &asset->label_cache, asset->features.first_bar + window->start, length, r->labels));
+    pu__labels_split(r->labels, horizons, window->start, length, weighs ? window->weight_from : 0, weighs ? window->weight_to : 0,
+                     s->targets + b * length * horizons, s->weights + b * length * horizons, NULL);
+    return PU_OK;
+}
+
+static pu_status fill_batch(reader *r, slot *s, int64_t batch) {
+    const pu_loader *loader = r->loader;
+    const int64_t position = loader->first_position + batch * loader->batch_windows;
+    const int64_t left = loader->shuffle ? loader->batch_windows : loader->sampler.windows - position;
+    const int64_t windows = left < loader->batch_windows ? left : loader->batch_windows;
+    s->batch.windows = windows;
+    s->batch.position = position;
+    for (int64_t b = 0; b < loader->batch_windows; ++b) {
+        const pu__window window = pu__sampler_window(&loader->sampler, window_index(loader, position + b % windows));
+        PU_TRY(fill_window(r, s, b, &window, b < windows));
+    }
+    return PU_OK;
+}
+
+/* The next batch's slot, FILLING; null when the readers are to end. Called with the lock. */
+static slot *claim(pu_loader *loader, int64_t *batch) {
+    for (;;) {
+        if (loader->stopping || loader->claimed == loader->batches) return NULL;
+        slot *s = &loader->slots[loader->claimed % loader->slot_count];
+        if (s->state == FREE) {
+            *batch = loader->claimed++;
+            s->state = FILLING;
+            return s;
+        }
+        pthread_cond_wait(&loader->freed, &loader->lock);
+    }
+}
+
+static void *reader_main(void *argument) {
+    reader *r = argument;
+    pu_loader *loader = r->loader;
+    pthread_mutex_lock(&loader->lock);
+    int64_t batch = 0;
+    for (slot *s; (s = claim(loader, &batch));) {
+        pthread_mutex_unlock(&loader->lock);
+        const double started_s = pu_clock_s();
+        s->status = fill_batch(r, s, batch);
+        if (s->status != PU_OK) snprintf(s->error, sizeof s->error, "%s", pu_error_message());
+        pu__block_reader_rest(&r->rows.blocks); /* a writer must not wait for an idle reader */
+        const double reading_s = pu_clock_s() - started_s;
+        pthread_mutex_lock(&loader->lock);
+        loader->metrics.reading_s += reading_s;
+        s->state = READY;
+        pthread_cond_signal(&loader->filled);
+    }
+    pthread_cond_broadcast(&loader->freed);
+    pthread_mutex_unlock(&loader->lock);
+    return NULL;
+}
+
+/* ---- opening and closing ---- */
+
+static size_t aligned(int64_t elements, size_t size) {
+    return ((size_t)elements * size + MEMORY_ALIGNMENT_BYTES - 1) / MEMORY_ALIGNMENT_BYTES * MEMORY_ALIGNMENT_BYTES;
+}
+
+static pu_status allocate_ring(pu_loader *loader) {
+    const pu_dataset *dataset = loader->dataset;
+    const int64_t windows = loader->batch_windows, labels = windows * dataset->window_bars * dataset->plan.labels.horizons;
+    const size_t bars_bytes = aligned(windows * loader->window_rows * dataset->plan.features.count, sizeof(float));
+    const size_t label_bytes = aligned(labels, sizeof(float)), start_bytes = aligned(windows, sizeof(int32_t));
+    const size_t slot_bytes = bars_bytes + 2 * label_bytes + start_bytes, ring_bytes = slot_bytes * (size_t)loader->slot_count;
+    if (windows * loader->window_rows > INT32_MAX) {
+        return pu_fail(PU_ERR_CONFIG, "a batch of %" PRId64 " windows of %" PRId64 " rows passes 2^31 rows: lower train.batch", windows,
+                       loader->window_rows);
+    }
+    if (loader->device) {
+        PU_TRY(pu_device_alloc_host(loader->device, ring_bytes, &loader->memory));
+    } else {
+        loader->memory = pu_calloc(1, ring_bytes);
+        if (!loader->memory) return PU_ERR_MEMORY;
+    }
+    loader->slots = pu_calloc((size_t)loader->slot_count, sizeof *loader->slots);
+    if (!loader->slots) return PU_ERR_MEMORY;
+    for (int i = 0; i < loader->slot_count; ++i) {
+        slot *s = &loader->slots[i];
+        unsigned char *at = (unsigned char *)loader->memory + (size_t)i * slot_bytes;
+        s->bars = (float *)(void *)at;
+        s->targets = (float *)(void *)(at + bars_bytes);
+        s->weights = (float *)(void *)(at + bars_bytes + label_bytes);
+        s->start = (int32_t *)(void *)(at + bars_bytes + 2 * label_bytes);
+        for (int64_t b = 0; b < windows; ++b) s->start[b] = (int32_t)(b * loader->window_rows);
+        s->batch = (pu_batch){.bars = s->bars, .start = s->start, .targets = s->targets, .weights = s->weights, .slot = i};
+    }
+    return PU_OK;
+}
+
+static pu_status start_reader(pu_loader *loader, int index) {
+    reader *r = &loader->readers[index];
+    r->loader = loader;
+    r->labels = pu_calloc((size_t)(loader->dataset->window_bars * (1 + loader->dataset->plan.labels.horizons)), sizeof *r->labels);
+    if (!r->labels) return PU_ERR_MEMORY;
+    PU_TRY(pu_store_open(pu_store_path(loader->dataset->store), PU_STORE_READ, &r->store));
+    r->rows.blocks.store = r->store;
+    const int error = pthread_create(&r->thread, NULL, reader_main, r);
+    if (error != 0) return pu_fail(PU_ERR_IO, "cannot start reader thread %d of %d: %s", index + 1, loader->reader_count, strerror(error));
+    r->started = true;
+    return PU_OK;
+}
+
+static pu_status no_windows(const pu_dataset *dataset, pu_segment segment) {
+    static const char *const name[PU_SEGMENT_COUNT] = {"training", "validation", "test"};
+    const pu__span *span = &dataset->asset[0].span[segment];
+    return pu_fail(PU_ERR_DATA,
+                   "no window of the %s segment has a label inside it: %s has %" PRId64 " rows there, %" PRId64
+                   " before it; a label reaches %" PRId64 " bars ahead (latency + longest horizon) and windows.warmup_bars is %" PRId64
+                   ": lengthen the segment or shorten these",
+                   name[segment], dataset->plan.asset[0].symbol, span->last - span->first, span->first, dataset->label_bars, dataset->warmup_bars);
+}
+
+static pu_status start(pu_loader *loader) {
+    PU_TRY(allocate_ring(loader));
+    if (pthread_mutex_init(&loader->lock, NULL) != 0 || pthread_cond_init(&loader->freed, NULL) != 0 ||
+        pthread_cond_init(&loader->filled, NULL) != 0) {
+        return pu_fail(PU_ERR_IO, "cannot make a lock for the reader threads");
+    }
+    loader->synchronized = true;
+    loader->readers = pu_calloc((size_t)loader->reader_count, sizeof *loader->readers);
+    if (!loader->readers) return PU_ERR_MEMORY;
+    for (int i = 0; i < loader->reader_count; ++i) PU_TRY(start_reader(loader, i));
+    return PU_OK;
+}
+
+pu_status pu_loader_open(pu_dataset *dataset, const pu_config *config, pu_segment segment, pu_device *device, bool shuffle, uint64_t seed,
+                         int64_t first_position, pu_loader **out) {
+    *out = NULL;
+    if (segment < 0 || segment >= PU_SEGMENT_COUNT || first_position < 0) {
+        return pu_fail(PU_ERR_ARGUMENT, "segment %d, first position %" PRId64 ": out of range", (int)segment, first_position);
+    }
+    pu_loader *loader = pu_calloc(1, sizeof *loader);
+    if (!loader) return PU_ERR_MEMORY;
+    loader->dataset = dataset;
+    loader->device = device;
+    loader->shuffle = shuffle;
+    loader->seed = seed;
+    loader->first_position = first_position;
+    loader->batch_windows = config->train.batch;
+    loader->window_rows = dataset->warmup_bars + dataset->window_bars;
+    loader->slot_count = (int)config->windows.ring_slots;
+    loader->reader_count = (int)config->windows.readers;
+    pu_status status = pu__sampler_open(dataset, segment, shuffle, &loader->sampler);
+    if (status == PU_OK && loader->sampler.windows == 0) status = no_windows(dataset, segment);
+    const int64_t left = loader->sampler.windows > first_position ? loader->sampler.windows - first_position : 0;
+    loader->batches = shuffle ? INT64_MAX : (left + loader->batch_windows - 1) / loader->batch_windows;
+    if (status == PU_OK) status = start(loader);
+    if (status != PU_OK) {
+        pu_loader_close(loader);
+        return status;
+    }
+    *out = loader;
+    return PU_OK;
+}
+
+static void stop_readers(pu_loader *loader) {
+    if (!loader->synchronized) return;
+    pthread_mutex_lock(&loader->lock);
+    loader->stopping = true;
+    pthread_cond_broadcast(&loader->freed);
+    pthread_mutex_unlock(&loader->lock);
+    for (int i = 0; loader->readers && i < loader->reader_count; ++i) {
+        if (loader->readers[i].started) pthread_join(loader->readers[i].thread, NULL);
+    }
+    pthread_cond_destroy(&loader->filled);
+    pthread_cond_destroy(&loader->freed);
+    pthread_mutex_destroy(&loader->lock);
+}
+
+void pu_loader_close(pu_loader *loader) {
+    if (!loader) return;
+    stop_readers(loader);
+    for (int i = 0; loader->readers && i < loader->reader_count; ++i) {
+        pu__row_reader_close(&loader->readers[i].rows);
+        pu_store_close(loader->readers[i].store);
+        pu_free(loader->readers[i].labels);
+    }
+    pu_free(loader->readers);
+    pu_free(loader->slots);
+    if (loader->device && loader->memory) {
+        pu_device_free_host(loader->device, loader->memory);
+    } else {
+        pu_free(loader->memory);
+    }
+    pu__sampler_close(&loader->sampler);
+    pu_free(loader);
+}
+
+/* ---- the consumer ---- */
+
+int64_t pu_loader_windows(const pu_loader *loader) { return loader->sampler.windows; }
+
+pu_status pu_loader_next(pu_loader *loader, pu_batch *batch) {
+    *batch = (pu_batch){.slot = -1};
+    if (loader->taken == loader->batches) return PU_OK;
+    slot *s = &loader->slots[loader->taken % loader->slot_count];
+    pthread_mutex_lock(&loader->lock);
+    if (s->state == HELD) {
+        pthread_mutex_unlock(&loader->lock);
+        return pu_fail(PU_ERR_ARGUMENT, "all %d batches of the ring are held: release one first", loader->slot_count);
+    }
+    const double started_s = pu_clock_s();
+    while (s->state != READY) pthread_cond_wait(&loader->filled, &loader->lock);
+    loader->metrics.waited_s += pu_clock_s() - started_s;
+    if (s->status == PU_OK) {
+        s->state = HELD;
+        loader->metrics.windows += s->batch.windows;
+        ++loader->taken;
+    }
+    pthread_mutex_unlock(&loader->lock);
+    if (s->status != PU_OK) return pu_fail(s->status, "%s", s->error);
+    *batch = s->batch;
+    return PU_OK;
+}
+
+void pu_loader_release(pu_loader *loader, const pu_batch *batch) {
+    if (batch->slot < 0 || batch->slot >= loader->slot_count) return;
+    pthread_mutex_lock(&loader->lock);
+    if (loader->slots[batch->slot].state == HELD) loader->slots[batch->slot].state = FREE;
+    pthread_cond_broadcast(&loader->freed);
+    pthread_mutex_unlock(&loader->lock);
+}
+
+pu_loader_metrics pu_loader_measure(const pu_loader *loader) {
+    pthread_mutex_t *lock = (pthread_mutex_t *)(uintptr_t)&loader->lock;
+    pthread_mutex_lock(lock);
+    const pu_loader_metrics metrics = loader->metrics;
+    pthread_mutex_unlock(lock);
+    return metrics;
+}
