@@ -1,7 +1,6 @@
 -- Version 1 of the store. docs/schema.md explains every table.
 --
--- STRICT keeps text and NaN out of REAL columns (SQLite stores NaN as NULL) but lets the infinities in, so every real number has a bound:
--- 1.7976931348623157e308 is the largest finite double.
+-- STRICT keeps text and NaN out of REAL columns (SQLite stores NaN as NULL) but lets the infinities in, so every real number has a bound.
 
 CREATE TABLE assets (
     asset_id INTEGER PRIMARY KEY,
@@ -28,18 +27,18 @@ CREATE TABLE series (
     adjusted REAL NOT NULL,
     volume REAL,
     PRIMARY KEY (asset_id, ts),
-    CHECK (low > 0 AND low <= high AND high <= 1.7976931348623157e308),
+    CHECK (low > 0 AND low <= high AND high <= 1e300),
     CHECK (open >= low * 0.999999 AND open <= high * 1.000001),
     CHECK (close >= low * 0.999999 AND close <= high * 1.000001),
-    CHECK (adjusted > 0 AND adjusted <= 1.7976931348623157e308),
-    CHECK (volume >= 0 AND volume <= 1.7976931348623157e308)
+    CHECK (adjusted > 0 AND adjusted <= 1e300),
+    CHECK (volume >= 0 AND volume <= 1e300)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE indicators (
     asset_id INTEGER NOT NULL REFERENCES assets,
     name TEXT NOT NULL CHECK (length(name) BETWEEN 1 AND 63),
     ts INTEGER NOT NULL,
-    value REAL NOT NULL CHECK (abs(value) <= 1.7976931348623157e308),
+    value REAL NOT NULL CHECK (abs(value) <= 1e300),
     PRIMARY KEY (asset_id, name, ts)
 ) STRICT, WITHOUT ROWID;
 
@@ -59,9 +58,10 @@ CREATE TABLE imports (
     rows_read INTEGER NOT NULL CHECK (rows_read >= 0),
     rows_added INTEGER NOT NULL CHECK (rows_added >= 0),
     rows_unchanged INTEGER NOT NULL CHECK (rows_unchanged >= 0),
+    rows_replaced INTEGER NOT NULL CHECK (rows_replaced >= 0),
     rows_rejected INTEGER NOT NULL CHECK (rows_rejected >= 0),
     imported_ts INTEGER NOT NULL DEFAULT (CAST(strftime('%s', 'now') AS INTEGER)),
-    CHECK (rows_read = rows_added + rows_unchanged + rows_rejected)
+    CHECK (rows_read = rows_added + rows_unchanged + rows_replaced + rows_rejected)
 ) STRICT;
 
 CREATE TABLE rejected_rows (
@@ -140,7 +140,7 @@ CREATE TABLE trades (
     asset_id INTEGER NOT NULL REFERENCES assets,
     decided_ts INTEGER NOT NULL,
     filled_ts INTEGER NOT NULL CHECK (filled_ts >= decided_ts),
-    price REAL NOT NULL CHECK (price > 0 AND price <= 1.7976931348623157e308),
+    price REAL NOT NULL CHECK (price > 0 AND price <= 1e300),
     weight_before REAL NOT NULL CHECK (abs(weight_before) <= 1e6),
     weight_after REAL NOT NULL CHECK (abs(weight_after) <= 1e6),
     cost_ratio REAL NOT NULL CHECK (abs(cost_ratio) <= 1e6)

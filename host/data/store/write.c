@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "host/data/store/bulk.h"
 #include "host/data/store/sql.h"
 
 static uint64_t mix(uint64_t value) {
@@ -99,7 +100,7 @@ static pu_status load_summary(pu__bar_writer *writer) {
 static pu_status prepare_bar_statements(pu__bar_writer *writer) {
     PU_TRY(pu__sql_prepare(writer->store,
                            "INSERT INTO series (asset_id, ts, open, high, low, close, adjusted, volume) "
-                           "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                           "SELECT ?1, ts, open, high, low, close, adjusted, volume FROM pu_bars_in",
                            &writer->insert));
     PU_TRY(pu__sql_prepare(writer->store,
                            "SELECT open, high, low, close, adjusted, volume FROM series WHERE asset_id = ?1 AND ts = ?2",
@@ -120,20 +121,10 @@ static void release_statements(pu__bar_writer *writer) {
 pu_status pu__bar_writer_open(pu_store *store, int64_t asset_id, pu__bar_writer *writer) {
     *writer = (pu__bar_writer){.store = store, .asset_id = asset_id};
     pu_status status = load_summary(writer);
+    if (status == PU_OK) status = pu__bulk_register(store, &writer->rows);
     if (status == PU_OK) status = prepare_bar_statements(writer);
     if (status == PU_OK && sqlite3_bind_int64(writer->insert, 1, asset_id) != SQLITE_OK) status = pu__store_failure(store, "write bars to");
     if (status != PU_OK) release_statements(writer);
-    return status;
-}
-
-static pu_status write_bar(pu__bar_writer *writer, sqlite3_stmt *statement, const pu__bar *bar) {
-    const double value[] = {bar->open, bar->high, bar->low, bar->close, bar->adjusted, bar->volume};
-    int code = sqlite3_bind_int64(statement, 2, bar->ts);
-    for (int i = 0; i < 6; ++i) code |= sqlite3_bind_double(statement, 3 + i, value[i]); /* NaN binds as NULL */
-    if (code != SQLITE_OK) return pu__store_failure(writer->store, "write bars to");
-    code = sqlite3_step(statement);
-    const pu_status status = code == SQLITE_DONE ? PU_OK : pu__store_failure(writer->store, "write bars to");
-    sqlite3_reset(statement);
     return status;
 }
 
@@ -154,30 +145,60 @@ static pu_status read_stored(pu__bar_writer *writer, int64_t ts, bool *found, pu
     return status;
 }
 
-static pu_status add_bar(pu__bar_writer *writer, const pu__bar *bar, pu__bar_outcome *outcome) {
-    PU_TRY(write_bar(writer, writer->insert, bar));
-    if (writer->bars == 0 || bar->ts < writer->first_ts) writer->first_ts = bar->ts;
-    if (writer->bars == 0 || bar->ts > writer->last_ts) writer->last_ts = bar->ts;
-    writer->bars += 1;
-    writer->checksum += pu__bar_hash(bar);
+/* Bars whose times are not stored. */
+static pu_status add_bars(pu__bar_writer *writer, const pu__bar *bars, int64_t count) {
+    writer->rows = (pu__bulk_rows){bars, count};
+    PU_TRY(pu__sql_run(writer->store, writer->insert, "write bars to"));
+    for (int64_t i = 0; i < count; ++i) {
+        const bool first = writer->bars == 0 && i == 0;
+        if (first || bars[i].ts < writer->first_ts) writer->first_ts = bars[i].ts;
+        if (first || bars[i].ts > writer->last_ts) writer->last_ts = bars[i].ts;
+        writer->checksum += pu__bar_hash(&bars[i]);
+    }
+    writer->bars += count;
     writer->changed = true;
-    *outcome = PU__BAR_ADDED;
     return PU_OK;
 }
 
-pu_status pu__bar_put(pu__bar_writer *writer, const pu__bar *bar, bool replace, pu__bar_outcome *outcome) {
-    if (writer->bars == 0 || bar->ts > writer->last_ts) return add_bar(writer, bar, outcome);
+static pu_status replace_bar(pu__bar_writer *writer, const pu__bar *bar) {
+    const double value[] = {bar->open, bar->high, bar->low, bar->close, bar->adjusted, bar->volume};
+    int code = sqlite3_bind_int64(writer->update, 1, writer->asset_id) | sqlite3_bind_int64(writer->update, 2, bar->ts);
+    for (int i = 0; i < 6; ++i) code |= sqlite3_bind_double(writer->update, 3 + i, value[i]); /* NaN binds as NULL */
+    return code == SQLITE_OK ? pu__sql_run(writer->store, writer->update, "write bars to") : pu__store_failure(writer->store, "write bars to");
+}
+
+/* One bar that may be stored already. */
+static pu_status put_bar(pu__bar_writer *writer, const pu__bar *bar, bool replace, pu__bar_outcome *outcome) {
     pu__bar stored = {0};
     bool found = false;
     PU_TRY(read_stored(writer, bar->ts, &found, &stored));
-    if (!found) return add_bar(writer, bar, outcome);
+    *outcome = PU__BAR_ADDED;
+    if (!found) return add_bars(writer, bar, 1);
     const uint64_t before = pu__bar_hash(&stored), after = pu__bar_hash(bar);
     *outcome = before == after ? PU__BAR_UNCHANGED : replace ? PU__BAR_REPLACED : PU__BAR_DIFFERS;
     if (*outcome != PU__BAR_REPLACED) return PU_OK;
-    if (sqlite3_bind_int64(writer->update, 1, writer->asset_id) != SQLITE_OK) return pu__store_failure(writer->store, "write bars to");
-    PU_TRY(write_bar(writer, writer->update, bar));
+    PU_TRY(replace_bar(writer, bar));
     writer->checksum += after - before;
     writer->changed = true;
+    return PU_OK;
+}
+
+pu_status pu__bars_put(pu__bar_writer *writer, const pu__bar *bars, int64_t count, bool replace, pu__bar_outcome *outcome) {
+    for (int64_t i = 0; i < count;) {
+        int64_t end = i;
+        int64_t last_ts = writer->bars > 0 ? writer->last_ts : INT64_MIN;
+        while (end < count && bars[end].ts > last_ts) last_ts = bars[end++].ts;
+        if (end > i) {
+            PU_TRY(add_bars(writer, bars + i, end - i));
+            for (int64_t k = i; outcome && k < end; ++k) outcome[k] = PU__BAR_ADDED;
+            i = end;
+            continue;
+        }
+        pu__bar_outcome one;
+        PU_TRY(put_bar(writer, &bars[i], replace, &one));
+        if (outcome) outcome[i] = one;
+        ++i;
+    }
     return PU_OK;
 }
 

@@ -33,19 +33,28 @@ typedef enum pu__bar_outcome {
     PU__BAR_REPLACED
 } pu__bar_outcome;
 
-/* Writes bars of one asset inside a transaction, and keeps the asset's summary (number, ends, checksum) in step. */
+/* Rows for the virtual table of bulk.h. */
+typedef struct pu__bulk_rows {
+    const pu__bar *bars; /* borrowed */
+    int64_t count;
+} pu__bulk_rows;
+
+/* Writes bars of one asset inside a transaction, and keeps the asset's summary (number, ends, checksum) in step. Stays where it was opened: its
+ * statements point into it. One per connection at a time. */
 typedef struct pu__bar_writer {
     pu_store *store;
     int64_t asset_id;
     sqlite3_stmt *insert, *select, *update;
+    pu__bulk_rows rows;
     int64_t bars, first_ts, last_ts;
     uint64_t checksum;
     bool changed;
 } pu__bar_writer;
 
 pu_status pu__bar_writer_open(pu_store *store, int64_t asset_id, pu__bar_writer *writer);
-/* Bars in time order are the fast case. With `replace` a differing bar takes the stored one's place. */
-pu_status pu__bar_put(pu__bar_writer *writer, const pu__bar *bar, bool replace, pu__bar_outcome *outcome);
+/* Writes `count` bars. Those that follow what is stored, in order of time, are the fast case. With `replace` a differing bar takes the stored one's
+ * place. outcome: [count], what became of each; null when the caller does not ask. */
+pu_status pu__bars_put(pu__bar_writer *writer, const pu__bar *bars, int64_t count, bool replace, pu__bar_outcome *outcome);
 /* Stores the summary unless `status` is a failure, releases the statements, and returns the first failure. */
 pu_status pu__bar_writer_close(pu__bar_writer *writer, pu_status status);
 

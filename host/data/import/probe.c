@@ -1,0 +1,107 @@
+#include "host/data/import/probe.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "plusultra/memory.h"
+
+enum { PROBE_BYTES = 1 << 20, PROBE_ROWS = 8192, DAY_S = 86400 };
+
+typedef struct findings {
+    int64_t step[PROBE_ROWS]; /* distances between neighbouring rows that can be read, without zeros */
+    int steps, backward;
+    int rows;
+    bool date_only;
+    int64_t period_s;
+    char symbol[64];
+} findings;
+
+static int compare_steps(const void *a, const void *b) {
+    const int64_t left = *(const int64_t *)a, right = *(const int64_t *)b;
+    return (left > right) - (left < right);
+}
+
+static void look_at_first_row(const pu__layout *layout, const pu__text *fields, const pu__moment *stamp, findings *found) {
+    const int period = layout->column[PU__ROLE_PERIOD], symbol = layout->column[PU__ROLE_SYMBOL];
+    found->date_only = stamp->date_only;
+    if (period >= 0) found->period_s = pu__row_period(fields[period]);
+    if (symbol >= 0 && fields[symbol].bytes < sizeof found->symbol) {
+        memcpy(found->symbol, fields[symbol].data, fields[symbol].bytes);
+        found->symbol[fields[symbol].bytes] = '\0';
+    }
+}
+
+/* `text` holds whole lines only. */
+static void look_at_rows(const pu__layout *layout, pu__text text, findings *found) {
+    pu__text line, fields[PU__FIELDS_MAX + 1];
+    int64_t before = 0;
+    while (found->steps < PROBE_ROWS && pu__split_line(&text, &line)) {
+        pu__moment stamp;
+        if (pu__split_fields(line, layout->delimiter, fields) != layout->columns || !pu__row_stamp(layout, fields, &stamp)) continue;
+        if (found->rows++ == 0) look_at_first_row(layout, fields, &stamp, found);
+        else if (stamp.ts != before) {
+            found->backward += stamp.ts < before;
+            found->step[found->steps++] = llabs(stamp.ts - before);
+        }
+        before = stamp.ts;
+    }
+}
+
+static pu_status settle_bar_length(const char *path, const pu_import_options *options, findings *found, pu__row_rules *rules) {
+    if (options->bar_s > 0 || found->period_s > 0) {
+        rules->bar_s = options->bar_s > 0 ? options->bar_s : found->period_s;
+    } else if (found->steps > 0) {
+        qsort(found->step, (size_t)found->steps, sizeof *found->step, compare_steps);
+        const int64_t median = found->step[found->steps / 2];
+        rules->bar_s = pu__bar_is_month(median) ? 30 * DAY_S : median;
+    } else if (found->date_only || found->rows == 0) {
+        rules->bar_s = DAY_S; /* one row, or none that can be read: the rows' own errors are the better message */
+    } else {
+        return pu_fail(PU_ERR_DATA, "%s: one row does not tell the bar length: give it with --bar", path);
+    }
+    if (rules->bar_s > 366 * DAY_S) {
+        return pu_fail(PU_ERR_DATA, "%s: rows are %lld days apart, a bar is at most a year: give its length with --bar", path,
+                       (long long)(rules->bar_s / DAY_S));
+    }
+    return PU_OK;
+}
+
+static void settle_stamp(const pu_import_options *options, const findings *found, pu__row_rules *rules, bool *assumed) {
+    const pu_import_layout kind = rules->layout.kind;
+    rules->stamp = options->stamp != PU_IMPORT_STAMP_AUTO ? options->stamp : PU_IMPORT_STAMP_OPEN;
+    *assumed = options->stamp == PU_IMPORT_STAMP_AUTO && !found->date_only && kind != PU_IMPORT_BINANCE && kind != PU_IMPORT_YAHOO;
+}
+
+/* The part of `ahead` up to its last line end, or all of it when the file ends there. */
+static pu__text whole_lines(const pu__lines *lines, pu__text ahead) {
+    if (lines->at_end && lines->begin + ahead.bytes == lines->end) return ahead;
+    while (ahead.bytes > 0 && ahead.data[ahead.bytes - 1] != '\n') --ahead.bytes;
+    return ahead;
+}
+
+static pu_status probe_rows(pu__lines *lines, pu__text text, const pu_import_options *options, pu__row_rules *rules, bool *stamp_assumed) {
+    findings *found = pu_calloc(1, sizeof *found);
+    if (!found) return PU_ERR_MEMORY;
+    look_at_rows(&rules->layout, text, found);
+    rules->descending = 2 * found->backward > found->steps;
+    snprintf(rules->symbol, sizeof rules->symbol, "%s", found->symbol);
+    settle_stamp(options, found, rules, stamp_assumed);
+    const pu_status status = settle_bar_length(lines->path, options, found, rules);
+    pu_free(found);
+    return status;
+}
+
+pu_status pu__probe(pu__lines *lines, const pu_import_options *options, pu__row_rules *rules, bool *stamp_assumed) {
+    pu__text ahead, first;
+    *rules = (pu__row_rules){0};
+    PU_TRY(pu__lines_peek(lines, PROBE_BYTES, &ahead));
+    if (ahead.bytes == 0) return pu_fail(PU_ERR_DATA, "%s is empty", lines->path);
+    pu__text text = whole_lines(lines, ahead);
+    if (!pu__split_line(&text, &first) || first.bytes > PU__LINE_BYTES_MAX) {
+        return pu_fail(PU_ERR_DATA, "%s:1: a line of more than %d bytes: this is no file of bars", lines->path, PU__LINE_BYTES_MAX);
+    }
+    PU_TRY(pu__layout_detect(lines->path, first, options, &rules->layout));
+    if (!rules->layout.has_header) text = whole_lines(lines, ahead);
+    return probe_rows(lines, text, options, rules, stamp_assumed);
+}

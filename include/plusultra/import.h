@@ -1,0 +1,85 @@
+/* Import of bars from CSV files: Yahoo, Stooq, Binance klines, and any file whose header names its columns.
+ *
+ * One transaction per file: after a failure, an interrupt or a kill the store holds all of a file or nothing of it. Importing a file again changes
+ * nothing. A row that fails a check is not stored: it is counted, and listed with its line and the reason in the result and in the table
+ * rejected_rows. Nothing is repaired. */
+#ifndef PLUSULTRA_IMPORT_H
+#define PLUSULTRA_IMPORT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "plusultra/store.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum pu_import_layout {
+    PU_IMPORT_AUTO = 0,
+    PU_IMPORT_YAHOO,   /* Date,Open,High,Low,Close[,Adj Close],Volume */
+    PU_IMPORT_STOOQ,   /* Date,Open,High,Low,Close[,Volume], or <TICKER>,<PER>,<DATE>,<TIME>,<OPEN>,... */
+    PU_IMPORT_BINANCE, /* 12 columns, with or without a header; seconds, milli-, micro- or nanoseconds by magnitude */
+    PU_IMPORT_GENERIC  /* a header with a date, time or timestamp, open, high, low, close, and perhaps volume, adjusted close, symbol */
+} pu_import_layout;
+
+/* What a file's time stamps. A bar is stored under the time of its close: open adds one bar length, a date alone ends with its (UTC) day. AUTO
+ * takes the open, which at worst is one bar late, never early. */
+typedef enum pu_import_stamp { PU_IMPORT_STAMP_AUTO = 0, PU_IMPORT_STAMP_OPEN, PU_IMPORT_STAMP_CLOSE } pu_import_stamp;
+
+/* Zeros mean: find out. */
+typedef struct pu_import_options {
+    pu_import_layout layout;
+    pu_import_stamp stamp;
+    const char *columns;     /* header for a file without one, such as "date,open,high,low,close" */
+    const char *symbol;      /* null: the file's ticker column, else its name without the ending */
+    const char *asset_class; /* null: by layout and symbol */
+    const char *currency;    /* null: none */
+    int64_t bar_s;           /* 0: the median distance of the first rows */
+    double periods_per_year; /* 0: pu_periods_per_year */
+    bool replace;            /* a bar that differs from the stored one takes its place; otherwise the row is rejected */
+} pu_import_options;
+
+enum { PU_IMPORT_REJECTS_SHOWN = 20, PU_IMPORT_TEXT_BYTES = 200, PU_IMPORT_REASON_BYTES = 160 };
+
+typedef struct pu_import_reject {
+    int64_t line; /* from 1 */
+    char reason[PU_IMPORT_REASON_BYTES];
+    char text[PU_IMPORT_TEXT_BYTES + 1]; /* the row's first 200 bytes; what is not printable ASCII becomes '?' */
+} pu_import_reject;
+
+/* rows_read = rows_added + rows_unchanged + rows_replaced + rows_rejected. */
+typedef struct pu_import_result {
+    char symbol[64];
+    char asset_class[16];
+    pu_import_layout layout;
+    pu_import_stamp stamp;
+    bool stamp_assumed; /* a clock time whose meaning the layout does not fix was taken as the open */
+    int64_t bar_s;
+    double periods_per_year;
+    int64_t bytes;
+    char sha256[65];
+    int64_t rows_read, rows_added, rows_unchanged, rows_replaced, rows_rejected;
+    int64_t first_ts, last_ts; /* of the accepted rows */
+    double seconds;
+    int rejects_shown;
+    pu_import_reject rejects[PU_IMPORT_REJECTS_SHOWN]; /* the first ones */
+} pu_import_result;
+
+/* Imports one file. *result is filled as far as the file was read, also on failure. PU_ERR_DATA: no layout fits, a line above 64 KiB, no usable
+ * row; PU_ERR_INTERRUPTED. */
+pu_status pu_import_file(pu_store *store, const char *path, const pu_import_options *options, pu_import_result *result);
+
+/* Called after each file with its status; pu_error_message holds what went wrong. */
+typedef void (*pu_import_report)(void *context, const char *path, pu_status status, const pu_import_result *result);
+
+/* Imports a file, or all .csv and .txt files of a folder in the order of their names. A file that fails does not keep the others from being imported;
+ * the first failure is returned at the end. `report` may be null. */
+pu_status pu_import_path(pu_store *store, const char *path, const pu_import_options *options, pu_import_report report, void *context);
+
+const char *pu_import_layout_name(pu_import_layout layout);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
