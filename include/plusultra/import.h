@@ -1,8 +1,8 @@
 /* Import of bars from CSV files: Yahoo, Stooq, Binance klines, and any file whose header names its columns.
  *
- * One transaction per file: after a failure, an interrupt or a kill the store holds all of a file or nothing of it. Importing a file again changes
- * nothing. A row that fails a check is not stored: it is counted, and listed with its line and the reason in the result and in the table
- * rejected_rows. Nothing is repaired. */
+ * One transaction per file: after a failure, an interrupt or a kill the store holds all of a file or nothing of
+ * it. Importing a file again changes nothing. A row that fails a check is not stored: it is counted, and listed
+ * with its line and the reason in the result and in the table rejected_rows. Nothing is repaired. */
 #ifndef PLUSULTRA_IMPORT_H
 #define PLUSULTRA_IMPORT_H
 
@@ -19,13 +19,19 @@ typedef enum pu_import_layout {
     PU_IMPORT_AUTO = 0,
     PU_IMPORT_YAHOO,   /* Date,Open,High,Low,Close[,Adj Close],Volume */
     PU_IMPORT_STOOQ,   /* Date,Open,High,Low,Close[,Volume], or <TICKER>,<PER>,<DATE>,<TIME>,<OPEN>,... */
-    PU_IMPORT_BINANCE, /* 12 columns, with or without a header; seconds, milli-, micro- or nanoseconds by magnitude */
-    PU_IMPORT_GENERIC  /* a header with a date, time or timestamp, open, high, low, close, and perhaps volume, adjusted close, symbol */
+    PU_IMPORT_BINANCE, /* 12 columns, with or without a header; seconds, milli-, micro- or nanoseconds by magnitude
+                        */
+    PU_IMPORT_GENERIC  /* a header with a date, time or timestamp, open, high, low, close, and perhaps volume,
+                          adjusted close, symbol */
 } pu_import_layout;
 
-/* What a file's time stamps. A bar is stored under the time of its close: open adds one bar length, a date alone ends with its (UTC) day. AUTO
- * takes the open, which at worst is one bar late, never early. */
-typedef enum pu_import_stamp { PU_IMPORT_STAMP_AUTO = 0, PU_IMPORT_STAMP_OPEN, PU_IMPORT_STAMP_CLOSE } pu_import_stamp;
+/* What a file's time stamps. A bar is stored under the time of its close: open adds one bar length, a date alone
+ * ends with its (UTC) day. AUTO takes the open, which at worst is one bar late, never early. */
+typedef enum pu_import_stamp {
+    PU_IMPORT_STAMP_AUTO = 0,
+    PU_IMPORT_STAMP_OPEN,
+    PU_IMPORT_STAMP_CLOSE
+} pu_import_stamp;
 
 /* Zeros mean: find out. */
 typedef struct pu_import_options {
@@ -37,7 +43,7 @@ typedef struct pu_import_options {
     const char *currency;    /* null: none */
     int64_t bar_s;           /* 0: the median distance of the first rows */
     double periods_per_year; /* 0: pu_periods_per_year */
-    bool replace;            /* a bar that differs from the stored one takes its place; otherwise the row is rejected */
+    bool replace; /* a bar that differs from the stored one takes its place; otherwise the row is rejected */
 } pu_import_options;
 
 enum { PU_IMPORT_REJECTS_SHOWN = 20, PU_IMPORT_TEXT_BYTES = 200, PU_IMPORT_REASON_BYTES = 160 };
@@ -66,16 +72,19 @@ typedef struct pu_import_result {
     pu_import_reject rejects[PU_IMPORT_REJECTS_SHOWN]; /* the first ones */
 } pu_import_result;
 
-/* Imports one file. *result is filled as far as the file was read, also on failure. PU_ERR_DATA: no layout fits, a line above 64 KiB, no usable
- * row; PU_ERR_INTERRUPTED. */
-pu_status pu_import_file(pu_store *store, const char *path, const pu_import_options *options, pu_import_result *result);
+/* Imports one file. *result is filled as far as the file was read, also on failure. PU_ERR_DATA: no layout fits, a
+ * line above 64 KiB, no usable row; PU_ERR_INTERRUPTED. */
+pu_status pu_import_file(pu_store *store, const char *path, const pu_import_options *options,
+                         pu_import_result *result);
 
 /* Called after each file with its status; pu_error_message holds what went wrong. */
-typedef void (*pu_import_report)(void *context, const char *path, pu_status status, const pu_import_result *result);
+typedef void (*pu_import_report)(void *context, const char *path, pu_status status,
+                                 const pu_import_result *result);
 
-/* Imports a file, or all .csv and .txt files of a folder in the order of their names. A file that fails does not keep the others from being imported;
- * the first failure is returned at the end. `report` may be null. */
-pu_status pu_import_path(pu_store *store, const char *path, const pu_import_options *options, pu_import_report report, void *context);
+/* Imports a file, or all .csv and .txt files of a folder in the order of their names. A file that fails does not
+ * keep the others from being imported; the first failure is returned at the end. `report` may be null. */
+pu_status pu_import_path(pu_store *store, const char *path, const pu_import_options *options,
+                         pu_import_report report, void *context);
 
 const char *pu_import_layout_name(pu_import_layout layout);
 

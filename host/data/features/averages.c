@@ -36,8 +36,9 @@ static double ema_update(void *memory, const double *parameters, const pu_featur
     return isnan(average) ? NAN : in_volatility(bar->close, average, volatility, parameters[0]);
 }
 
-#define AVERAGE_FEATURE(lookback, state_type, function, n)                                                     \
-    .version = 1, .tags = "trend", PU__PARAMETERS(average_names, n, 32), .lookback_bars = lookback, PU__UPDATE(state_type, function)
+#define AVERAGE_FEATURE(lookback, state_type, function, n)                                          \
+    .version = 1, .tags = "trend", PU__PARAMETERS(average_names, n, 32), .lookback_bars = lookback, \
+    PU__UPDATE(state_type, function)
 
 const pu_feature pu__feature_close_sma_10 = {
     .name = "close_sma_10",

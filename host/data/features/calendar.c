@@ -1,4 +1,5 @@
-/* Where the bar's close lies in the day and the week, UTC, as a point on a circle. A close at midnight belongs to the day it ends. */
+/* Where the bar's close lies in the day and the week, UTC, as a point on a circle. A close at midnight belongs to
+ * the day it ends. */
 #include <math.h>
 
 #include "host/data/features/features_internal.h"
@@ -46,7 +47,8 @@ static double day_cos_update(void *memory, const double *parameters, const pu_fe
     return cos(day_angle(bar->ts));
 }
 
-#define CALENDAR_FEATURE(function) .version = 1, .source = "2 pi x over the period, UTC", .lookback_bars = 0, PU__UPDATE(no_state, function)
+#define CALENDAR_FEATURE(function) \
+    .version = 1, .source = "2 pi x over the period, UTC", .lookback_bars = 0, PU__UPDATE(no_state, function)
 
 const pu_feature pu__feature_day_of_week_sin = {
     .name = "day_of_week_sin",

@@ -9,10 +9,13 @@
 #undef PU_FEATURE
 
 /* Parts of a descriptor: the state's size and the update; the names and values of the parameters. */
-#define PU__UPDATE(state_type, function) .abi = PU_FEATURE_ABI, .state_bytes = sizeof(state_type), .update = function
-#define PU__VALUES(...) (const double[]){__VA_ARGS__}
-#define PU__PARAMETERS(names, ...)                                                                             \
-    .parameter_count = (int)(sizeof PU__VALUES(__VA_ARGS__) / sizeof(double)), .parameters = PU__VALUES(__VA_ARGS__), .parameter_names = (names)
+#define PU__UPDATE(state_type, function) \
+    .abi = PU_FEATURE_ABI, .state_bytes = sizeof(state_type), .update = function
+#define PU__VALUES(...) \
+    (const double[]) { __VA_ARGS__ }
+#define PU__PARAMETERS(names, ...)                                             \
+    .parameter_count = (int)(sizeof PU__VALUES(__VA_ARGS__) / sizeof(double)), \
+    .parameters = PU__VALUES(__VA_ARGS__), .parameter_names = (names)
 
 /* One pass of several features over the bars of one asset. */
 typedef struct pu__stream pu__stream;

@@ -15,13 +15,16 @@ static double return_update(void *memory, const double *parameters, const pu_fea
     return window ? log(bar->close / window[0]) : NAN;
 }
 
-#define RETURN_FEATURE(n)                                                                                      \
-    .version = 1, .tags = "return", .source = "log of the ratio of adjusted closes", PU__PARAMETERS(bars_name, n), .lookback_bars = n,         \
-    PU__UPDATE(return_state, return_update)
+#define RETURN_FEATURE(n)                                                            \
+    .version = 1, .tags = "return", .source = "log of the ratio of adjusted closes", \
+    PU__PARAMETERS(bars_name, n), .lookback_bars = n, PU__UPDATE(return_state, return_update)
 
-const pu_feature pu__feature_log_return_1 = {.name = "log_return_1", .description = "Log return over 1 bar.", RETURN_FEATURE(1)};
-const pu_feature pu__feature_log_return_5 = {.name = "log_return_5", .description = "Log return over 5 bars.", RETURN_FEATURE(5)};
-const pu_feature pu__feature_log_return_20 = {.name = "log_return_20", .description = "Log return over 20 bars.", RETURN_FEATURE(20)};
+const pu_feature pu__feature_log_return_1 = {
+    .name = "log_return_1", .description = "Log return over 1 bar.", RETURN_FEATURE(1)};
+const pu_feature pu__feature_log_return_5 = {
+    .name = "log_return_5", .description = "Log return over 5 bars.", RETURN_FEATURE(5)};
+const pu_feature pu__feature_log_return_20 = {
+    .name = "log_return_20", .description = "Log return over 20 bars.", RETURN_FEATURE(20)};
 
 typedef struct gap_state {
     double close;
@@ -64,7 +67,8 @@ const pu_feature pu__feature_momentum_20 = {
     .version = 1,
     .description = "Log return over 20 bars divided by the volatility expected over 20 bars.",
     .tags = "return,momentum",
-    .source = "log(close[t] / close[t-20]) / (ewma_volatility_32 * sqrt(20)); Moskowitz, Ooi & Pedersen 2012 scale past returns so",
+    .source = "log(close[t] / close[t-20]) / (ewma_volatility_32 * sqrt(20)); Moskowitz, Ooi & Pedersen 2012 "
+              "scale past returns so",
     PU__PARAMETERS(momentum_names, 20, 32),
     .lookback_bars = 32,
     PU__UPDATE(momentum_state, momentum_update),

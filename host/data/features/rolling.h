@@ -1,8 +1,8 @@
 /* Streaming building blocks of the features.
  *
- * Rounding: a rolling window is summed afresh at every bar, oldest value first, so the error of a sum is that of n additions (at most n ulp of the
- * sum of magnitudes) and nothing is carried along. Exponential filters contract: an error of one ulp per bar settles at 1/k ulp. Neither
- * depends on how long the history is. */
+ * Rounding: a rolling window is summed afresh at every bar, oldest value first, so the error of a sum is that of n
+ * additions (at most n ulp of the sum of magnitudes) and nothing is carried along. Exponential filters contract:
+ * an error of one ulp per bar settles at 1/k ulp. Neither depends on how long the history is. */
 #ifndef PU_HOST_DATA_FEATURES_ROLLING_H
 #define PU_HOST_DATA_FEATURES_ROLLING_H
 
@@ -13,9 +13,11 @@
 
 enum { PU__ROLL_BARS_MAX = 64 };
 
-/* Dispersion of log returns, or of prices over their level, at or below this is rounding noise and counts as none. */
+/* Dispersion of log returns, or of prices over their level, at or below this is rounding noise and counts as none.
+ */
 #define PU__FLAT 1e-10
-/* TA-Lib's zero (1e-14) is absolute; here it is relative to the price, so that the value does not depend on the unit of price. */
+/* TA-Lib's zero (1e-14) is absolute; here it is relative to the price, so that the value does not depend on the
+ * unit of price. */
 #define PU__ZERO_RATIO 1e-14
 
 /* The last n values. Every value is stored twice, n apart, so that the window is contiguous at any time. */
@@ -99,7 +101,8 @@ static inline double pu__true_range(const pu_feature_bar *bar, double last_close
     return range > reach ? range : reach;
 }
 
-/* TA-Lib's ATR: Wilder's smoothing of the true range, seeded by the simple mean of the first n; NaN before bar n. */
+/* TA-Lib's ATR: Wilder's smoothing of the true range, seeded by the simple mean of the first n; NaN before bar n.
+ */
 typedef struct pu__atr {
     int count;
     double last_close, value;

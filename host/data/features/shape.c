@@ -85,7 +85,8 @@ const pu_feature pu__feature_skewness_20 = {
     PU__UPDATE(path_state, skewness_update),
 };
 
-static double autocorrelation_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
+static double autocorrelation_update(void *memory, const double *parameters, const pu_feature_bar *bar,
+                                     int64_t index) {
     const int bars = (int)parameters[0];
     const double *window = path_push(memory, bars, bar, index);
     if (!window) return NAN;

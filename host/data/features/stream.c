@@ -24,7 +24,8 @@ pu_status pu__stream_open(int count, const pu_feature *const *features, pu__stre
     size_t bytes = 0;
     for (int i = 0; stream->state_offset && i < count; ++i) {
         stream->state_offset[i] = bytes;
-        bytes += (features[i]->state_bytes + STATE_ALIGNMENT_BYTES - 1) / STATE_ALIGNMENT_BYTES * STATE_ALIGNMENT_BYTES;
+        bytes +=
+            (features[i]->state_bytes + STATE_ALIGNMENT_BYTES - 1) / STATE_ALIGNMENT_BYTES * STATE_ALIGNMENT_BYTES;
     }
     stream->state = pu_calloc(1, bytes);
     if (!stream->state_offset || !stream->state) {
@@ -48,7 +49,8 @@ void pu__stream_push(pu__stream *stream, const pu_feature_bar *bar, double *valu
     for (int i = 0; i < stream->count; ++i) {
         const pu_feature *feature = stream->feature[i];
         const pu_feature_bar own = *bar;
-        const double value = feature->update(stream->state + stream->state_offset[i], feature->parameters, &own, index);
+        const double value =
+            feature->update(stream->state + stream->state_offset[i], feature->parameters, &own, index);
         values[i] = index < feature->lookback_bars ? NAN : value;
     }
 }

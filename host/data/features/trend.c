@@ -25,7 +25,8 @@ typedef struct adx_state {
     double dx_sum, adx;
 } adx_state;
 
-/* One bar of directional movement, added to sums that first lose 1/n of themselves once n - 1 bars have seeded them. */
+/* One bar of directional movement, added to sums that first lose 1/n of themselves once n - 1 bars have seeded
+ * them. */
 static double adx_direction(adx_state *state, double n, const pu_feature_bar *bar, bool decay) {
     const double up = bar->high - state->high, down = state->low - bar->low;
     const double range = pu__true_range(bar, state->close);
@@ -63,7 +64,8 @@ static double adx_update(void *memory, const double *parameters, const pu_featur
 const pu_feature pu__feature_adx_14 = {
     .name = "adx_14",
     .version = 1,
-    .description = "Average directional movement index over 14 bars, 0 to 100: the strength of a trend, whatever its sign.",
+    .description =
+        "Average directional movement index over 14 bars, 0 to 100: the strength of a trend, whatever its sign.",
     .tags = "trend,talib",
     .source = "TA-Lib ADX(14)",
     PU__PARAMETERS(bars_name, 14),
@@ -76,7 +78,8 @@ typedef struct macd_state {
     pu__atr atr;
 } macd_state;
 
-/* TA-Lib seeds both averages so that their first values fall on the same bar: the fast one starts slow - fast bars late. */
+/* TA-Lib seeds both averages so that their first values fall on the same bar: the fast one starts slow - fast bars
+ * late. */
 static double macd_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
     macd_state *state = memory;
     const int fast_bars = (int)parameters[0], slow_bars = (int)parameters[1];

@@ -66,8 +66,10 @@ const pu_feature pu__feature_parkinson_20 = {
     PU__UPDATE(pu__roll, parkinson_update),
 };
 
-/* The estimator can fall below 0 where a bar's open or close lies outside its range by the source's rounding: 0 then. */
-static double garman_klass_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
+/* The estimator can fall below 0 where a bar's open or close lies outside its range by the source's rounding: 0
+ * then. */
+static double garman_klass_update(void *memory, const double *parameters, const pu_feature_bar *bar,
+                                  int64_t index) {
     (void)index;
     const int bars = (int)parameters[0];
     const double range = log(bar->high / bar->low), body = log(bar->close / bar->open);

@@ -1,7 +1,8 @@
 /* Volume against its own past.
  *
- * The log volume of a bar is log(max(v, 0.001 m)), m the exponentially weighted mean volume (span 50 bars): a bar without trades is a low
- * value and not minus infinity, in any unit of volume. A bar whose volume is missing, or before the first trade, gives 0 and is left out of the statistics. */
+ * The log volume of a bar is log(max(v, 0.001 m)), m the exponentially weighted mean volume (span 50 bars): a bar
+ * without trades is a low value and not minus infinity, in any unit of volume. A bar whose volume is missing, or
+ * before the first trade, gives 0 and is left out of the statistics. */
 #include "host/data/features/rolling.h"
 
 static const char *const bars_name[] = {"bars"};
@@ -28,8 +29,8 @@ static double deviation_update(void *memory, const double *parameters, const pu_
     return isnan(value) ? 0 : value - pu__ewma_push(&state->log_mean, parameters[0], value);
 }
 
-#define DEVIATION_FEATURE(n)                                                                                   \
-    .version = 1, .tags = "volume", .needs_volume = true, PU__PARAMETERS(span_name, n), .lookback_bars = n,                                    \
+#define DEVIATION_FEATURE(n)                                                                                \
+    .version = 1, .tags = "volume", .needs_volume = true, PU__PARAMETERS(span_name, n), .lookback_bars = n, \
     PU__UPDATE(deviation_state, deviation_update)
 
 const pu_feature pu__feature_log_volume_10 = {

@@ -46,7 +46,8 @@ static void fill(pu__batch_reader *reader, pu__batch *batch) {
         batch->status = pu__lines_next(reader->lines, &line, &found);
         if (batch->status != PU_OK || !found) {
             batch->last = true;
-            snprintf(batch->message, sizeof batch->message, "%s", batch->status != PU_OK ? pu_error_message() : "");
+            snprintf(batch->message, sizeof batch->message, "%s",
+                     batch->status != PU_OK ? pu_error_message() : "");
             break;
         }
         const int64_t number = reader->lines->line;
@@ -64,7 +65,8 @@ static void *read_file(void *context) {
     pu__batch_reader *reader = context;
     for (bool last = false; !last;) {
         pthread_mutex_lock(&reader->mutex);
-        while (!reader->stop && reader->filled - reader->released >= SLOTS) pthread_cond_wait(&reader->changed, &reader->mutex);
+        while (!reader->stop && reader->filled - reader->released >= SLOTS)
+            pthread_cond_wait(&reader->changed, &reader->mutex);
         const bool stop = reader->stop;
         pu__batch *batch = reader->batch[reader->filled % SLOTS];
         pthread_mutex_unlock(&reader->mutex);

@@ -14,9 +14,9 @@ typedef struct pu__batch {
     int64_t bars;
     int64_t repeated; /* rows equal to the row before them */
     int rejects;
-    bool last;            /* nothing follows */
-    pu_status status;     /* of the reading, with `message`; the batch's rows before it are good */
-    int64_t bytes;        /* of the file read so far */
+    bool last;        /* nothing follows */
+    pu_status status; /* of the reading, with `message`; the batch's rows before it are good */
+    int64_t bytes;    /* of the file read so far */
     char message[512];
     pu__bar bar[PU__BATCH_ROWS];
     int64_t line[PU__BATCH_ROWS];

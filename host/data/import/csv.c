@@ -11,7 +11,8 @@
 enum { BUFFER_BYTES = 1 << 20 };
 
 static pu_status read_failure(const char *what, const char *path) {
-    return pu_fail(errno == ENOENT ? PU_ERR_NOT_FOUND : PU_ERR_IO, "cannot %s %s: %s", what, path, strerror(errno));
+    return pu_fail(errno == ENOENT ? PU_ERR_NOT_FOUND : PU_ERR_IO, "cannot %s %s: %s", what, path,
+                   strerror(errno));
 }
 
 /* Moves the unread part to the front and reads until the buffer is full or the file ends. */
@@ -76,8 +77,8 @@ pu_status pu__lines_next(pu__lines *lines, pu__text *line, bool *found) {
     ++lines->line;
     size_t bytes = newline ? (size_t)(newline - at) : left;
     if (bytes > PU__LINE_BYTES_MAX) {
-        return pu_fail(PU_ERR_DATA, "%s:%lld: a line of more than %d bytes: this is no file of bars", lines->path, (long long)lines->line,
-                       PU__LINE_BYTES_MAX);
+        return pu_fail(PU_ERR_DATA, "%s:%lld: a line of more than %d bytes: this is no file of bars", lines->path,
+                       (long long)lines->line, PU__LINE_BYTES_MAX);
     }
     lines->begin += newline ? bytes + 1 : bytes;
     if (bytes > 0 && at[bytes - 1] == '\r') --bytes;
@@ -104,7 +105,8 @@ bool pu__split_line(pu__text *rest, pu__text *line) {
     return true;
 }
 
-/* End of a quoted field that starts at `at`: behind the closing quote; null when there is none. Two quotes inside stand for one. */
+/* End of a quoted field that starts at `at`: behind the closing quote; null when there is none. Two quotes inside
+ * stand for one. */
 static const char *skip_quoted(const char *at, const char *end) {
     for (++at; at < end; ++at) {
         if (*at != '"') continue;

@@ -9,8 +9,8 @@
 
 enum { PU__LINE_BYTES_MAX = 64 * 1024, PU__FIELDS_MAX = 64 };
 
-/* Reads a file once, front to back; the hash of all its bytes grows along. A byte order mark is skipped, LF and CRLF end a line, the last line needs
- * no end. */
+/* Reads a file once, front to back; the hash of all its bytes grows along. A byte order mark is skipped, LF and
+ * CRLF end a line, the last line needs no end. */
 typedef struct pu__lines {
     int file;
     const char *path; /* borrowed */
@@ -25,7 +25,8 @@ typedef struct pu__lines {
 pu_status pu__lines_open(const char *path, pu__lines *lines);
 void pu__lines_close(pu__lines *lines);
 
-/* The next line without its end; valid until the next call. *found is false at the end of the file. PU_ERR_DATA names a line above the limit. */
+/* The next line without its end; valid until the next call. *found is false at the end of the file. PU_ERR_DATA
+ * names a line above the limit. */
 pu_status pu__lines_next(pu__lines *lines, pu__text *line, bool *found);
 
 /* Looks at up to `bytes` of what is unread, without taking it: for guessing a layout. */
@@ -34,8 +35,8 @@ pu_status pu__lines_peek(pu__lines *lines, size_t bytes, pu__text *ahead);
 /* Takes one line off `rest`; false when it is empty. */
 bool pu__split_line(pu__text *rest, pu__text *line);
 
-/* Splits a line at `delimiter`, trims blanks, takes a pair of quotes off. Returns the number of fields, PU__FIELDS_MAX + 1 when there are more, and -1
- * when a quote is not closed. */
+/* Splits a line at `delimiter`, trims blanks, takes a pair of quotes off. Returns the number of fields,
+ * PU__FIELDS_MAX + 1 when there are more, and -1 when a quote is not closed. */
 int pu__split_fields(pu__text line, char delimiter, pu__text *fields);
 
 #endif

@@ -31,7 +31,8 @@ static bool is_table(const char *name) {
 
 static pu_status add_path(path_list *list, const char *folder, const char *name) {
     char path[4096];
-    if (snprintf(path, sizeof path, "%s/%s", folder, name) >= (int)sizeof path) return pu_fail(PU_ERR_ARGUMENT, "path too long: %.200s", name);
+    if (snprintf(path, sizeof path, "%s/%s", folder, name) >= (int)sizeof path)
+        return pu_fail(PU_ERR_ARGUMENT, "path too long: %.200s", name);
     if (list->count == list->capacity) {
         const size_t capacity = list->capacity ? 2 * list->capacity : 16;
         char **grown = list->path ? pu_regrow(list->path, list->capacity * sizeof *grown, capacity * sizeof *grown)
@@ -66,7 +67,8 @@ static pu_status list_folder(const char *folder, path_list *list) {
     return PU_OK;
 }
 
-static pu_status import_listed(pu_store *store, const path_list *list, const pu_import_options *options, pu_import_report report, void *context) {
+static pu_status import_listed(pu_store *store, const path_list *list, const pu_import_options *options,
+                               pu_import_report report, void *context) {
     pu_status first = PU_OK;
     char message[1024] = "";
     size_t failed = 0;
@@ -85,16 +87,23 @@ static pu_status import_listed(pu_store *store, const path_list *list, const pu_
     }
     pu_free(result);
     if (first == PU_OK) return PU_OK;
-    return list->count == 1 ? pu_fail(first, "%s", message) : pu_fail(first, "%zu of %zu files failed; the first: %s", failed, list->count, message);
+    return list->count == 1
+               ? pu_fail(first, "%s", message)
+               : pu_fail(first, "%zu of %zu files failed; the first: %s", failed, list->count, message);
 }
 
-pu_status pu_import_path(pu_store *store, const char *path, const pu_import_options *options, pu_import_report report, void *context) {
+pu_status pu_import_path(pu_store *store, const char *path, const pu_import_options *options,
+                         pu_import_report report, void *context) {
     struct stat info;
     path_list list = {0};
-    if (stat(path, &info) != 0) return pu_fail(errno == ENOENT ? PU_ERR_NOT_FOUND : PU_ERR_IO, "cannot open %s: %s", path, strerror(errno));
+    if (stat(path, &info) != 0)
+        return pu_fail(errno == ENOENT ? PU_ERR_NOT_FOUND : PU_ERR_IO, "cannot open %s: %s", path,
+                       strerror(errno));
     pu_status status = PU_OK;
     if (S_ISDIR(info.st_mode)) {
-        status = options && options->symbol ? pu_fail(PU_ERR_ARGUMENT, "one symbol cannot name all files of the folder %s", path) : list_folder(path, &list);
+        status = options && options->symbol
+                     ? pu_fail(PU_ERR_ARGUMENT, "one symbol cannot name all files of the folder %s", path)
+                     : list_folder(path, &list);
     } else {
         list.path = pu_calloc(1, sizeof *list.path);
         status = list.path && (list.path[0] = pu_strdup(path)) ? PU_OK : PU_ERR_MEMORY;

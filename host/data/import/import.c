@@ -1,5 +1,5 @@
-/* One file into the store. The steps: guess the layout from the first line, bar length and order from the first rows, then read on one
- * thread and write on this one, all inside one transaction. */
+/* One file into the store. The steps: guess the layout from the first line, bar length and order from the first
+ * rows, then read on one thread and write on this one, all inside one transaction. */
 #include "plusultra/import.h"
 
 #include <stdio.h>
@@ -30,18 +30,25 @@ typedef struct import_job {
 static pu_status settle_asset(import_job *job) {
     pu_import_result *result = job->result;
     const pu_import_options *options = job->options;
-    const char *symbol = options->symbol ? options->symbol : job->rules.symbol[0] ? job->rules.symbol : result->symbol;
-    if (!options->symbol && symbol != result->symbol) snprintf(result->symbol, sizeof result->symbol, "%s", symbol);
-    const char *asset_class = options->asset_class ? options->asset_class : pu__layout_class(&job->rules.layout, result->symbol);
+    const char *symbol = options->symbol        ? options->symbol
+                         : job->rules.symbol[0] ? job->rules.symbol
+                                                : result->symbol;
+    if (!options->symbol && symbol != result->symbol)
+        snprintf(result->symbol, sizeof result->symbol, "%s", symbol);
+    const char *asset_class =
+        options->asset_class ? options->asset_class : pu__layout_class(&job->rules.layout, result->symbol);
     snprintf(result->asset_class, sizeof result->asset_class, "%s", asset_class);
-    result->periods_per_year = options->periods_per_year > 0 ? options->periods_per_year : pu_periods_per_year(asset_class, job->rules.bar_s);
+    result->periods_per_year = options->periods_per_year > 0 ? options->periods_per_year
+                                                             : pu_periods_per_year(asset_class, job->rules.bar_s);
     result->bar_s = job->rules.bar_s;
     PU_TRY(pu__asset_find(job->store, result->symbol, result->bar_s, &job->asset_id));
     if (job->asset_id != 0) {
-        return options->asset_class ? pu__record_same_class(job->store, job->asset_id, result->symbol, options->asset_class) : PU_OK;
+        return options->asset_class
+                   ? pu__record_same_class(job->store, job->asset_id, result->symbol, options->asset_class)
+                   : PU_OK;
     }
-    return pu__asset_make(job->store, result->symbol, asset_class, result->bar_s, options->currency ? options->currency : "",
-                          result->periods_per_year, &job->asset_id);
+    return pu__asset_make(job->store, result->symbol, asset_class, result->bar_s,
+                          options->currency ? options->currency : "", result->periods_per_year, &job->asset_id);
 }
 
 static pu_status reject(import_job *job, const pu_import_reject *row) {
@@ -64,8 +71,9 @@ static pu_status count_outcome(import_job *job, const pu__bar *bar, int64_t line
         pu_import_reject row;
         pu_time_format(bar->ts, true, when);
         snprintf(reason, sizeof reason, "another bar that closes %s is stored; --replace takes this one", when);
-        const int used = snprintf(text, sizeof text, "open %.10g high %.10g low %.10g close %.10g adjusted %.10g volume %.10g", bar->open,
-                                  bar->high, bar->low, bar->close, bar->adjusted, bar->volume);
+        const int used =
+            snprintf(text, sizeof text, "open %.10g high %.10g low %.10g close %.10g adjusted %.10g volume %.10g",
+                     bar->open, bar->high, bar->low, bar->close, bar->adjusted, bar->volume);
         pu__reject_set(&row, line, reason, (pu__text){text, (size_t)used});
         return reject(job, &row);
     }
@@ -79,13 +87,15 @@ static pu_status count_outcome(import_job *job, const pu__bar *bar, int64_t line
 static pu_status store_batch(import_job *job, const pu__batch *batch, pu__bar_outcome *outcome) {
     pu_import_result *result = job->result;
     PU_TRY(pu__bars_put(&job->writer, batch->bar, batch->bars, job->options->replace, outcome));
-    for (int64_t i = 0; i < batch->bars; ++i) PU_TRY(count_outcome(job, &batch->bar[i], batch->line[i], outcome[i]));
+    for (int64_t i = 0; i < batch->bars; ++i)
+        PU_TRY(count_outcome(job, &batch->bar[i], batch->line[i], outcome[i]));
     for (int i = 0; i < batch->rejects; ++i) PU_TRY(reject(job, &batch->reject[i]));
     result->rows_unchanged += batch->repeated;
     result->rows_read += batch->bars + batch->repeated + batch->rejects;
     result->bytes = batch->bytes;
     if (batch->status != PU_OK) return pu_fail(batch->status, "%s", batch->message);
-    if (pu_interrupted()) return pu_fail(PU_ERR_INTERRUPTED, "interrupted: nothing of %s was stored; run again", job->path);
+    if (pu_interrupted())
+        return pu_fail(PU_ERR_INTERRUPTED, "interrupted: nothing of %s was stored; run again", job->path);
     return PU_OK;
 }
 
@@ -110,8 +120,8 @@ static pu_status check_usable(const import_job *job) {
     const pu_import_result *result = job->result;
     if (result->rows_read == 0) return pu_fail(PU_ERR_DATA, "%s holds no row of bars", job->path);
     if (result->rows_rejected < result->rows_read) return PU_OK;
-    return pu_fail(PU_ERR_DATA, "%s: none of its %lld rows can be used; line %lld: %s", job->path, (long long)result->rows_read,
-                   (long long)result->rejects[0].line, result->rejects[0].reason);
+    return pu_fail(PU_ERR_DATA, "%s: none of its %lld rows can be used; line %lld: %s", job->path,
+                   (long long)result->rows_read, (long long)result->rejects[0].line, result->rejects[0].reason);
 }
 
 static pu_status write_file(import_job *job) {
@@ -129,7 +139,8 @@ static pu_status write_file(import_job *job) {
 static pu_status record_import(import_job *job) {
     bool known = false;
     const pu_import_result *result = job->result;
-    if (result->rows_added == 0 && result->rows_replaced == 0) PU_TRY(pu__record_known(job->store, job->asset_id, result->sha256, &known));
+    if (result->rows_added == 0 && result->rows_replaced == 0)
+        PU_TRY(pu__record_known(job->store, job->asset_id, result->sha256, &known));
     return known ? PU_OK : pu__record_import(job->store, job->asset_id, job->path, result, &job->rejects);
 }
 
@@ -163,7 +174,8 @@ static void name_from_path(const char *path, char *out, size_t capacity) {
     snprintf(out, capacity, "%.*s", (int)(length < capacity ? length : capacity), name);
 }
 
-pu_status pu_import_file(pu_store *store, const char *path, const pu_import_options *options, pu_import_result *result) {
+pu_status pu_import_file(pu_store *store, const char *path, const pu_import_options *options,
+                         pu_import_result *result) {
     static const pu_import_options defaults = {0};
     const double started_s = pu_clock_s();
     *result = (pu_import_result){0};

@@ -4,21 +4,41 @@
 #include <string.h>
 #include <strings.h>
 
-const char *const pu__role_name[PU__ROLE_COUNT] = {"date",           "time",   "open",   "high",   "low",       "close",
-                                                   "adjusted close", "volume", "symbol", "period", "close time"};
+const char *const pu__role_name[PU__ROLE_COUNT] = {
+    "date", "time", "open", "high", "low", "close", "adjusted close", "volume", "symbol", "period", "close time"};
 
 /* Header names in lower case, with everything but letters and digits left out. */
 static const struct {
     const char *name;
     pu__role role;
 } names[] = {
-    {"date", PU__ROLE_DATE},           {"datetime", PU__ROLE_DATE},       {"timestamp", PU__ROLE_DATE},    {"ts", PU__ROLE_DATE},
-    {"opentime", PU__ROLE_DATE},       {"unix", PU__ROLE_DATE},           {"time", PU__ROLE_CLOCK},        {"open", PU__ROLE_OPEN},
-    {"o", PU__ROLE_OPEN},              {"high", PU__ROLE_HIGH},           {"h", PU__ROLE_HIGH},            {"low", PU__ROLE_LOW},
-    {"l", PU__ROLE_LOW},               {"close", PU__ROLE_CLOSE},         {"c", PU__ROLE_CLOSE},           {"last", PU__ROLE_CLOSE},
-    {"adjclose", PU__ROLE_ADJUSTED},   {"adjusted", PU__ROLE_ADJUSTED},   {"adjustedclose", PU__ROLE_ADJUSTED},
-    {"closeadj", PU__ROLE_ADJUSTED},   {"volume", PU__ROLE_VOLUME},       {"vol", PU__ROLE_VOLUME},        {"v", PU__ROLE_VOLUME},
-    {"symbol", PU__ROLE_SYMBOL},       {"ticker", PU__ROLE_SYMBOL},       {"per", PU__ROLE_PERIOD},        {"closetime", PU__ROLE_CLOSE_TIME},
+    {"date", PU__ROLE_DATE},
+    {"datetime", PU__ROLE_DATE},
+    {"timestamp", PU__ROLE_DATE},
+    {"ts", PU__ROLE_DATE},
+    {"opentime", PU__ROLE_DATE},
+    {"unix", PU__ROLE_DATE},
+    {"time", PU__ROLE_CLOCK},
+    {"open", PU__ROLE_OPEN},
+    {"o", PU__ROLE_OPEN},
+    {"high", PU__ROLE_HIGH},
+    {"h", PU__ROLE_HIGH},
+    {"low", PU__ROLE_LOW},
+    {"l", PU__ROLE_LOW},
+    {"close", PU__ROLE_CLOSE},
+    {"c", PU__ROLE_CLOSE},
+    {"last", PU__ROLE_CLOSE},
+    {"adjclose", PU__ROLE_ADJUSTED},
+    {"adjusted", PU__ROLE_ADJUSTED},
+    {"adjustedclose", PU__ROLE_ADJUSTED},
+    {"closeadj", PU__ROLE_ADJUSTED},
+    {"volume", PU__ROLE_VOLUME},
+    {"vol", PU__ROLE_VOLUME},
+    {"v", PU__ROLE_VOLUME},
+    {"symbol", PU__ROLE_SYMBOL},
+    {"ticker", PU__ROLE_SYMBOL},
+    {"per", PU__ROLE_PERIOD},
+    {"closetime", PU__ROLE_CLOSE_TIME},
 };
 
 enum { NAME_COUNT = sizeof names / sizeof *names, BINANCE_COLUMNS = 12 };
@@ -59,15 +79,18 @@ static pu_status map_header(const char *path, pu__text header, pu__layout *out) 
     pu__text fields[PU__FIELDS_MAX + 1];
     const int count = pu__split_fields(header, out->delimiter, fields);
     if (count < 0 || count > PU__FIELDS_MAX) {
-        return pu_fail(PU_ERR_DATA, "%s:1: a header with an open quote or more than %d columns", path, PU__FIELDS_MAX);
+        return pu_fail(PU_ERR_DATA, "%s:1: a header with an open quote or more than %d columns", path,
+                       PU__FIELDS_MAX);
     }
     out->columns = count;
     for (int i = 0; i < count; ++i) {
         const int role = role_of(fields[i]);
         if (role < 0) continue;
         if (out->column[role] >= 0) {
-            return pu_fail(PU_ERR_DATA, "%s:1: columns %d and %d both are the %s: leave one, or name the columns with --columns", path,
-                           out->column[role] + 1, i + 1, pu__role_name[role]);
+            return pu_fail(
+                PU_ERR_DATA,
+                "%s:1: columns %d and %d both are the %s: leave one, or name the columns with --columns", path,
+                out->column[role] + 1, i + 1, pu__role_name[role]);
         }
         out->column[role] = i;
     }
@@ -78,8 +101,8 @@ static pu_status map_header(const char *path, pu__text header, pu__layout *out) 
     }
     for (int role = 0; role <= PU__ROLE_CLOSE; ++role) {
         if (out->column[role] >= 0 || role == PU__ROLE_CLOCK) continue;
-        return pu_fail(PU_ERR_DATA, "%s:1: no column '%s' in '%.*s'; name the columns with --columns", path, pu__role_name[role],
-                       (int)(header.bytes < 200 ? header.bytes : 200), header.data);
+        return pu_fail(PU_ERR_DATA, "%s:1: no column '%s' in '%.*s'; name the columns with --columns", path,
+                       pu__role_name[role], (int)(header.bytes < 200 ? header.bytes : 200), header.data);
     }
     return PU_OK;
 }
@@ -88,13 +111,15 @@ static pu_import_layout kind_of_header(const pu__layout *layout) {
     if (layout->column[PU__ROLE_CLOSE_TIME] >= 0 && layout->columns >= 7) return PU_IMPORT_BINANCE;
     if (layout->column[PU__ROLE_PERIOD] >= 0) return PU_IMPORT_STOOQ;
     if (layout->column[PU__ROLE_CLOCK] >= 0 || layout->column[PU__ROLE_SYMBOL] >= 0) return PU_IMPORT_GENERIC;
-    if (layout->column[PU__ROLE_ADJUSTED] >= 0 && layout->column[PU__ROLE_VOLUME] >= 0 && layout->columns == 7) return PU_IMPORT_YAHOO;
+    if (layout->column[PU__ROLE_ADJUSTED] >= 0 && layout->column[PU__ROLE_VOLUME] >= 0 && layout->columns == 7)
+        return PU_IMPORT_YAHOO;
     const int plain = 5 + (layout->column[PU__ROLE_VOLUME] >= 0);
     return layout->columns == plain && layout->column[PU__ROLE_DATE] == 0 ? PU_IMPORT_STOOQ : PU_IMPORT_GENERIC;
 }
 
 static void set_binance(pu__layout *out) {
-    static const pu__role order[] = {PU__ROLE_DATE, PU__ROLE_OPEN, PU__ROLE_HIGH, PU__ROLE_LOW, PU__ROLE_CLOSE, PU__ROLE_VOLUME, PU__ROLE_CLOSE_TIME};
+    static const pu__role order[] = {PU__ROLE_DATE,  PU__ROLE_OPEN,   PU__ROLE_HIGH,      PU__ROLE_LOW,
+                                     PU__ROLE_CLOSE, PU__ROLE_VOLUME, PU__ROLE_CLOSE_TIME};
     for (int i = 0; i < (int)(sizeof order / sizeof *order); ++i) out->column[order[i]] = i;
     out->columns = BINANCE_COLUMNS;
     out->kind = PU_IMPORT_BINANCE;
@@ -108,7 +133,8 @@ static bool looks_like_binance(pu__text line) {
            pu__parse_integer(fields[6], &close_time) && open_time > 100000000 && close_time > open_time;
 }
 
-pu_status pu__layout_detect(const char *path, pu__text first_line, const pu_import_options *options, pu__layout *out) {
+pu_status pu__layout_detect(const char *path, pu__text first_line, const pu_import_options *options,
+                            pu__layout *out) {
     *out = (pu__layout){.has_header = true, .delimiter = find_delimiter(first_line)};
     for (int i = 0; i < PU__ROLE_COUNT; ++i) out->column[i] = -1;
     if (options->columns) {
@@ -131,14 +157,16 @@ pu_status pu__layout_detect(const char *path, pu__text first_line, const pu_impo
     }
     if (options->layout == PU_IMPORT_AUTO || options->layout == out->kind) return PU_OK;
     if (options->layout == PU_IMPORT_BINANCE && out->column[PU__ROLE_CLOSE_TIME] < 0) {
-        return pu_fail(PU_ERR_DATA, "%s:1: not the Binance layout: 12 columns of which the seventh is the close time", path);
+        return pu_fail(PU_ERR_DATA,
+                       "%s:1: not the Binance layout: 12 columns of which the seventh is the close time", path);
     }
     out->kind = options->layout;
     return PU_OK;
 }
 
 static bool is_currency(const char *code) {
-    static const char known[] = "USD EUR GBP JPY CHF AUD NZD CAD SEK NOK DKK PLN CZK HUF ZAR MXN SGD HKD CNH CNY TRY INR KRW THB ILS BRL RUB XAU XAG";
+    static const char known[] = "USD EUR GBP JPY CHF AUD NZD CAD SEK NOK DKK PLN CZK HUF ZAR MXN SGD HKD CNH CNY "
+                                "TRY INR KRW THB ILS BRL RUB XAU XAG";
     for (const char *at = known;; at += 4) {
         if (strncasecmp(code, at, 3) == 0) return true;
         if (at[3] == '\0') return false;
@@ -151,6 +179,7 @@ const char *pu__layout_class(const pu__layout *layout, const char *symbol) {
     if (symbol[0] == '^') return "index";
     if (length > 2 && strcmp(symbol + length - 2, "=F") == 0) return "future";
     if (length > 2 && strcmp(symbol + length - 2, "=X") == 0) return "forex";
-    if (length > 4 && (strcmp(symbol + length - 4, "-USD") == 0 || strcmp(symbol + length - 4, "-EUR") == 0)) return "crypto";
+    if (length > 4 && (strcmp(symbol + length - 4, "-USD") == 0 || strcmp(symbol + length - 4, "-EUR") == 0))
+        return "crypto";
     return length == 6 && is_currency(symbol) && is_currency(symbol + 3) ? "forex" : "equity";
 }

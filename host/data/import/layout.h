@@ -30,8 +30,10 @@ typedef struct pu__layout {
 
 extern const char *const pu__role_name[PU__ROLE_COUNT];
 
-/* Finds the layout by the file's first line, or by options->columns. PU_ERR_DATA names the missing column, or says that nothing fits. */
-pu_status pu__layout_detect(const char *path, pu__text first_line, const pu_import_options *options, pu__layout *out);
+/* Finds the layout by the file's first line, or by options->columns. PU_ERR_DATA names the missing column, or says
+ * that nothing fits. */
+pu_status pu__layout_detect(const char *path, pu__text first_line, const pu_import_options *options,
+                            pu__layout *out);
 
 /* "forex", "crypto", ... by layout and the look of the symbol. */
 const char *pu__layout_class(const pu__layout *layout, const char *symbol);

@@ -22,7 +22,8 @@ static int compare_steps(const void *a, const void *b) {
     return (left > right) - (left < right);
 }
 
-static void look_at_first_row(const pu__layout *layout, const pu__text *fields, const pu__moment *stamp, findings *found) {
+static void look_at_first_row(const pu__layout *layout, const pu__text *fields, const pu__moment *stamp,
+                              findings *found) {
     const int period = layout->column[PU__ROLE_PERIOD], symbol = layout->column[PU__ROLE_SYMBOL];
     found->date_only = stamp->date_only;
     if (period >= 0) found->period_s = pu__row_period(fields[period]);
@@ -38,7 +39,9 @@ static void look_at_rows(const pu__layout *layout, pu__text text, findings *foun
     int64_t before = 0;
     while (found->steps < PROBE_ROWS && pu__split_line(&text, &line)) {
         pu__moment stamp;
-        if (pu__split_fields(line, layout->delimiter, fields) != layout->columns || !pu__row_stamp(layout, fields, &stamp)) continue;
+        if (pu__split_fields(line, layout->delimiter, fields) != layout->columns ||
+            !pu__row_stamp(layout, fields, &stamp))
+            continue;
         if (found->rows++ == 0) look_at_first_row(layout, fields, &stamp, found);
         else if (stamp.ts != before) {
             found->backward += stamp.ts < before;
@@ -48,7 +51,8 @@ static void look_at_rows(const pu__layout *layout, pu__text text, findings *foun
     }
 }
 
-static pu_status settle_bar_length(const char *path, const pu_import_options *options, findings *found, pu__row_rules *rules) {
+static pu_status settle_bar_length(const char *path, const pu_import_options *options, findings *found,
+                                   pu__row_rules *rules) {
     if (options->bar_s > 0 || found->period_s > 0) {
         rules->bar_s = options->bar_s > 0 ? options->bar_s : found->period_s;
     } else if (found->steps > 0) {
@@ -61,16 +65,19 @@ static pu_status settle_bar_length(const char *path, const pu_import_options *op
         return pu_fail(PU_ERR_DATA, "%s: one row does not tell the bar length: give it with --bar", path);
     }
     if (rules->bar_s > 366 * DAY_S) {
-        return pu_fail(PU_ERR_DATA, "%s: rows are %lld days apart, a bar is at most a year: give its length with --bar", path,
+        return pu_fail(PU_ERR_DATA,
+                       "%s: rows are %lld days apart, a bar is at most a year: give its length with --bar", path,
                        (long long)(rules->bar_s / DAY_S));
     }
     return PU_OK;
 }
 
-static void settle_stamp(const pu_import_options *options, const findings *found, pu__row_rules *rules, bool *assumed) {
+static void settle_stamp(const pu_import_options *options, const findings *found, pu__row_rules *rules,
+                         bool *assumed) {
     const pu_import_layout kind = rules->layout.kind;
     rules->stamp = options->stamp != PU_IMPORT_STAMP_AUTO ? options->stamp : PU_IMPORT_STAMP_OPEN;
-    *assumed = options->stamp == PU_IMPORT_STAMP_AUTO && !found->date_only && kind != PU_IMPORT_BINANCE && kind != PU_IMPORT_YAHOO;
+    *assumed = options->stamp == PU_IMPORT_STAMP_AUTO && !found->date_only && kind != PU_IMPORT_BINANCE &&
+               kind != PU_IMPORT_YAHOO;
 }
 
 /* The part of `ahead` up to its last line end, or all of it when the file ends there. */
@@ -80,7 +87,8 @@ static pu__text whole_lines(const pu__lines *lines, pu__text ahead) {
     return ahead;
 }
 
-static pu_status probe_rows(pu__lines *lines, pu__text text, const pu_import_options *options, pu__row_rules *rules, bool *stamp_assumed) {
+static pu_status probe_rows(pu__lines *lines, pu__text text, const pu_import_options *options,
+                            pu__row_rules *rules, bool *stamp_assumed) {
     findings *found = pu_calloc(1, sizeof *found);
     if (!found) return PU_ERR_MEMORY;
     look_at_rows(&rules->layout, text, found);
@@ -92,14 +100,16 @@ static pu_status probe_rows(pu__lines *lines, pu__text text, const pu_import_opt
     return status;
 }
 
-pu_status pu__probe(pu__lines *lines, const pu_import_options *options, pu__row_rules *rules, bool *stamp_assumed) {
+pu_status pu__probe(pu__lines *lines, const pu_import_options *options, pu__row_rules *rules,
+                    bool *stamp_assumed) {
     pu__text ahead, first;
     *rules = (pu__row_rules){0};
     PU_TRY(pu__lines_peek(lines, PROBE_BYTES, &ahead));
     if (ahead.bytes == 0) return pu_fail(PU_ERR_DATA, "%s is empty", lines->path);
     pu__text text = whole_lines(lines, ahead);
     if (!pu__split_line(&text, &first) || first.bytes > PU__LINE_BYTES_MAX) {
-        return pu_fail(PU_ERR_DATA, "%s:1: a line of more than %d bytes: this is no file of bars", lines->path, PU__LINE_BYTES_MAX);
+        return pu_fail(PU_ERR_DATA, "%s:1: a line of more than %d bytes: this is no file of bars", lines->path,
+                       PU__LINE_BYTES_MAX);
     }
     PU_TRY(pu__layout_detect(lines->path, first, options, &rules->layout));
     if (!rules->layout.has_header) text = whole_lines(lines, ahead);

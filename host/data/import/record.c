@@ -11,7 +11,9 @@ static pu_status bind_failure(pu_store *store) { return pu__store_failure(store,
 
 pu_status pu__record_file_bytes(const char *path, int64_t *bytes) {
     struct stat info;
-    if (stat(path, &info) != 0) return pu_fail(errno == ENOENT ? PU_ERR_NOT_FOUND : PU_ERR_IO, "cannot open %s: %s", path, strerror(errno));
+    if (stat(path, &info) != 0)
+        return pu_fail(errno == ENOENT ? PU_ERR_NOT_FOUND : PU_ERR_IO, "cannot open %s: %s", path,
+                       strerror(errno));
     *bytes = info.st_size;
     return PU_OK;
 }
@@ -19,8 +21,9 @@ pu_status pu__record_file_bytes(const char *path, int64_t *bytes) {
 pu_status pu__record_reject(pu__record_list *list, const pu_import_reject *row) {
     if (list->count == list->capacity) {
         const size_t capacity = list->capacity ? 2 * list->capacity : 64;
-        pu_import_reject *grown = list->row ? pu_regrow(list->row, list->capacity * sizeof *grown, capacity * sizeof *grown)
-                                            : pu_calloc(capacity, sizeof *grown);
+        pu_import_reject *grown =
+            list->row ? pu_regrow(list->row, list->capacity * sizeof *grown, capacity * sizeof *grown)
+                      : pu_calloc(capacity, sizeof *grown);
         if (!grown) return PU_ERR_MEMORY;
         list->row = grown;
         list->capacity = capacity;
@@ -37,8 +40,10 @@ void pu__record_list_free(pu__record_list *list) {
 pu_status pu__record_known(pu_store *store, int64_t asset_id, const char *sha256, bool *known) {
     sqlite3_stmt *query = NULL;
     PU_TRY(pu__sql_prepare(store, "SELECT 1 FROM imports WHERE asset_id = ?1 AND sha256 = ?2 LIMIT 1", &query));
-    const int code = sqlite3_bind_int64(query, 1, asset_id) | sqlite3_bind_text(query, 2, sha256, -1, SQLITE_STATIC);
-    const pu_status status = code == SQLITE_OK ? pu__sql_step(store, query, known, "read the imports of") : bind_failure(store);
+    const int code =
+        sqlite3_bind_int64(query, 1, asset_id) | sqlite3_bind_text(query, 2, sha256, -1, SQLITE_STATIC);
+    const pu_status status =
+        code == SQLITE_OK ? pu__sql_step(store, query, known, "read the imports of") : bind_failure(store);
     sqlite3_finalize(query);
     return status;
 }
@@ -51,7 +56,9 @@ pu_status pu__record_same_class(pu_store *store, int64_t asset_id, const char *s
     if (status == PU_OK) status = pu__sql_step(store, query, &row, "read the assets of");
     const char *stored = row ? (const char *)sqlite3_column_text(query, 0) : NULL;
     if (status == PU_OK && stored && strcmp(stored, asset_class) != 0) {
-        status = pu_fail(PU_ERR_DATA, "%s is stored as %s, not %s: leave --asset-class out, or name another --symbol", symbol, stored, asset_class);
+        status =
+            pu_fail(PU_ERR_DATA, "%s is stored as %s, not %s: leave --asset-class out, or name another --symbol",
+                    symbol, stored, asset_class);
     }
     sqlite3_finalize(query);
     return status;
@@ -59,11 +66,13 @@ pu_status pu__record_same_class(pu_store *store, int64_t asset_id, const char *s
 
 static pu_status write_rejects(pu_store *store, int64_t import_id, const pu__record_list *list) {
     sqlite3_stmt *insert = NULL;
-    PU_TRY(pu__sql_prepare(store, "INSERT INTO rejected_rows (import_id, line, reason, text) VALUES (?1, ?2, ?3, ?4)", &insert));
+    PU_TRY(pu__sql_prepare(
+        store, "INSERT INTO rejected_rows (import_id, line, reason, text) VALUES (?1, ?2, ?3, ?4)", &insert));
     pu_status status = sqlite3_bind_int64(insert, 1, import_id) == SQLITE_OK ? PU_OK : bind_failure(store);
     for (size_t i = 0; i < list->count && status == PU_OK; ++i) {
         const pu_import_reject *row = &list->row[i];
-        const int code = sqlite3_bind_int64(insert, 2, row->line) | sqlite3_bind_text(insert, 3, row->reason, -1, SQLITE_STATIC) |
+        const int code = sqlite3_bind_int64(insert, 2, row->line) |
+                         sqlite3_bind_text(insert, 3, row->reason, -1, SQLITE_STATIC) |
                          sqlite3_bind_text(insert, 4, row->text, -1, SQLITE_STATIC);
         status = code == SQLITE_OK ? pu__sql_run(store, insert, "record rejected rows in") : bind_failure(store);
     }
@@ -71,20 +80,28 @@ static pu_status write_rejects(pu_store *store, int64_t import_id, const pu__rec
     return status;
 }
 
-pu_status pu__record_import(pu_store *store, int64_t asset_id, const char *path, const pu_import_result *result, const pu__record_list *list) {
+pu_status pu__record_import(pu_store *store, int64_t asset_id, const char *path, const pu_import_result *result,
+                            const pu__record_list *list) {
     sqlite3_stmt *insert = NULL;
     PU_TRY(pu__sql_prepare(store,
-                           "INSERT INTO imports (asset_id, bytes, rows_read, rows_added, rows_unchanged, rows_replaced, rows_rejected, file, "
+                           "INSERT INTO imports (asset_id, bytes, rows_read, rows_added, rows_unchanged, "
+                           "rows_replaced, rows_rejected, file, "
                            "sha256, layout, stamp) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
                            &insert));
-    const int64_t whole[] = {asset_id,           result->bytes,          result->rows_read,    result->rows_added, result->rows_unchanged,
-                             result->rows_replaced, result->rows_rejected};
+    const int64_t whole[] = {asset_id,
+                             result->bytes,
+                             result->rows_read,
+                             result->rows_added,
+                             result->rows_unchanged,
+                             result->rows_replaced,
+                             result->rows_rejected};
     const char *const text[] = {path, result->sha256, pu_import_layout_name(result->layout),
                                 result->stamp == PU_IMPORT_STAMP_OPEN ? "open" : "close"};
     int code = SQLITE_OK;
     for (int i = 0; i < 7; ++i) code |= sqlite3_bind_int64(insert, 1 + i, whole[i]);
     for (int i = 0; i < 4; ++i) code |= sqlite3_bind_text(insert, 8 + i, text[i], -1, SQLITE_STATIC);
-    const pu_status status = code == SQLITE_OK ? pu__sql_run(store, insert, "record an import in") : bind_failure(store);
+    const pu_status status =
+        code == SQLITE_OK ? pu__sql_run(store, insert, "record an import in") : bind_failure(store);
     sqlite3_finalize(insert);
     PU_TRY(status);
     return write_rejects(store, sqlite3_last_insert_rowid(pu_store_sqlite(store)), list);

@@ -23,6 +23,7 @@ pu_status pu__record_known(pu_store *store, int64_t asset_id, const char *sha256
 /* PU_ERR_DATA when the asset is stored under another class. */
 pu_status pu__record_same_class(pu_store *store, int64_t asset_id, const char *symbol, const char *asset_class);
 
-pu_status pu__record_import(pu_store *store, int64_t asset_id, const char *path, const pu_import_result *result, const pu__record_list *list);
+pu_status pu__record_import(pu_store *store, int64_t asset_id, const char *path, const pu_import_result *result,
+                            const pu__record_list *list);
 
 #endif

@@ -11,8 +11,7 @@ enum { DAY_S = 86400 };
 
 /* 1800-01-01 and 2200-01-01: a time outside is a unit mistaken for another. */
 static const int64_t ts_min = -5364662400, ts_max = 7258118400;
-/* Rounded prices may leave [low, high] by this share; the schema has the same limit. */
-static const double range_tolerance = 1e-6, value_max = 1e300;
+static const double value_max = 1e300; /* as in schema.sql */
 
 __attribute__((format(printf, 2, 3))) static bool refuse(char *reason, const char *format, ...) {
     va_list arguments;
@@ -41,7 +40,10 @@ int64_t pu__row_period(pu__text period) {
 
 /* Units per second of an epoch by its magnitude. */
 static int64_t epoch_unit(int64_t value) {
-    return value >= 100000000000000000 ? 1000000000 : value >= 100000000000000 ? 1000000 : value >= 100000000000 ? 1000 : 1;
+    return value >= 100000000000000000 ? 1000000000
+           : value >= 100000000000000  ? 1000000
+           : value >= 100000000000     ? 1000
+                                       : 1;
 }
 
 bool pu__row_stamp(const pu__layout *layout, const pu__text *fields, pu__moment *out) {
@@ -68,7 +70,8 @@ static int64_t next_month(int64_t ts) {
 static bool binance_close(const pu__row_rules *rules, const pu__text *fields, int64_t *ts, char *reason) {
     const pu__text field = fields[rules->layout.column[PU__ROLE_CLOSE_TIME]];
     int64_t last = 0, first = 0;
-    if (!pu__parse_integer(field, &last)) return refuse(reason, "close time: '%.*s' is not a number", shown(field), field.data);
+    if (!pu__parse_integer(field, &last))
+        return refuse(reason, "close time: '%.*s' is not a number", shown(field), field.data);
     if (!pu__parse_integer(fields[rules->layout.column[PU__ROLE_DATE]], &first) || last <= first) {
         return refuse(reason, "close time %lld is not after the open time", (long long)last);
     }
@@ -81,7 +84,8 @@ static bool read_time(const pu__row_rules *rules, const pu__text *fields, int64_
     pu__moment stamp;
     if (!pu__row_stamp(&rules->layout, fields, &stamp)) {
         const pu__text field = fields[rules->layout.column[PU__ROLE_DATE]];
-        return refuse(reason, "date: '%.*s' is not a time that is understood (write 2020-12-31)", shown(field), field.data);
+        return refuse(reason, "date: '%.*s' is not a time that is understood (write 2020-12-31)", shown(field),
+                      field.data);
     }
     const bool opens = rules->stamp == PU_IMPORT_STAMP_OPEN;
     if (opens && rules->layout.kind == PU_IMPORT_BINANCE && rules->layout.column[PU__ROLE_CLOSE_TIME] >= 0) {
@@ -95,12 +99,16 @@ static bool read_time(const pu__row_rules *rules, const pu__text *fields, int64_
     return true;
 }
 
-static bool read_price(const pu__row_rules *rules, const pu__text *fields, pu__role role, double *out, char *reason) {
+static bool read_price(const pu__row_rules *rules, const pu__text *fields, pu__role role, double *out,
+                       char *reason) {
     const pu__text field = fields[rules->layout.column[role]];
     if (field.bytes == 0) return refuse(reason, "%s: empty", pu__role_name[role]);
-    if (!pu__parse_real(field, out)) return refuse(reason, "%s: '%.*s' is not a number", pu__role_name[role], shown(field), field.data);
-    if (!(*out > 0)) return refuse(reason, "%s: %.*s is not positive", pu__role_name[role], shown(field), field.data);
-    if (*out > value_max) return refuse(reason, "%s: %.*s is too large", pu__role_name[role], shown(field), field.data);
+    if (!pu__parse_real(field, out))
+        return refuse(reason, "%s: '%.*s' is not a number", pu__role_name[role], shown(field), field.data);
+    if (!(*out > 0))
+        return refuse(reason, "%s: %.*s is not positive", pu__role_name[role], shown(field), field.data);
+    if (*out > value_max)
+        return refuse(reason, "%s: %.*s is too large", pu__role_name[role], shown(field), field.data);
     return true;
 }
 
@@ -110,7 +118,8 @@ static bool read_volume(const pu__row_rules *rules, const pu__text *fields, doub
     const int column = rules->layout.column[PU__ROLE_VOLUME];
     if (column < 0 || fields[column].bytes == 0) return true;
     const pu__text field = fields[column];
-    if (!pu__parse_real(field, out)) return refuse(reason, "volume: '%.*s' is not a number", shown(field), field.data);
+    if (!pu__parse_real(field, out))
+        return refuse(reason, "volume: '%.*s' is not a number", shown(field), field.data);
     if (*out < 0) return refuse(reason, "volume: %.*s is negative", shown(field), field.data);
     if (*out > value_max) return refuse(reason, "volume: %.*s is too large", shown(field), field.data);
     *out += 0.0; /* "-0" is 0 */
@@ -123,10 +132,13 @@ static bool read_values(const pu__row_rules *rules, const pu__text *fields, pu__
         if (!read_price(rules, fields, (pu__role)(PU__ROLE_OPEN + i), price[i], reason)) return false;
     }
     bar->adjusted = bar->close;
-    if (rules->layout.column[PU__ROLE_ADJUSTED] >= 0 && !read_price(rules, fields, PU__ROLE_ADJUSTED, &bar->adjusted, reason)) return false;
+    if (rules->layout.column[PU__ROLE_ADJUSTED] >= 0 &&
+        !read_price(rules, fields, PU__ROLE_ADJUSTED, &bar->adjusted, reason))
+        return false;
     if (bar->high < bar->low) return refuse(reason, "high %.10g is below low %.10g", bar->high, bar->low);
-    const double low = bar->low * (1 - range_tolerance), high = bar->high * (1 + range_tolerance);
-    if (bar->open < low || bar->open > high) return refuse(reason, "open %.10g is outside low %.10g to high %.10g", bar->open, bar->low, bar->high);
+    const double low = bar->low * (1 - PU__BAR_TOLERANCE), high = bar->high * (1 + PU__BAR_TOLERANCE);
+    if (bar->open < low || bar->open > high)
+        return refuse(reason, "open %.10g is outside low %.10g to high %.10g", bar->open, bar->low, bar->high);
     if (bar->close < low || bar->close > high) {
         return refuse(reason, "close %.10g is outside low %.10g to high %.10g", bar->close, bar->low, bar->high);
     }
@@ -138,17 +150,19 @@ static bool read_fields(const pu__row_rules *rules, pu__text line, pu__bar *bar,
     if (memchr(line.data, '\0', line.bytes)) return refuse(reason, "a zero byte: the file is damaged or not text");
     const int count = pu__split_fields(line, rules->layout.delimiter, fields);
     if (count < 0) return refuse(reason, "a quote is not closed");
-    if (count != rules->layout.columns) return refuse(reason, "%d columns, %d are expected", count, rules->layout.columns);
+    if (count != rules->layout.columns)
+        return refuse(reason, "%d columns, %d are expected", count, rules->layout.columns);
     const int symbol = rules->layout.column[PU__ROLE_SYMBOL];
-    if (symbol >= 0 && (fields[symbol].bytes != strlen(rules->symbol) || memcmp(fields[symbol].data, rules->symbol, fields[symbol].bytes) != 0)) {
-        return refuse(reason, "symbol: '%.*s' among rows of '%s'; import one file per symbol", shown(fields[symbol]), fields[symbol].data,
-                      rules->symbol);
+    if (symbol >= 0 && (fields[symbol].bytes != strlen(rules->symbol) ||
+                        memcmp(fields[symbol].data, rules->symbol, fields[symbol].bytes) != 0)) {
+        return refuse(reason, "symbol: '%.*s' among rows of '%s'; import one file per symbol",
+                      shown(fields[symbol]), fields[symbol].data, rules->symbol);
     }
     return read_time(rules, fields, &bar->ts, reason) && read_values(rules, fields, bar, reason);
 }
 
-pu__row_outcome pu__row_read(const pu__row_rules *rules, pu__row_state *state, pu__text line, int64_t line_number, pu__bar *bar,
-                             char *reason) {
+pu__row_outcome pu__row_read(const pu__row_rules *rules, pu__row_state *state, pu__text line, int64_t line_number,
+                             pu__bar *bar, char *reason) {
     if (pu__trim(line).bytes == 0) return PU__ROW_BLANK;
     if (!read_fields(rules, line, bar, reason)) return PU__ROW_REJECTED;
     const bool forward = rules->descending ? bar->ts < state->last.ts : bar->ts > state->last.ts;
@@ -158,9 +172,11 @@ pu__row_outcome pu__row_read(const pu__row_rules *rules, pu__row_state *state, p
         pu_time_format(bar->ts, true, now);
         pu_time_format(state->last.ts, true, before);
         if (bar->ts == state->last.ts) {
-            refuse(reason, "the bar that closes %s again, with other values than on line %lld", now, (long long)state->last_line);
+            refuse(reason, "the bar that closes %s again, with other values than on line %lld", now,
+                   (long long)state->last_line);
         } else {
-            refuse(reason, "out of order: closes %s, line %lld closes %s", now, (long long)state->last_line, before);
+            refuse(reason, "out of order: closes %s, line %lld closes %s", now, (long long)state->last_line,
+                   before);
         }
         return PU__ROW_REJECTED;
     }

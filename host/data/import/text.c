@@ -13,8 +13,9 @@
 
 enum { NUMBER_BYTES_MAX = 400, DIGITS_EXACT = 15, POWER_EXACT = 22 };
 
-static const double power_of_ten[POWER_EXACT + 1] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
-                                                     1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+static const double power_of_ten[POWER_EXACT + 1] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                                     1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                                     1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 
 static locale_t c_locale;
 static pthread_once_t c_locale_once = PTHREAD_ONCE_INIT;
@@ -70,11 +71,12 @@ bool pu__parse_real(pu__text text, double *out) {
     } else if (at != end) {
         return false;
     }
-    /* At most 15 digits and a power of ten up to 22 are exact doubles, so one operation rounds once: Clinger 1990, "How to read floating
-     * point numbers accurately". */
+    /* At most 15 digits and a power of ten up to 22 are exact doubles, so one operation rounds once: Clinger 1990,
+     * "How to read floating point numbers accurately". */
     const int power = scale + exponent;
     if (digits > DIGITS_EXACT || power < -POWER_EXACT || power > POWER_EXACT) return slow_real(text, out);
-    const double value = power < 0 ? (double)mantissa / power_of_ten[-power] : (double)mantissa * power_of_ten[power];
+    const double value =
+        power < 0 ? (double)mantissa / power_of_ten[-power] : (double)mantissa * power_of_ten[power];
     *out = negative ? -value : value;
     return true;
 }
@@ -118,7 +120,8 @@ static bool all_digits(pu__text text) {
 
 static bool parse_epoch(pu__text text, pu__moment *out) {
     int64_t value = 0;
-    /* Nanoseconds of today have 19 digits: the last ones are cut before the conversion, they are below the second. */
+    /* Nanoseconds of today have 19 digits: the last ones are cut before the conversion, they are below the second.
+     */
     static const int64_t per_second[] = {1, 1000, 1000000, 1000000000};
     const size_t unit = text.bytes <= 11 ? 0 : text.bytes <= 14 ? 1 : text.bytes <= 17 ? 2 : 3;
     if (text.bytes < 9 || text.bytes > 20) return false;
@@ -138,11 +141,13 @@ bool pu__parse_clock(pu__text text, int64_t *seconds) {
     if (!colons && text.bytes != 6 && text.bytes != 4) return false;
     const size_t step = colons ? 3 : 2;
     const bool has_seconds = text.bytes > 5;
-    const int hour = digits_at(text, 0, 2), minute = digits_at(text, step, 2), second = has_seconds ? digits_at(text, 2 * step, 2) : 0;
+    const int hour = digits_at(text, 0, 2), minute = digits_at(text, step, 2),
+              second = has_seconds ? digits_at(text, 2 * step, 2) : 0;
     if (hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 59) return false;
     if (colons && has_seconds && text.data[5] != ':') return false;
     size_t used = has_seconds ? 2 * step + 2 : step + 2;
-    if (colons && has_seconds && used < text.bytes && text.data[used] == '.') { /* fractions of a second are dropped */
+    if (colons && has_seconds && used < text.bytes &&
+        text.data[used] == '.') { /* fractions of a second are dropped */
         const size_t first = ++used;
         while (used < text.bytes && is_digit(text.data[used])) ++used;
         if (used == first) return false;
@@ -163,7 +168,8 @@ static bool take_zone(pu__text *text, int64_t *offset) {
         if (c != '+' && c != '-') continue;
         const bool colon = i + 3 < text->bytes && text->data[i + 3] == ':';
         const int hours = digits_at(*text, i + 1, 2), minutes = digits_at(*text, i + (colon ? 4 : 3), 2);
-        if (hours < 0 || hours > 14 || minutes < 0 || minutes > 59 || i + (colon ? 6 : 5) != text->bytes) return false;
+        if (hours < 0 || hours > 14 || minutes < 0 || minutes > 59 || i + (colon ? 6 : 5) != text->bytes)
+            return false;
         *offset = (c == '-' ? -1 : 1) * (hours * 3600 + minutes * 60);
         text->bytes = i;
         return true;
@@ -177,7 +183,8 @@ static size_t parse_date(pu__text text, int64_t *days) {
     const char mark = !compact && text.bytes >= 10 ? text.data[4] : '-';
     const size_t step = compact ? 2 : 3, first = compact ? 4 : 5;
     if (!compact && (text.bytes < 10 || (mark != '-' && mark != '/') || text.data[7] != mark)) return 0;
-    const int year = digits_at(text, 0, 4), month = digits_at(text, first, 2), day = digits_at(text, first + step, 2);
+    const int year = digits_at(text, 0, 4), month = digits_at(text, first, 2),
+              day = digits_at(text, first + step, 2);
     if (!pu__date_valid(year, month, day)) return 0;
     *days = pu__days_of_date(year, month, day);
     return compact ? 8 : 10;

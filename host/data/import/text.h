@@ -12,8 +12,8 @@ typedef struct pu__text {
     size_t bytes;
 } pu__text;
 
-/* Decimal number with optional sign, fraction and exponent, correctly rounded. False for anything else: empty, NaN, infinity, hexadecimal, a
- * grouping character, text behind the digits, an overflow. */
+/* Decimal number with optional sign, fraction and exponent, correctly rounded. False for anything else: empty,
+ * NaN, infinity, hexadecimal, a grouping character, text behind the digits, an overflow. */
 bool pu__parse_real(pu__text text, double *out);
 
 /* Digits with an optional minus sign, within 64 bits. */
@@ -25,8 +25,9 @@ typedef struct pu__moment {
     bool date_only;
 } pu__moment;
 
-/* 2020-12-31, 2020/12/31, 20201231; behind a date perhaps 'T' or a blank and 15:30, 15:30:00 or 15:30:00.000, and perhaps Z or +02:00. A number of
- * 9 to 11 digits is seconds since 1970, and 3, 6 or 9 digits more are milli-, micro- and nanoseconds. */
+/* 2020-12-31, 2020/12/31, 20201231; behind a date perhaps 'T' or a blank and 15:30, 15:30:00 or 15:30:00.000, and
+ * perhaps Z or +02:00. A number of 9 to 11 digits is seconds since 1970, and 3, 6 or 9 digits more are milli-,
+ * micro- and nanoseconds. */
 bool pu__parse_moment(pu__text text, pu__moment *out);
 
 /* 15:30, 15:30:00 or 153000: seconds of the day. */

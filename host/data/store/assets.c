@@ -8,9 +8,12 @@
 
 enum { SYMBOL_BYTES = 64 };
 
-static const char *const every_asset = "SELECT asset_id, symbol, asset_class, bar_s, periods_per_year, bars, first_ts, last_ts FROM assets ";
+static const char *const every_asset =
+    "SELECT asset_id, symbol, asset_class, bar_s, periods_per_year, bars, first_ts, last_ts FROM assets ";
 
-static void copy_text(char *out, size_t capacity, const unsigned char *text) { snprintf(out, capacity, "%s", text ? (const char *)text : ""); }
+static void copy_text(char *out, size_t capacity, const unsigned char *text) {
+    snprintf(out, capacity, "%s", text ? (const char *)text : "");
+}
 
 static void read_asset(sqlite3_stmt *query, pu_asset *asset) {
     asset->id = sqlite3_column_int64(query, 0);
@@ -59,21 +62,25 @@ static pu_status all_assets(pu_store *store, int *count, pu_asset **out) {
 /* Symbols are few beside bars: one list serves every look-up and the suggestion. */
 static pu_status missing_asset(pu_store *store, const char *wanted, int count, const pu_asset *assets) {
     if (count == 0) {
-        return pu_fail(PU_ERR_NOT_FOUND, "there is no asset '%.80s': the store %s is empty; use `plusultra import` or `plusultra synth`",
-                       wanted, pu_store_path(store));
+        return pu_fail(
+            PU_ERR_NOT_FOUND,
+            "there is no asset '%.80s': the store %s is empty; use `plusultra import` or `plusultra synth`",
+            wanted, pu_store_path(store));
     }
     const char **names = pu_calloc((size_t)count, sizeof *names);
     if (!names) return PU_ERR_MEMORY;
     for (int i = 0; i < count; ++i) names[i] = assets[i].symbol;
     const char *nearest = pu__nearest(wanted, count, names);
-    const pu_status status = pu_fail(PU_ERR_NOT_FOUND, "there is no asset '%.80s' in %s%s%s%s", wanted, pu_store_path(store),
-                                     nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
+    const pu_status status =
+        pu_fail(PU_ERR_NOT_FOUND, "there is no asset '%.80s' in %s%s%s%s", wanted, pu_store_path(store),
+                nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
     pu_free(names);
     return status;
 }
 
 /* "SYMBOL" or "SYMBOL@seconds". */
-static pu_status find_asset(pu_store *store, const char *wanted, int count, const pu_asset *assets, const pu_asset **found) {
+static pu_status find_asset(pu_store *store, const char *wanted, int count, const pu_asset *assets,
+                            const pu_asset **found) {
     const char *at = strchr(wanted, '@');
     const size_t length = at ? (size_t)(at - wanted) : strlen(wanted);
     const int64_t bar_s = at ? strtoll(at + 1, NULL, 10) : 0;
@@ -82,15 +89,16 @@ static pu_status find_asset(pu_store *store, const char *wanted, int count, cons
         if (strlen(assets[i].symbol) != length || memcmp(assets[i].symbol, wanted, length) != 0) continue;
         if (at && assets[i].bar_s != bar_s) continue;
         if (*found) {
-            return pu_fail(PU_ERR_NOT_FOUND, "'%s' is stored at several bar lengths: write %s@%lld or %s@%lld", wanted, wanted,
-                           (long long)(*found)->bar_s, wanted, (long long)assets[i].bar_s);
+            return pu_fail(PU_ERR_NOT_FOUND, "'%s' is stored at several bar lengths: write %s@%lld or %s@%lld",
+                           wanted, wanted, (long long)(*found)->bar_s, wanted, (long long)assets[i].bar_s);
         }
         *found = &assets[i];
     }
     return *found ? PU_OK : missing_asset(store, wanted, count, assets);
 }
 
-pu_status pu_store_assets(pu_store *store, int symbol_count, const char *const *symbols, int *count, pu_asset **out) {
+pu_status pu_store_assets(pu_store *store, int symbol_count, const char *const *symbols, int *count,
+                          pu_asset **out) {
     *count = 0;
     *out = NULL;
     int total = 0;

@@ -16,7 +16,8 @@ typedef struct range {
 
 static pu_status prepare_range(pu_store *store, const char *sql, const range *wanted, sqlite3_stmt **out) {
     PU_TRY(pu__sql_prepare(store, sql, out));
-    if (sqlite3_bind_int64(*out, 1, wanted->asset_id) == SQLITE_OK && sqlite3_bind_int64(*out, 2, wanted->from_ts) == SQLITE_OK &&
+    if (sqlite3_bind_int64(*out, 1, wanted->asset_id) == SQLITE_OK &&
+        sqlite3_bind_int64(*out, 2, wanted->from_ts) == SQLITE_OK &&
         sqlite3_bind_int64(*out, 3, wanted->to_ts) == SQLITE_OK) {
         return PU_OK;
     }
@@ -27,7 +28,8 @@ static pu_status prepare_range(pu_store *store, const char *sql, const range *wa
 
 static pu_status count_bars(pu_store *store, const range *wanted, int64_t *count) {
     sqlite3_stmt *query = NULL;
-    PU_TRY(prepare_range(store, "SELECT count(*) FROM series WHERE asset_id = ?1 AND ts >= ?2 AND ts < ?3", wanted, &query));
+    PU_TRY(prepare_range(store, "SELECT count(*) FROM series WHERE asset_id = ?1 AND ts >= ?2 AND ts < ?3", wanted,
+                         &query));
     bool row = false;
     const pu_status status = pu__sql_step(store, query, &row, "count the bars of");
     *count = row ? sqlite3_column_int64(query, 0) : 0;
@@ -54,7 +56,8 @@ static pu_status allocate(pu_bars *bars, int64_t count) {
 static pu_status fill(pu_store *store, const range *wanted, int64_t capacity, pu_bars *bars, uint64_t *checksum) {
     sqlite3_stmt *query = NULL;
     PU_TRY(prepare_range(store,
-                         "SELECT ts, open, high, low, close, adjusted, volume FROM series WHERE asset_id = ?1 AND ts >= ?2 AND ts < ?3 "
+                         "SELECT ts, open, high, low, close, adjusted, volume FROM series WHERE asset_id = ?1 AND "
+                         "ts >= ?2 AND ts < ?3 "
                          "ORDER BY ts",
                          wanted, &query));
     pu_status status = PU_OK;
@@ -62,8 +65,8 @@ static pu_status fill(pu_store *store, const range *wanted, int64_t capacity, pu
         status = pu__sql_step(store, query, &row, "read bars from");
         if (status != PU_OK || !row) break;
         if (bars->count == capacity) {
-            status = pu_fail(PU_ERR_CORRUPT, "%s: the series of asset %lld is out of order; restore a copy", pu_store_path(store),
-                             (long long)wanted->asset_id);
+            status = pu_fail(PU_ERR_CORRUPT, "%s: the series of asset %lld is out of order; restore a copy",
+                             pu_store_path(store), (long long)wanted->asset_id);
             break;
         }
         const bool no_volume = sqlite3_column_type(query, 6) == SQLITE_NULL;
@@ -91,17 +94,23 @@ static pu_status fill(pu_store *store, const range *wanted, int64_t capacity, pu
 /* The summary stored with the bars says how many there are and what they add up to. */
 static pu_status verify(pu_store *store, const range *wanted, const pu_bars *bars, uint64_t checksum) {
     sqlite3_stmt *query = NULL;
-    PU_TRY(pu__sql_prepare(store, "SELECT symbol, bars, first_ts, last_ts, checksum FROM assets WHERE asset_id = ?1", &query));
+    PU_TRY(pu__sql_prepare(
+        store, "SELECT symbol, bars, first_ts, last_ts, checksum FROM assets WHERE asset_id = ?1", &query));
     bool row = false;
-    pu_status status = sqlite3_bind_int64(query, 1, wanted->asset_id) == SQLITE_OK ? PU_OK : pu__store_failure(store, "read");
+    pu_status status =
+        sqlite3_bind_int64(query, 1, wanted->asset_id) == SQLITE_OK ? PU_OK : pu__store_failure(store, "read");
     if (status == PU_OK) status = pu__sql_step(store, query, &row, "read");
-    if (status == PU_OK && !row) status = pu_fail(PU_ERR_NOT_FOUND, "%s has no asset %lld", pu_store_path(store), (long long)wanted->asset_id);
+    if (status == PU_OK && !row)
+        status =
+            pu_fail(PU_ERR_NOT_FOUND, "%s has no asset %lld", pu_store_path(store), (long long)wanted->asset_id);
     if (status == PU_OK) {
         const int64_t stored = sqlite3_column_int64(query, 1);
-        const bool whole = stored == 0 || (wanted->from_ts <= sqlite3_column_int64(query, 2) && wanted->to_ts > sqlite3_column_int64(query, 3));
+        const bool whole = stored == 0 || (wanted->from_ts <= sqlite3_column_int64(query, 2) &&
+                                           wanted->to_ts > sqlite3_column_int64(query, 3));
         if (whole && (bars->count != stored || checksum != (uint64_t)sqlite3_column_int64(query, 4))) {
             status = pu_fail(PU_ERR_CORRUPT,
-                             "%s: the bars of %s do not match their checksum: the file was damaged, or changed by another program; restore a "
+                             "%s: the bars of %s do not match their checksum: the file was damaged, or changed by "
+                             "another program; restore a "
                              "copy, or import into a new store",
                              pu_store_path(store), (const char *)sqlite3_column_text(query, 0));
         }

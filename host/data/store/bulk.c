@@ -16,7 +16,8 @@ typedef struct bulk_cursor {
     int64_t row;
 } bulk_cursor;
 
-static int on_connect(sqlite3 *db, void *context, int argc, const char *const *argv, sqlite3_vtab **out, char **error) {
+static int on_connect(sqlite3 *db, void *context, int argc, const char *const *argv, sqlite3_vtab **out,
+                      char **error) {
     (void)argc, (void)argv, (void)error;
     const int code = sqlite3_declare_vtab(db, "CREATE TABLE bars (ts, open, high, low, close, adjusted, volume)");
     if (code != SQLITE_OK) return code;

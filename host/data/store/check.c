@@ -13,8 +13,9 @@ static pu_status run_pragma(pu_store *store, const char *pragma, const char *kin
     if (status == PU_OK && row) {
         const char *finding = (const char *)sqlite3_column_text(query, 0);
         if (!finding || sqlite3_stricmp(finding, "ok") != 0) {
-            status = pu_fail(PU_ERR_CORRUPT, "%s is damaged (%s: %.300s): restore a copy, or import into a new store", pu_store_path(store),
-                             kind, finding ? finding : "?");
+            status =
+                pu_fail(PU_ERR_CORRUPT, "%s is damaged (%s: %.300s): restore a copy, or import into a new store",
+                        pu_store_path(store), kind, finding ? finding : "?");
         }
     }
     sqlite3_finalize(query);

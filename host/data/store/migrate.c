@@ -11,17 +11,20 @@ const pu__store_step *pu__store_steps(int *count) {
     return product_steps;
 }
 
-/* Reading the version is also the first read of the file: a file that is no database, or is cut short, is found here. */
+/* Reading the version is also the first read of the file: a file that is no database, or is cut short, is found
+ * here. */
 static pu_status read_version(pu_store *store, int count, int64_t *version) {
     int64_t application = 0, tables = 0;
     PU_TRY(pu__sql_integer(store, "PRAGMA application_id", 0, &application));
     PU_TRY(pu__sql_integer(store, "PRAGMA user_version", 0, version));
     PU_TRY(pu__sql_integer(store, "SELECT count(*) FROM sqlite_schema", 0, &tables));
     if (application != PU__STORE_APPLICATION && (application != 0 || *version != 0 || tables > 0)) {
-        return pu_fail(PU_ERR_STORE, "%s is a SQLite database of another program: choose another path", pu_store_path(store));
+        return pu_fail(PU_ERR_STORE, "%s is a SQLite database of another program: choose another path",
+                       pu_store_path(store));
     }
     if (*version > count) {
-        return pu_fail(PU_ERR_STORE, "%s has schema version %lld, this program knows up to %d: use a newer plusultra",
+        return pu_fail(PU_ERR_STORE,
+                       "%s has schema version %lld, this program knows up to %d: use a newer plusultra",
                        pu_store_path(store), (long long)*version, count);
     }
     return PU_OK;
@@ -34,7 +37,8 @@ static pu_status apply_steps(pu_store *store, const pu__store_step *steps, int64
         PU_TRY(pu__sql_exec(store, steps[i].sql, what));
     }
     char stamp[96];
-    snprintf(stamp, sizeof stamp, "PRAGMA application_id = %d; PRAGMA user_version = %d", PU__STORE_APPLICATION, count);
+    snprintf(stamp, sizeof stamp, "PRAGMA application_id = %d; PRAGMA user_version = %d", PU__STORE_APPLICATION,
+             count);
     return pu__sql_exec(store, stamp, "mark the schema version of");
 }
 
@@ -43,7 +47,8 @@ pu_status pu__store_migrate(pu_store *store, const pu__store_step *steps, int co
     PU_TRY(read_version(store, count, &version));
     if (version == count) return PU_OK;
     if (sqlite3_db_readonly(pu_store_sqlite(store), "main") != 0) {
-        return pu_fail(PU_ERR_STORE, "%s has schema version %lld, version %d is needed: run `plusultra init` on it once",
+        return pu_fail(PU_ERR_STORE,
+                       "%s has schema version %lld, version %d is needed: run `plusultra init` on it once",
                        pu_store_path(store), (long long)version, count);
     }
     PU_TRY(pu_store_begin(store));

@@ -16,8 +16,9 @@ typedef struct pu__store_step {
 /* The product's steps: step i leads from version i to i + 1; version 0 is an empty database. */
 const pu__store_step *pu__store_steps(int *count);
 
-/* Brings an open store to version `count` by the steps it lacks, in one transaction; does nothing at that version. A store that cannot be written
- * and is older, or is newer than `count`, or is another program's database, is PU_ERR_STORE with what to do. */
+/* Brings an open store to version `count` by the steps it lacks, in one transaction; does nothing at that version.
+ * A store that cannot be written and is older, or is newer than `count`, or is another program's database, is
+ * PU_ERR_STORE with what to do. */
 pu_status pu__store_migrate(pu_store *store, const pu__store_step *steps, int count);
 
 #endif

@@ -8,7 +8,8 @@
 #include "host/data/store/sql.h"
 #include "plusultra/memory.h"
 
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "values are stored as this machine holds them: little-endian");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+               "values are stored as this machine holds them: little-endian");
 
 enum { LIST_MAX = 256, LIST_BYTES = LIST_MAX * 26 };
 
@@ -27,22 +28,25 @@ static uint64_t row_hash(int64_t ts, double sigma, const void *value, size_t byt
 }
 
 static pu_status check_set(const pu_prediction_set *set) {
-    if (set->count < 0 || set->horizons < 1 || set->horizons > LIST_MAX || set->quantiles < 1 || set->quantiles > LIST_MAX) {
-        return pu_fail(PU_ERR_ARGUMENT, "predictions of asset %lld: %d horizons, %d quantiles; 1 to %d of each are accepted",
+    if (set->count < 0 || set->horizons < 1 || set->horizons > LIST_MAX || set->quantiles < 1 ||
+        set->quantiles > LIST_MAX) {
+        return pu_fail(PU_ERR_ARGUMENT,
+                       "predictions of asset %lld: %d horizons, %d quantiles; 1 to %d of each are accepted",
                        (long long)set->asset_id, set->horizons, set->quantiles, LIST_MAX);
     }
     const int64_t values = (int64_t)set->horizons * set->quantiles;
     for (int64_t i = 0; i < set->count; ++i) {
         if (i > 0 && set->ts[i] <= set->ts[i - 1]) {
-            return pu_fail(PU_ERR_ARGUMENT, "predictions of asset %lld: times do not increase at row %lld", (long long)set->asset_id,
-                           (long long)i);
+            return pu_fail(PU_ERR_ARGUMENT, "predictions of asset %lld: times do not increase at row %lld",
+                           (long long)set->asset_id, (long long)i);
         }
         bool finite = isfinite(set->sigma[i]);
         for (int64_t k = 0; k < values; ++k) finite = finite && isfinite(set->value[i * values + k]);
         if (!finite) {
             char when[32];
             pu_time_format(set->ts[i], true, when);
-            return pu_fail(PU_ERR_DATA, "predictions of asset %lld: a value at %s is not finite", (long long)set->asset_id, when);
+            return pu_fail(PU_ERR_DATA, "predictions of asset %lld: a value at %s is not finite",
+                           (long long)set->asset_id, when);
         }
     }
     return PU_OK;
@@ -51,7 +55,8 @@ static pu_status check_set(const pu_prediction_set *set) {
 static void format_lists(const pu_prediction_set *set, char *horizons, char *quantiles) {
     int used = 0;
     for (int i = 0; i < set->horizons; ++i) {
-        used += snprintf(horizons + used, LIST_BYTES - (size_t)used, "%s%lld", i ? "," : "[", (long long)set->horizon_bars[i]);
+        used += snprintf(horizons + used, LIST_BYTES - (size_t)used, "%s%lld", i ? "," : "[",
+                         (long long)set->horizon_bars[i]);
     }
     snprintf(horizons + used, LIST_BYTES - (size_t)used, "]");
     used = 0;
@@ -78,15 +83,18 @@ static pu_status write_head(pu_store *store, int64_t run_id, const pu_prediction
     char horizons[LIST_BYTES], quantiles[LIST_BYTES];
     format_lists(set, horizons, quantiles);
     PU_TRY(pu__sql_prepare(store,
-                           "INSERT INTO prediction_sets (run_id, asset_id, row_count, value_count, checksum, horizon_bars, quantiles) "
+                           "INSERT INTO prediction_sets (run_id, asset_id, row_count, value_count, checksum, "
+                           "horizon_bars, quantiles) "
                            "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
                            &insert));
-    const int64_t whole[] = {run_id, set->asset_id, set->count, (int64_t)set->horizons * set->quantiles, (int64_t)checksum};
+    const int64_t whole[] = {run_id, set->asset_id, set->count, (int64_t)set->horizons * set->quantiles,
+                             (int64_t)checksum};
     int code = SQLITE_OK;
     for (int i = 0; i < 5; ++i) code |= sqlite3_bind_int64(insert, 1 + i, whole[i]);
-    code |= sqlite3_bind_text(insert, 6, horizons, -1, SQLITE_STATIC) | sqlite3_bind_text(insert, 7, quantiles, -1, SQLITE_STATIC);
-    const pu_status status =
-        code == SQLITE_OK ? pu__sql_run(store, insert, "write predictions to") : pu__store_failure(store, "write predictions to");
+    code |= sqlite3_bind_text(insert, 6, horizons, -1, SQLITE_STATIC) |
+            sqlite3_bind_text(insert, 7, quantiles, -1, SQLITE_STATIC);
+    const pu_status status = code == SQLITE_OK ? pu__sql_run(store, insert, "write predictions to")
+                                               : pu__store_failure(store, "write predictions to");
     sqlite3_finalize(insert);
     return status;
 }
@@ -94,13 +102,17 @@ static pu_status write_head(pu_store *store, int64_t run_id, const pu_prediction
 static pu_status write_rows(pu_store *store, int64_t run_id, const pu_prediction_set *set) {
     sqlite3_stmt *insert = NULL;
     const size_t values = (size_t)set->horizons * (size_t)set->quantiles;
-    PU_TRY(pu__sql_prepare(store, "INSERT INTO predictions (run_id, asset_id, ts, sigma, value) VALUES (?1, ?2, ?3, ?4, ?5)", &insert));
+    PU_TRY(pu__sql_prepare(
+        store, "INSERT INTO predictions (run_id, asset_id, ts, sigma, value) VALUES (?1, ?2, ?3, ?4, ?5)",
+        &insert));
     int code = sqlite3_bind_int64(insert, 1, run_id) | sqlite3_bind_int64(insert, 2, set->asset_id);
     pu_status status = PU_OK;
     for (int64_t i = 0; i < set->count && status == PU_OK; ++i) {
         code |= sqlite3_bind_int64(insert, 3, set->ts[i]) | sqlite3_bind_double(insert, 4, set->sigma[i]);
-        code |= sqlite3_bind_blob(insert, 5, set->value + (size_t)i * values, (int)(values * sizeof(float)), SQLITE_STATIC);
-        status = code == SQLITE_OK ? pu__sql_run(store, insert, "write predictions to") : pu__store_failure(store, "write predictions to");
+        code |= sqlite3_bind_blob(insert, 5, set->value + (size_t)i * values, (int)(values * sizeof(float)),
+                                  SQLITE_STATIC);
+        status = code == SQLITE_OK ? pu__sql_run(store, insert, "write predictions to")
+                                   : pu__store_failure(store, "write predictions to");
     }
     sqlite3_finalize(insert);
     return status;
@@ -135,7 +147,9 @@ typedef struct set_head {
 } set_head;
 
 static pu_status damaged(pu_store *store, int64_t asset_id) {
-    return pu_fail(PU_ERR_CORRUPT, "%s: the predictions of asset %lld do not match their checksum: the file was damaged; run `plusultra predict` again",
+    return pu_fail(PU_ERR_CORRUPT,
+                   "%s: the predictions of asset %lld do not match their checksum: the file was damaged; run "
+                   "`plusultra predict` again",
                    pu_store_path(store), (long long)asset_id);
 }
 
@@ -158,7 +172,8 @@ static void read_head(sqlite3_stmt *query, set_head *head) {
     head->rows = sqlite3_column_int64(query, 2);
     head->values = sqlite3_column_int64(query, 3);
     head->checksum = (uint64_t)sqlite3_column_int64(query, 4);
-    const char *horizons = (const char *)sqlite3_column_text(query, 5), *quantiles = (const char *)sqlite3_column_text(query, 6);
+    const char *horizons = (const char *)sqlite3_column_text(query, 5),
+               *quantiles = (const char *)sqlite3_column_text(query, 6);
     snprintf(head->horizons, sizeof head->horizons, "%s", horizons ? horizons : "");
     snprintf(head->quantiles, sizeof head->quantiles, "%s", quantiles ? quantiles : "");
 }
@@ -166,8 +181,10 @@ static void read_head(sqlite3_stmt *query, set_head *head) {
 /* Lays the set out in one block that starts at ts. */
 static pu_status allocate_set(pu_store *store, const set_head *head, pu_prediction_set *out) {
     double horizons[LIST_MAX], quantiles[LIST_MAX];
-    const int h = parse_list(head->horizons, LIST_MAX, horizons), q = parse_list(head->quantiles, LIST_MAX, quantiles);
-    if (h < 1 || q < 1 || head->values != (int64_t)h * q || head->rows < 0 || head->rows > INT64_MAX / 8 / head->values) {
+    const int h = parse_list(head->horizons, LIST_MAX, horizons),
+              q = parse_list(head->quantiles, LIST_MAX, quantiles);
+    if (h < 1 || q < 1 || head->values != (int64_t)h * q || head->rows < 0 ||
+        head->rows > INT64_MAX / 8 / head->values) {
         return damaged(store, head->asset_id);
     }
     const size_t n = (size_t)head->rows, v = (size_t)head->values;
@@ -193,7 +210,8 @@ static pu_status read_rows(pu_store *store, sqlite3_stmt *query, const set_head 
         if (!row) break;
         const int64_t i = out->count;
         const void *blob = sqlite3_column_blob(query, 2);
-        if (i == head->rows || !blob || sqlite3_column_bytes(query, 2) != (int)(v * sizeof(float))) return damaged(store, head->asset_id);
+        if (i == head->rows || !blob || sqlite3_column_bytes(query, 2) != (int)(v * sizeof(float)))
+            return damaged(store, head->asset_id);
         ts[i] = sqlite3_column_int64(query, 0);
         sigma[i] = (float)sqlite3_column_double(query, 1);
         memcpy(value + (size_t)i * v, blob, v * sizeof(float));
@@ -206,8 +224,10 @@ static pu_status read_rows(pu_store *store, sqlite3_stmt *query, const set_head 
 static pu_status load_set(pu_store *store, const set_head *head, pu_prediction_set *out) {
     sqlite3_stmt *query = NULL;
     PU_TRY(allocate_set(store, head, out));
-    pu_status status = pu__sql_prepare(store, "SELECT ts, sigma, value FROM predictions WHERE run_id = ?1 AND asset_id = ?2 ORDER BY ts", &query);
-    if (status == PU_OK && (sqlite3_bind_int64(query, 1, head->run_id) | sqlite3_bind_int64(query, 2, head->asset_id)) != SQLITE_OK) {
+    pu_status status = pu__sql_prepare(
+        store, "SELECT ts, sigma, value FROM predictions WHERE run_id = ?1 AND asset_id = ?2 ORDER BY ts", &query);
+    if (status == PU_OK &&
+        (sqlite3_bind_int64(query, 1, head->run_id) | sqlite3_bind_int64(query, 2, head->asset_id)) != SQLITE_OK) {
         status = pu__store_failure(store, "read predictions from");
     }
     if (status == PU_OK) status = read_rows(store, query, head, out);
@@ -216,14 +236,17 @@ static pu_status load_set(pu_store *store, const set_head *head, pu_prediction_s
     return status;
 }
 
-#define SET_HEAD "SELECT run_id, asset_id, row_count, value_count, checksum, horizon_bars, quantiles FROM prediction_sets "
+#define SET_HEAD \
+    "SELECT run_id, asset_id, row_count, value_count, checksum, horizon_bars, quantiles FROM prediction_sets "
 
 static pu_status find_set(pu_store *store, const char *run, int64_t asset_id, set_head *head) {
     sqlite3_stmt *query = NULL;
-    PU_TRY(pu__sql_prepare(store, SET_HEAD "WHERE run_id = (SELECT run_id FROM runs WHERE name = ?1) AND asset_id = ?2", &query));
+    PU_TRY(pu__sql_prepare(
+        store, SET_HEAD "WHERE run_id = (SELECT run_id FROM runs WHERE name = ?1) AND asset_id = ?2", &query));
     bool row = false;
     pu_status status = PU_OK;
-    if ((sqlite3_bind_text(query, 1, run, -1, SQLITE_STATIC) | sqlite3_bind_int64(query, 2, asset_id)) != SQLITE_OK) {
+    if ((sqlite3_bind_text(query, 1, run, -1, SQLITE_STATIC) | sqlite3_bind_int64(query, 2, asset_id)) !=
+        SQLITE_OK) {
         status = pu__store_failure(store, "read predictions from");
     }
     if (status == PU_OK) status = pu__sql_step(store, query, &row, "read predictions from");
@@ -231,8 +254,8 @@ static pu_status find_set(pu_store *store, const char *run, int64_t asset_id, se
     sqlite3_finalize(query);
     PU_TRY(status);
     if (row) return PU_OK;
-    return pu_fail(PU_ERR_NOT_FOUND, "run '%s' has no predictions for asset %lld in %s: run `plusultra predict`", run, (long long)asset_id,
-                   pu_store_path(store));
+    return pu_fail(PU_ERR_NOT_FOUND, "run '%s' has no predictions for asset %lld in %s: run `plusultra predict`",
+                   run, (long long)asset_id, pu_store_path(store));
 }
 
 pu_status pu_store_get_predictions(pu_store *store, const char *run, int64_t asset_id, pu_prediction_set *out) {

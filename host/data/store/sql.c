@@ -28,7 +28,8 @@ pu_status pu__sql_failure(struct sqlite3 *db, const char *path, const char *what
     const int code = db ? sqlite3_extended_errcode(db) & 0xff : SQLITE_NOMEM;
     const char *message = db ? sqlite3_errmsg(db) : sqlite3_errstr(SQLITE_NOMEM);
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; ++i) {
-        if (kinds[i].code == code) return pu_fail(kinds[i].status, "cannot %s %s: %s%s", what, path, message, kinds[i].advice);
+        if (kinds[i].code == code)
+            return pu_fail(kinds[i].status, "cannot %s %s: %s%s", what, path, message, kinds[i].advice);
     }
     return pu_fail(PU_ERR_STORE, "cannot %s %s: %s", what, path, message);
 }

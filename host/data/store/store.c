@@ -2,7 +2,8 @@
  *
  * Invariants:
  *  1. A store is only ever changed between pu_store_begin and pu_store_commit, which hold SQLite's write lock.
- *  2. After a crash at any instruction the next open finds the last committed state: rollback journal, synchronous=FULL.
+ *  2. After a crash at any instruction the next open finds the last committed state: rollback journal,
+ * synchronous=FULL.
  *  3. A connection belongs to one thread. */
 #include <errno.h>
 #include <stdint.h>
@@ -21,7 +22,9 @@ struct pu_store {
 };
 
 const char *pu_store_path(const pu_store *store) { return store->path; }
-struct sqlite3 *pu_store_sqlite(pu_store *store) { return store->db; }
+struct sqlite3 *pu_store_sqlite(pu_store *store) {
+    return store->db;
+}
 
 static pu_status set_options(pu_store *store, pu_store_mode mode) {
     static const struct {
@@ -32,20 +35,26 @@ static pu_status set_options(pu_store *store, pu_store_mode mode) {
     };
     for (size_t i = 0; i < sizeof options / sizeof *options; ++i) {
         int now = -1;
-        if (sqlite3_db_config(store->db, options[i].option, options[i].value, &now) != SQLITE_OK || now != options[i].value) {
-            return pu_fail(PU_ERR_UNSUPPORTED, "this build of SQLite refuses option %d, which the store's safety rests on",
+        if (sqlite3_db_config(store->db, options[i].option, options[i].value, &now) != SQLITE_OK ||
+            now != options[i].value) {
+            return pu_fail(PU_ERR_UNSUPPORTED,
+                           "this build of SQLite refuses option %d, which the store's safety rests on",
                            options[i].option);
         }
     }
     if (sqlite3_busy_timeout(store->db, BUSY_MS) != SQLITE_OK) return pu__store_failure(store, "set up");
-    PU_TRY(pu__sql_exec(store, "PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -32768", "set up"));
+    PU_TRY(pu__sql_exec(
+        store, "PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -32768", "set up"));
     if (mode == PU_STORE_READ) return PU_OK;
     /* The page size takes effect on an empty database only. */
-    return pu__sql_exec(store, "PRAGMA page_size = 8192; PRAGMA journal_mode = DELETE; PRAGMA synchronous = FULL", "set up");
+    return pu__sql_exec(store, "PRAGMA page_size = 8192; PRAGMA journal_mode = DELETE; PRAGMA synchronous = FULL",
+                        "set up");
 }
 
 static pu_status connect(pu_store *store, int flags) {
-    if (sqlite3_open_v2(store->path, &store->db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL) == SQLITE_OK) return PU_OK;
+    if (sqlite3_open_v2(store->path, &store->db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL) ==
+        SQLITE_OK)
+        return PU_OK;
     return pu__sql_failure(store->db, store->path, "open");
 }
 
@@ -54,7 +63,8 @@ static pu_status roll_back_leftover(const char *path) {
     pu_store helper = {.path = (char *)(uintptr_t)path};
     pu_status status = connect(&helper, SQLITE_OPEN_READWRITE);
     int64_t version = 0;
-    if (status == PU_OK && sqlite3_busy_timeout(helper.db, BUSY_MS) != SQLITE_OK) status = pu__store_failure(&helper, "set up");
+    if (status == PU_OK && sqlite3_busy_timeout(helper.db, BUSY_MS) != SQLITE_OK)
+        status = pu__store_failure(&helper, "set up");
     if (status == PU_OK) status = pu__sql_integer(&helper, "PRAGMA user_version", 0, &version);
     sqlite3_close(helper.db);
     return status;
@@ -68,8 +78,8 @@ static pu_status first_read(pu_store *store) {
     return pu__sql_integer(store, "PRAGMA user_version", 0, &version);
 }
 
-/* A file that a copy or a full disk cut short within a page, which SQLite would fill up with zeros. The read transaction keeps writers out of the
- * file meanwhile. */
+/* A file that a copy or a full disk cut short within a page, which SQLite would fill up with zeros. The read
+ * transaction keeps writers out of the file meanwhile. */
 static pu_status check_length(pu_store *store) {
     int64_t page_bytes = 0, version = 0;
     struct stat info = {0};
@@ -80,24 +90,28 @@ static pu_status check_length(pu_store *store) {
         status = pu_fail(PU_ERR_IO, "cannot inspect %s: %s", store->path, strerror(errno));
     }
     if (status == PU_OK && info.st_size % page_bytes != 0) {
-        status = pu_fail(PU_ERR_CORRUPT, "%s was cut short: its %lld bytes are not whole pages of %lld; restore a copy", store->path,
-                         (long long)info.st_size, (long long)page_bytes);
+        status =
+            pu_fail(PU_ERR_CORRUPT, "%s was cut short: its %lld bytes are not whole pages of %lld; restore a copy",
+                    store->path, (long long)info.st_size, (long long)page_bytes);
     }
     pu_store_rollback(store);
     return status;
 }
 
 static pu_status open_on(pu_store *store, pu_store_mode mode) {
-    static const int flags[] = {SQLITE_OPEN_READONLY, SQLITE_OPEN_READWRITE, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE};
+    static const int flags[] = {SQLITE_OPEN_READONLY, SQLITE_OPEN_READWRITE,
+                                SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE};
     struct stat info = {0};
     if (stat(store->path, &info) != 0 && (mode != PU_STORE_CREATE || errno != ENOENT)) {
-        return pu_fail(errno == ENOENT ? PU_ERR_NOT_FOUND : PU_ERR_IO, "cannot open the store %s: %s%s", store->path, strerror(errno),
-                       errno == ENOENT ? "; `plusultra init` makes one" : "");
+        return pu_fail(errno == ENOENT ? PU_ERR_NOT_FOUND : PU_ERR_IO, "cannot open the store %s: %s%s",
+                       store->path, strerror(errno), errno == ENOENT ? "; `plusultra init` makes one" : "");
     }
-    if (S_ISDIR(info.st_mode)) return pu_fail(PU_ERR_IO, "cannot open the store %s: it is a folder; name a file in it", store->path);
+    if (S_ISDIR(info.st_mode))
+        return pu_fail(PU_ERR_IO, "cannot open the store %s: it is a folder; name a file in it", store->path);
     PU_TRY(connect(store, flags[mode]));
     if (mode != PU_STORE_READ && sqlite3_db_readonly(store->db, "main") != 0) {
-        return pu_fail(PU_ERR_IO, "the store %s is read-only: change its permissions or copy it elsewhere", store->path);
+        return pu_fail(PU_ERR_IO, "the store %s is read-only: change its permissions or copy it elsewhere",
+                       store->path);
     }
     PU_TRY(set_options(store, mode));
     PU_TRY(first_read(store));
@@ -135,7 +149,8 @@ void pu_store_close(pu_store *store) {
 
 pu_status pu_store_begin(pu_store *store) {
     if (sqlite3_get_autocommit(store->db) == 0) {
-        return pu_fail(PU_ERR_ARGUMENT, "a transaction is open on %s already: transactions do not nest", store->path);
+        return pu_fail(PU_ERR_ARGUMENT, "a transaction is open on %s already: transactions do not nest",
+                       store->path);
     }
     return pu__sql_exec(store, "BEGIN IMMEDIATE", "begin to write to");
 }

@@ -4,7 +4,8 @@
 #include "host/data/store/calendar.h"
 #include "plusultra/store.h"
 
-/* Days from 1970-01-01 to a date of the proleptic Gregorian calendar, counting years from March so that the leap day is a year's last. */
+/* Days from 1970-01-01 to a date of the proleptic Gregorian calendar, counting years from March so that the leap
+ * day is a year's last. */
 int64_t pu__days_of_date(int year, int month, int day) {
     const int64_t y = month > 2 ? year : (int64_t)year - 1;
     const int64_t m = month > 2 ? month - 3 : month + 9;
@@ -60,7 +61,8 @@ pu_status pu_time_parse(const char *text, int64_t *ts) {
             }
         }
     }
-    return pu_fail(PU_ERR_DATA, "'%.40s' is no time: write 2020-12-31 or 2020-12-31T23:59:59Z (UTC)", text ? text : "");
+    return pu_fail(PU_ERR_DATA, "'%.40s' is no time: write 2020-12-31 or 2020-12-31T23:59:59Z (UTC)",
+                   text ? text : "");
 }
 
 void pu_time_format(int64_t ts, bool with_clock, char out[32]) {
@@ -74,5 +76,6 @@ void pu_time_format(int64_t ts, bool with_clock, char out[32]) {
     pu__date_of_days(days, &year, &month, &day);
     const int used = snprintf(out, 32, "%04d-%02d-%02d", year, month, day);
     if (!with_clock) return;
-    snprintf(out + used, 32 - (size_t)used, "T%02d:%02d:%02dZ", (int)(seconds / 3600), (int)(seconds / 60 % 60), (int)(seconds % 60));
+    snprintf(out + used, 32 - (size_t)used, "T%02d:%02d:%02dZ", (int)(seconds / 3600), (int)(seconds / 60 % 60),
+             (int)(seconds % 60));
 }

@@ -12,9 +12,16 @@ typedef struct pu__bar {
     double volume; /* NaN where the source has none */
 } pu__bar;
 
-/* A 64-bit hash of one bar. The sum over an asset's bars is its checksum: independent of the order, and kept up as bars are added. It finds
- * damage, not malice. */
+/* A 64-bit hash of one bar. The sum over an asset's bars is its checksum: independent of the order, and kept up as
+ * bars are added. It finds damage, not malice. */
 uint64_t pu__bar_hash(const pu__bar *bar);
+
+/* Rounded prices may leave [low, high] by this share; schema.sql holds the same number. */
+#define PU__BAR_TOLERANCE 1e-6
+
+/* The range checks of schema.sql: positive finite prices, low <= open and close <= high within the tolerance, no
+ * negative volume. */
+bool pu__bar_valid(const pu__bar *bar);
 
 /* What the user calls the asset must be storable: 1 to 63 printable bytes without '@'. */
 pu_status pu__asset_name_check(const char *symbol);
@@ -23,8 +30,8 @@ pu_status pu__asset_name_check(const char *symbol);
 pu_status pu__asset_find(pu_store *store, const char *symbol, int64_t bar_s, int64_t *asset_id);
 
 /* Makes an asset. */
-pu_status pu__asset_make(pu_store *store, const char *symbol, const char *asset_class, int64_t bar_s, const char *currency,
-                         double periods_per_year, int64_t *asset_id);
+pu_status pu__asset_make(pu_store *store, const char *symbol, const char *asset_class, int64_t bar_s,
+                         const char *currency, double periods_per_year, int64_t *asset_id);
 
 typedef enum pu__bar_outcome {
     PU__BAR_ADDED,
@@ -39,8 +46,8 @@ typedef struct pu__bulk_rows {
     int64_t count;
 } pu__bulk_rows;
 
-/* Writes bars of one asset inside a transaction, and keeps the asset's summary (number, ends, checksum) in step. Stays where it was opened: its
- * statements point into it. One per connection at a time. */
+/* Writes bars of one asset inside a transaction, and keeps the asset's summary (number, ends, checksum) in step.
+ * Stays where it was opened: its statements point into it. One per connection at a time. */
 typedef struct pu__bar_writer {
     pu_store *store;
     int64_t asset_id;
@@ -52,9 +59,11 @@ typedef struct pu__bar_writer {
 } pu__bar_writer;
 
 pu_status pu__bar_writer_open(pu_store *store, int64_t asset_id, pu__bar_writer *writer);
-/* Writes `count` bars. Those that follow what is stored, in order of time, are the fast case. With `replace` a differing bar takes the stored one's
- * place. outcome: [count], what became of each; null when the caller does not ask. */
-pu_status pu__bars_put(pu__bar_writer *writer, const pu__bar *bars, int64_t count, bool replace, pu__bar_outcome *outcome);
+/* Writes `count` bars. Those that follow what is stored, in order of time, are the fast case. With `replace` a
+ * differing bar takes the stored one's place. outcome: [count], what became of each; null when the caller does not
+ * ask. */
+pu_status pu__bars_put(pu__bar_writer *writer, const pu__bar *bars, int64_t count, bool replace,
+                       pu__bar_outcome *outcome);
 /* Stores the summary unless `status` is a failure, releases the statements, and returns the first failure. */
 pu_status pu__bar_writer_close(pu__bar_writer *writer, pu_status status);
 
