@@ -43,8 +43,7 @@ void test_market_put(const test_market *market, const char *symbol, int64_t bar_
     for (int64_t i = 0; i < bars->count; ++i) {
         const pu__bar bar = {bars->ts[i],    bars->open[i],     bars->high[i],  bars->low[i],
                              bars->close[i], bars->adjusted[i], bars->volume[i]};
-        pu__bar_outcome outcome;
-        must(pu__bar_put(&writer, &bar, true, &outcome) == PU_OK, "put");
+        must(pu__bars_put(&writer, &bar, 1, true, NULL) == PU_OK, "put");
     }
     must(pu__bar_writer_close(&writer, PU_OK) == PU_OK, "write");
     must(pu_store_commit(store) == PU_OK, "commit");
