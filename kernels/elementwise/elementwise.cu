@@ -163,9 +163,10 @@ static __global__ void __launch_bounds__(PU_BLOCK) dropout_kernel(float rate, ui
     if (i >= n) return;
     const uint64_t seed = clock[0], step = clock[1];
     const pu__philox4 random = pu__philox(seed, (uint64_t)i / 4, (uint64_t)tag << 40 | step);
+    const float scale = 1.0f / (1.0f - rate);
     float v[4];
     pu__load4(v, x, i, n, vector);
-    for (int j = 0; j < 4; ++j) v[j] = pu__uniform24(random.word[j]) >= rate ? v[j] / (1.0f - rate) : 0.0f;
+    for (int j = 0; j < 4; ++j) v[j] = pu__uniform24(random.word[j]) >= rate ? v[j] * scale : 0.0f;
     pu__store4(y, v, i, n, vector);
 }
 

@@ -1,9 +1,10 @@
 /* Causal normalisation of bar windows. Floor: (W + T) F floats read and T F written for each window, 4 bytes each.
  *
  * A block owns 32 features of one window. Rows are taken in chunks of 16, eight chunks at a time: each warp sums its chunk, prefix
- * sums over the chunks give what lies before it, and a second walk over the chunk (from the cache) writes the outputs. Chunks are counted from
- * the window's first row, so an output's bits depend on nothing after its own row, not even on T. Sums are in double and of x - x_0, so
- * a large mean costs no digits. */
+ * sums over the chunks give what lies before it, and a second walk over the chunk (from the cache) writes the outputs. Chunks
+ * are counted from
+ * the window's first row, so an output's bits depend on nothing after its own row, not even on T. Sums are in double and of
+ * x - x_0, so a large mean costs no digits. */
 #include "kernels/window_norm/window_norm.h"
 
 #include "kernels/common/device.cuh"
@@ -14,7 +15,7 @@ typedef struct norm_args {
     const float *bars;
     const int32_t *start;
     float *y;
-    int64_t features, feature_groups;
+    int64_t bar_rows, features, feature_groups;
     int window_bars, warmup_bars;
     float clip, epsilon;
 } norm_args;
@@ -34,10 +35,14 @@ static __global__ void __launch_bounds__(PU_BLOCK) window_norm_kernel(const __gr
     const int64_t window = blockIdx.x / args.feature_groups;
     const int64_t feature = (blockIdx.x - window * args.feature_groups) * PU_WARP + lane;
     const bool live = feature < args.features;
-    const int64_t stride = args.features;
-    const float *bars = args.bars + args.start[window] * stride + (live ? feature : 0);
-    float *y = args.y + window * args.window_bars * stride + feature;
+    const int64_t stride = args.features, start = args.start[window];
     const int rows = args.warmup_bars + args.window_bars;
+    float *y = args.y + window * args.window_bars * stride + feature;
+    if (start < 0 || start + rows > args.bar_rows) { /* the same for the whole block */
+        for (int t = warp; live && t < args.window_bars; t += PU_BLOCK_WARPS) y[t * stride] = NAN;
+        return;
+    }
+    const float *bars = args.bars + start * stride + (live ? feature : 0);
     const double origin = bars[0];
     double before_sum = 0.0, before_squares = 0.0;
     for (int round = 0; round < rows; round += ROUND_ROWS) {
@@ -79,6 +84,7 @@ extern "C" pu_status pu__window_norm_cuda(const pu__call *call) {
     norm_args args = {(const float *)call->in[0].data,
                       (const int32_t *)call->in[1].data,
                       (float *)call->out[0].data,
+                      call->in[0].shape.dim[0],
                       shape->dim[2],
                       pu__ceil_div(shape->dim[2], PU_WARP),
                       call->attributes->window_norm.window_bars,
