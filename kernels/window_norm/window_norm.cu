@@ -29,7 +29,7 @@ static __device__ inline float normalised(double d, double sum, double squares, 
     return clipped((float)(d - mean) / scale, args->clip);
 }
 
-static __global__ void __launch_bounds__(PU_BLOCK) window_norm_kernel(const __grid_constant__ norm_args args) {
+static __global__ void __launch_bounds__(PU_BLOCK, 2) window_norm_kernel(const __grid_constant__ norm_args args) {
     __shared__ double chunk_sum[PU_BLOCK_WARPS][PU_WARP], chunk_squares[PU_BLOCK_WARPS][PU_WARP];
     const int lane = (int)threadIdx.x % PU_WARP, warp = (int)threadIdx.x / PU_WARP;
     const int64_t window = blockIdx.x / args.feature_groups;
