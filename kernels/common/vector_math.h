@@ -65,34 +65,37 @@ PU__INLINE float pu__tanh(float x) {
 
 PU__INLINE float pu__sigmoid(float x) { return 1.0f / (1.0f + pu__exp(-x)); }
 
-/* 0.5 (1 + tanh u) = sigmoid(2u), which keeps the relative accuracy of the negative tail. */
-PU__INLINE float pu__gelu(float x) {
-    return x * pu__sigmoid(1.59576912f * x * (1.0f + 0.044715f * x * x));
+/* sigmoid'(x) = sigmoid(x) (1 - sigmoid(x)), the second factor as e^-x sigmoid(x) so that it does not cancel. Below -80 both are taken for 1e-35. */
+PU__INLINE float pu__sigmoid_grad(float x, float *sigmoid) {
+    const float e = pu__exp(-(x < -80.0f ? -80.0f : x)), s = 1.0f / (1.0f + e);
+    *sigmoid = s;
+    return s * (e * s);
 }
+
+/* 0.5 (1 + tanh u) = sigmoid(2u), which keeps the relative accuracy of the negative tail. */
+PU__INLINE float pu__gelu(float x) { return x * pu__sigmoid(1.59576912f * x * (1.0f + 0.044715f * x * x)); }
 
 /* Beyond |x| = 20 the derivative is 0 or 1; the clamp keeps x^2 finite. */
 PU__INLINE float pu__gelu_grad(float x) {
+    float s;
     x = pu__clamp(x, -20.0f, 20.0f);
-    const float s = pu__sigmoid(1.59576912f * x * (1.0f + 0.044715f * x * x));
-    return s + x * s * (1.0f - s) * 1.59576912f * (1.0f + 0.134145f * x * x);
+    const float slope = pu__sigmoid_grad(1.59576912f * x * (1.0f + 0.044715f * x * x), &s);
+    return s + x * slope * (1.59576912f * (1.0f + 0.134145f * x * x));
 }
 
 PU__INLINE float pu__silu(float x) { return x * pu__sigmoid(x); }
 
 PU__INLINE float pu__silu_grad(float x) {
+    float s;
     x = pu__clamp(x, -100.0f, 100.0f);
-    const float s = pu__sigmoid(x);
-    return s + x * s * (1.0f - s);
+    const float slope = pu__sigmoid_grad(x, &s);
+    return s + x * slope;
 }
 
-PU__INLINE float pu__sigmoid_grad(float x) {
-    const float s = pu__sigmoid(x);
-    return s * (1.0f - s);
-}
-
+/* 1 - tanh^2 x = 4 e / (1 + e)^2 with e = exp(-2 |x|). */
 PU__INLINE float pu__tanh_grad(float x) {
-    const float t = pu__tanh(x);
-    return 1.0f - t * t;
+    const float e = pu__exp(x < 0.0f ? 2.0f * x : -2.0f * x), s = 1.0f / (1.0f + e);
+    return 4.0f * (e * s) * s;
 }
 
 /* `kind` is constant at every place this is used in, so that the switch is resolved outside the loop. */
@@ -109,11 +112,12 @@ PU__INLINE float pu__act(pu_act kind, float x) {
 }
 
 PU__INLINE float pu__act_grad(pu_act kind, float x) {
+    float sigmoid;
     switch (kind) {
     case PU_ACT_RELU: return x > 0.0f ? 1.0f : x <= 0.0f ? 0.0f : x;
     case PU_ACT_GELU: return pu__gelu_grad(x);
     case PU_ACT_SILU: return pu__silu_grad(x);
-    case PU_ACT_SIGMOID: return pu__sigmoid_grad(x);
+    case PU_ACT_SIGMOID: return pu__sigmoid_grad(x, &sigmoid);
     case PU_ACT_TANH: return pu__tanh_grad(x);
     case PU_ACT_NONE: break;
     }
