@@ -1,7 +1,7 @@
 /* The feature registry: causal features of bars, streamed one bar at a time.
  *
- * A feature is one C file with one descriptor in host/data/features. `update` sees bar t and its own state, never a later bar: causality is a matter
- * of construction, and the audit proves it by recomputation. */
+ * A feature is one C file with one descriptor in host/data/features. `update` sees bar t and its own state, never
+ * a later bar: causality is a matter of construction, and the audit proves it by recomputation. */
 #ifndef PLUSULTRA_FEATURES_H
 #define PLUSULTRA_FEATURES_H
 
@@ -16,31 +16,32 @@ extern "C" {
 
 enum { PU_FEATURE_ABI = 1 };
 
-/* One bar as a feature sees it. Prices are adjusted for splits and dividends: open, high, low and close times adjusted / close. */
+/* One bar as a feature sees it. Prices are adjusted for splits and dividends: open, high, low and close times
+ * adjusted / close. */
 typedef struct pu_feature_bar {
     int64_t ts;
     double open, high, low, close, volume; /* volume NaN where the source has none */
 } pu_feature_bar;
 
 typedef struct pu_feature {
-    int abi;                  /* PU_FEATURE_ABI */
-    const char *name;         /* unique, lower_case_with_numbers: "rsi_14" */
-    int version;              /* raised when the values change */
-    const char *description;  /* one sentence */
-    const char *tags;         /* "momentum,talib" */
-    const char *source;       /* where the formula is from */
+    int abi;                 /* PU_FEATURE_ABI */
+    const char *name;        /* unique, lower_case_with_numbers: "rsi_14" */
+    int version;             /* raised when the values change */
+    const char *description; /* one sentence */
+    const char *tags;        /* "momentum,talib" */
+    const char *source;      /* where the formula is from */
     bool needs_volume;
     int parameter_count;
     const double *parameters; /* such as {14} */
     const char *const *parameter_names;
-    int lookback_bars;        /* bars before the first value (TA-Lib's meaning) */
-    size_t state_bytes;       /* zeroed before the first bar */
+    int lookback_bars;  /* bars before the first value (TA-Lib's meaning) */
+    size_t state_bytes; /* zeroed before the first bar */
     /* Consumes bar t (index counted from 0) and returns the value, NaN before lookback_bars. */
     double (*update)(void *state, const double *parameters, const pu_feature_bar *bar, int64_t index);
 } pu_feature;
 
 int pu_feature_count(void);
-const pu_feature *pu_feature_at(int index);        /* ordered by name */
+const pu_feature *pu_feature_at(int index);          /* ordered by name */
 const pu_feature *pu_feature_find(const char *name); /* null when unknown */
 /* The names used when features.names is empty. */
 int pu_feature_default_count(void);
@@ -49,13 +50,29 @@ const char *pu_feature_default_at(int index);
 /* Computes one feature over bars into out[count] (NaN before its lookback). */
 pu_status pu_feature_compute(const pu_feature *feature, const pu_bars *bars, double *out);
 
-/* Builds feature and label blocks of the configuration for all its assets; skips what is current. Used by `plusultra features build` and
- * pu_dataset_open. Progress is shown. */
+/* Builds feature and label blocks of the configuration for all its assets. Blocks that are current are read and
+ * checked, and made again where they are damaged. Progress is shown. pu_dataset_open builds what is missing or out
+ * of date by itself, without that check. */
 typedef struct pu_features_result {
     int64_t assets, rows, blocks_written, blocks_current;
     double seconds;
 } pu_features_result;
 pu_status pu_features_build(const pu_config *config, pu_features_result *out);
+
+/* Causality audit. For every configured asset all features, sigma and the targets are computed over the whole
+ * history, and again over the history cut off after each of `cuts` bars drawn with `seed`; every value at or
+ * before the cut has to be the same, bit for bit (a target, where it was known at the cut). Blocks in the store,
+ * where current, are compared with what the code computes now. PU_OK says that the audit ran, not that it passed.
+ */
+typedef struct pu_audit_result {
+    int64_t assets, cuts, values; /* values compared */
+    int64_t leaks;                /* values that changed when the future was taken away */
+    int64_t stale;    /* stored values that the code no longer gives: a feature changed without a new version */
+    char feature[64]; /* the first fault: a feature, "sigma" or "target"; "" if none */
+    char symbol[64];
+    int64_t ts;
+} pu_audit_result;
+pu_status pu_features_audit(const pu_config *config, int64_t cuts, uint64_t seed, pu_audit_result *out);
 
 #ifdef __cplusplus
 }

@@ -1,7 +1,21 @@
 /* From feature blocks to batches: dataset, chronological segments, sampler, reader threads, pinned ring.
  *
- * The way of a window: blocks in the store -> sqlite3_blob_read by a reader thread with its own read-only connection -> a slot of the ring (pinned
- * memory) -> copy stream -> device. */
+ * The way of a window: blocks in the store -> sqlite3_blob_read by a reader thread with its own read-only
+ * connection -> a slot of the ring (pinned memory) -> copy stream -> device. A block is verified by its checksum
+ * when it is first read; blocks already read stay in memory up to windows.cache_mib, later windows are copied from
+ * there.
+ *
+ * Segments. Nominal ends are the configured dates, or ratios of the calendar (the union of all assets' decision
+ * times). A row is a decision at the close of its bar; with L = backtest.latency_bars and h_max the longest
+ * horizon:
+ *  - purge: a row weighs only if its whole label window, the asset's next L + h_max bars, closes before its
+ *    segment's end;
+ *  - embargo: the first embargo_bars after the previous segment's end belong to no segment, counted in the
+ *    calendar and in the asset's own bars. split.embargo_bars = -1 derives L + h_max + the longest lookback of
+ *    the feature set: no feature of a row that weighs then saw a bar that a label of the segment before was
+ *    measured on. The window's earlier rows are inputs and not judged; they may lie in the segment before (its
+ *    past, never its labels). 0 has to be asked for. Labels (targets, sigma) are defined in
+ *    host/data/features/sets.h: target = log(a[t+L+h] / a[t+L]) / (sigma_t sqrt(h)), a the adjusted close. */
 #ifndef PLUSULTRA_WINDOWS_H
 #define PLUSULTRA_WINDOWS_H
 
@@ -18,9 +32,9 @@ typedef struct pu_dataset pu_dataset;
 
 typedef enum pu_segment { PU_SEGMENT_TRAIN = 0, PU_SEGMENT_VALID, PU_SEGMENT_TEST, PU_SEGMENT_COUNT } pu_segment;
 
-/* Opens the blocks for the configuration's assets, features and labels, building those that are missing or out of date (see features.h).
- * Computes the segments with purge and embargo. PU_ERR_DATA names the asset and says how many bars are needed when history is too
- * short or an asset has none. The caller closes. */
+/* Opens the blocks for the configuration's assets, features and labels, building those that are missing or out of
+ * date (see features.h). Computes the segments with purge and embargo. PU_ERR_DATA names the asset and says how
+ * many bars are needed when history is too short or an asset has none. The caller closes. */
 pu_status pu_dataset_open(const pu_config *config, pu_dataset **out);
 void pu_dataset_close(pu_dataset *dataset); /* accepts null */
 
@@ -28,10 +42,12 @@ int pu_dataset_assets(const pu_dataset *dataset);
 const pu_asset *pu_dataset_asset(const pu_dataset *dataset, int index);
 int pu_dataset_features(const pu_dataset *dataset); /* F */
 const char *pu_dataset_feature_name(const pu_dataset *dataset, int column);
-const char *pu_dataset_hash(const pu_dataset *dataset);      /* SHA-256 hex of the bars used */
-const char *pu_dataset_feature_hash(const pu_dataset *dataset); /* identity of the feature set: names, versions, parameters */
+const char *pu_dataset_hash(const pu_dataset *dataset); /* SHA-256 hex of the bars used */
+const char *
+pu_dataset_feature_hash(const pu_dataset *dataset); /* identity of the feature set: names, versions, parameters */
 
-/* Rows: one per bar of an asset from its first bar with every feature present. Row r of asset a is decision time ts(a, r). */
+/* Rows: one per bar of an asset from its first bar with every feature present. Row r of asset a is decision time
+ * ts(a, r). */
 int64_t pu_dataset_rows(const pu_dataset *dataset, int asset);
 const int64_t *pu_dataset_ts(const pu_dataset *dataset, int asset); /* [rows], owned by the dataset */
 
@@ -39,16 +55,18 @@ const int64_t *pu_dataset_ts(const pu_dataset *dataset, int asset); /* [rows], o
 void pu_dataset_segment(const pu_dataset *dataset, pu_segment segment, int64_t *from_ts, int64_t *to_ts);
 int64_t pu_dataset_embargo_bars(const pu_dataset *dataset);
 
-/* Reads rows [first, first + count) of one asset from the store: features [count][F], targets [count][H], weights [count][H] (0 where the label
- * is not known or crosses the segment's end), sigma [count]. Any output may be null. Rows before 0 or past the end are zero with weight 0. Not
- * thread-safe per dataset. */
-pu_status pu_dataset_read(pu_dataset *dataset, int asset, int64_t first, int64_t count, float *features, float *targets, float *weights,
-                          float *sigma);
+/* Reads rows [first, first + count) of one asset from the store: features [count][F], targets [count][H], weights
+ * [count][H] (0 where the label is not known or crosses the end of the row's segment, and in rows of no segment;
+ * targets that are not known are 0), sigma [count]. Any output may be null. Rows before 0 or past the end are zero
+ * with weight 0. Not thread-safe per dataset. */
+pu_status pu_dataset_read(pu_dataset *dataset, int asset, int64_t first, int64_t count, float *features,
+                          float *targets, float *weights, float *sigma);
 
 /* ---- batches ---- */
 
-/* One batch of B windows, laid out for WINDOW_NORM: bars[(B * (warmup + T)) * F], start[b] = b * (warmup + T); targets and weights
- * [B * T * H]: weight 0 for bars outside the segment. Windows of a short last batch are repeated with weight 0. */
+/* One batch of B windows, laid out for WINDOW_NORM: bars[(B * (warmup + T)) * F], start[b] = b * (warmup + T);
+ * targets and weights [B * T * H]: weight 0 for bars outside the segment. Windows of a short last batch are
+ * repeated with weight 0. */
 typedef struct pu_batch {
     const float *bars;
     const int32_t *start;
@@ -61,15 +79,21 @@ typedef struct pu_batch {
 
 typedef struct pu_loader pu_loader;
 
-/* Windows of `segment`. shuffle: epoch e visits them in the order of a permutation seeded by (seed, e), for ever; otherwise once,
- * in order of asset and time. `first_position`: where to resume. Ring memory comes from pu_device_alloc_host. */
-pu_status pu_loader_open(pu_dataset *dataset, const pu_config *config, pu_segment segment, pu_device *device, bool shuffle, uint64_t seed,
-                         int64_t first_position, pu_loader **out);
-void pu_loader_close(pu_loader *loader); /* accepts null; stops and joins the readers */
+/* Windows of `segment`, train.batch at a time. shuffle: training windows, one start every windows.stride_bars, all
+ * usable rows of a window weigh; epoch e visits them in the order of a permutation seeded by (seed, e), for ever.
+ * Otherwise evaluation, once, in order of asset and time: every usable row weighs in exactly one window, among its
+ * last predict.stride_bars rows (0: half the window), with the context that prediction gives it. `first_position`:
+ * where to resume. Ring memory comes from pu_device_alloc_host; `device` may be null: plain memory. The dataset
+ * outlives the loader. PU_ERR_DATA when no window has a label inside the segment. */
+pu_status pu_loader_open(pu_dataset *dataset, const pu_config *config, pu_segment segment, pu_device *device,
+                         bool shuffle, uint64_t seed, int64_t first_position, pu_loader **out);
+void pu_loader_close(pu_loader *loader);            /* accepts null; stops and joins the readers */
 int64_t pu_loader_windows(const pu_loader *loader); /* in one epoch */
 
-/* Next batch, in the sampler's order whatever the number of readers; waits for the readers if need be. `windows` is 0 at the end of an
- * unshuffled pass. The batch stays valid until pu_loader_release. Errors of a reader thread surface here. */
+/* Next batch, in the sampler's order whatever the number of readers; waits for the readers if need be. `windows`
+ * is 0 at the end of an unshuffled pass. The batch stays valid until pu_loader_release; at most windows.ring_slots
+ * can be held (PU_ERR_ARGUMENT beyond). Errors of a reader thread surface here, after the batches before them. One
+ * consumer thread. */
 pu_status pu_loader_next(pu_loader *loader, pu_batch *batch);
 void pu_loader_release(pu_loader *loader, const pu_batch *batch);
 

@@ -66,7 +66,8 @@ pu_config *test_config(const test_market *market, ...) {
     snprintf(store, sizeof store, "data.store=%s", market->store);
     va_list arguments;
     va_start(arguments, market);
-    for (const char *text; count < OVERRIDES_MAX && (text = va_arg(arguments, const char *)); ++count) overrides[count] = text;
+    for (const char *text; count < OVERRIDES_MAX && (text = va_arg(arguments, const char *)); ++count)
+        overrides[count] = text;
     va_end(arguments);
     pu_config *config = NULL;
     must(pu_config_load(NULL, count, overrides, &config) == PU_OK, "configuration");

@@ -15,7 +15,8 @@ typedef struct test_market {
 test_market test_market_new(void);
 void test_market_remove(test_market *market);
 
-/* Adds an asset with these bars, or puts them into the one of that name; a bar at a time that is stored is replaced. */
+/* Adds an asset with these bars, or puts them into the one of that name; a bar at a time that is stored is
+ * replaced. */
 void test_market_put(const test_market *market, const char *symbol, int64_t bar_s, const pu_bars *bars);
 /* The same with a seeded walk of `count` daily bars, with volume or without. */
 void test_market_walk(const test_market *market, const char *symbol, uint64_t seed, int64_t count, bool volume);

@@ -33,7 +33,8 @@ static float *read_back(const pu_config *config, pu__block_kind kind, pu__blocks
     pu__blocks other;
     assert_int_equal(pu_store_open(config->data.store, PU_STORE_READ, &store), PU_OK);
     assert_int_equal(pu__plan_open(config, store, &plan), PU_OK);
-    const pu_status status = kind == PU__BLOCKS_FEATURE ? pu__asset_blocks(&plan, 0, out, &other, &found) : pu__asset_blocks(&plan, 0, &other, out, &found);
+    const pu_status status = kind == PU__BLOCKS_FEATURE ? pu__asset_blocks(&plan, 0, out, &other, &found)
+                                                        : pu__asset_blocks(&plan, 0, &other, out, &found);
     assert_int_equal(status, PU_OK);
     assert_true(found);
     float *data = pu_calloc((size_t)(out->rows * out->columns), sizeof *data);
@@ -55,7 +56,8 @@ static void blocks_hold_the_features(void **state) {
     (void)state;
     test_market market = test_market_new();
     test_market_walk(&market, "AAA", 3, BARS, true);
-    pu_config *config = test_config(&market, "features.block_bars=64", "features.names=[rsi_14, log_return_20, drawdown_60]", NULL);
+    pu_config *config = test_config(&market, "features.block_bars=64",
+                                    "features.names=[rsi_14, log_return_20, drawdown_60]", NULL);
     const pu_features_result result = build(config);
     assert_int_equal(result.assets, 1);
     assert_int_equal(result.rows, BARS - 59);
@@ -95,7 +97,8 @@ static void labels_follow_their_definition(void **state) {
     static const int horizon[] = {1, 7};
     test_market market = test_market_new();
     test_market_walk(&market, "AAA", 3, BARS, true);
-    pu_config *config = test_config(&market, "windows.horizons=[1, 7]", "backtest.latency_bars=2", "windows.vol_bars=32", NULL);
+    pu_config *config =
+        test_config(&market, "windows.horizons=[1, 7]", "backtest.latency_bars=2", "windows.vol_bars=32", NULL);
     build(config);
     pu__blocks blocks;
     float *got = read_back(config, PU__BLOCKS_LABEL, &blocks);
@@ -111,7 +114,8 @@ static void labels_follow_their_definition(void **state) {
             assert_int_equal(isnan(got[t * 3 + 1 + h]), !known);
             if (!known) continue;
             const double move = log(bars.adjusted[t + LATENCY + horizon[h]] / bars.adjusted[t + LATENCY]);
-            assert_true(fabs((double)got[t * 3 + 1 + h] - move / (sigma * sqrt(horizon[h]))) < 2e-6 * fmax(1, fabs((double)got[t * 3 + 1 + h])));
+            assert_true(fabs((double)got[t * 3 + 1 + h] - move / (sigma * sqrt(horizon[h]))) <
+                        2e-6 * fmax(1, fabs((double)got[t * 3 + 1 + h])));
         }
     }
     pu_free(got);
@@ -231,7 +235,8 @@ static void open_plan(void *context) {
     snprintf(request->message, sizeof request->message, "%s", request->status == PU_OK ? "" : pu_error_message());
     if (request->status == PU_OK) {
         request->count = plan.features.count;
-        for (int i = 0; i < plan.features.count; ++i) request->has_volume_feature |= plan.features.feature[i]->needs_volume;
+        for (int i = 0; i < plan.features.count; ++i)
+            request->has_volume_feature |= plan.features.feature[i]->needs_volume;
         pu__plan_close(&plan);
     }
     pu_store_close(store);
@@ -292,7 +297,8 @@ static void wrong_plans_are_explained(void **state) {
         pu_config *config = test_config(&market, "data.symbols=[AAA]", cases[i].override, NULL);
         plan_request request = {.config = config};
         open_plan(&request);
-        if (request.status != cases[i].status || !strstr(request.message, cases[i].message)) fail_msg("%s gave: %s", cases[i].override, request.message);
+        if (request.status != cases[i].status || !strstr(request.message, cases[i].message))
+            fail_msg("%s gave: %s", cases[i].override, request.message);
         pu_config_free(config);
     }
     test_market_remove(&market);

@@ -31,7 +31,8 @@ static void fixture_read(fixture *out) {
     assert_int_equal(pu__file_read(path, FIXTURE_BYTES_MAX, &out->text, &bytes), PU_OK);
     char *rest = out->text;
     char *header = strsep(&rest, "\n");
-    for (char *cell; (cell = strsep(&header, ",")); out->name[out->columns++] = cell) assert_true(out->columns < FIXTURE_COLUMNS_MAX);
+    for (char *cell; (cell = strsep(&header, ",")); out->name[out->columns++] = cell)
+        assert_true(out->columns < FIXTURE_COLUMNS_MAX);
     for (char *line; (line = strsep(&rest, "\n")) && *line; ++out->rows) {
         assert_true(out->rows < FIXTURE_ROWS_MAX);
         for (int c = 0; c < out->columns; ++c) {
@@ -51,14 +52,16 @@ static void fixture_bars(const fixture *from, pu_bars *out) {
     }
 }
 
-/* 1e-9 of the value as asked, and 1e-12 of the column's largest value: a difference of two prices near 0 keeps the rounding of the prices. */
+/* 1e-9 of the value as asked, and 1e-12 of the column's largest value: a difference of two prices near 0 keeps the
+ * rounding of the prices. */
 static void check_column(const char *name, const double *got, const double *want, int rows) {
     double largest = 0;
     for (int r = 0; r < rows; ++r) largest = isnan(want[r]) ? largest : fmax(largest, fabs(want[r]));
     for (int r = 0; r < rows; ++r) {
         if (isnan(want[r]) != isnan(got[r])) fail_msg("%s, bar %d: %g, expected %g", name, r, got[r], want[r]);
         if (isnan(want[r])) continue;
-        if (fabs(got[r] - want[r]) > 1e-9 * fabs(want[r]) + 1e-12 * largest) fail_msg("%s, bar %d: %.17g, expected %.17g", name, r, got[r], want[r]);
+        if (fabs(got[r] - want[r]) > 1e-9 * fabs(want[r]) + 1e-12 * largest)
+            fail_msg("%s, bar %d: %.17g, expected %.17g", name, r, got[r], want[r]);
     }
 }
 
@@ -89,12 +92,14 @@ static void registry_is_well_formed(void **state) {
         assert_int_equal(feature->abi, PU_FEATURE_ABI);
         assert_ptr_equal(pu_feature_find(feature->name), feature);
         assert_true(feature->version >= 1 && feature->lookback_bars >= 0 && feature->state_bytes > 0);
-        assert_true(strlen(feature->description) > 10 && strlen(feature->source) > 10 && strlen(feature->tags) > 2);
+        assert_true(strlen(feature->description) > 10 && strlen(feature->source) > 10 &&
+                    strlen(feature->tags) > 2);
         for (int p = 0; p < feature->parameter_count; ++p) assert_true(strlen(feature->parameter_names[p]) > 2);
         if (i > 0) assert_true(strcmp(pu_feature_at(i - 1)->name, feature->name) < 0);
     }
     assert_true(pu_feature_default_count() >= 20);
-    for (int i = 0; i < pu_feature_default_count(); ++i) assert_non_null(pu_feature_find(pu_feature_default_at(i)));
+    for (int i = 0; i < pu_feature_default_count(); ++i)
+        assert_non_null(pu_feature_find(pu_feature_default_at(i)));
     assert_null(pu_feature_default_at(pu_feature_default_count()));
     assert_null(pu_feature_find("rsi"));
     assert_null(pu_feature_at(-1));
@@ -115,7 +120,9 @@ static void make_degenerate(int kind, pu_bars *bars) {
         if (kind == 4 && i % 7 == 3) bars->volume[i] = NAN;
         if (kind == 5) bars->volume[i] = NAN;
         if (kind == 6) bars->high[i] = bars->low[i] = bars->open[i] = bars->close[i];
-        if (kind == 7) bars->open[i] = bars->high[i] = bars->low[i] = bars->close[i] = bars->adjusted[i] = 1e-8 * pow(1.01, (double)i);
+        if (kind == 7)
+            bars->open[i] = bars->high[i] = bars->low[i] = bars->close[i] = bars->adjusted[i] =
+                1e-8 * pow(1.01, (double)i);
     }
 }
 
@@ -129,9 +136,12 @@ static void degenerate_markets_give_finite_values(void **state) {
             const pu_feature *feature = pu_feature_at(f);
             assert_int_equal(pu_feature_compute(feature, &bars, got), PU_OK);
             for (int i = 0; i < DEGENERATE_BARS; ++i) {
-                if (i < feature->lookback_bars ? !isnan(got[i]) : !isfinite(got[i])) fail_msg("market %d: %s at bar %d is %g", kind, feature->name, i, got[i]);
-                if (i >= feature->lookback_bars && fabs(got[i]) > 1e4) fail_msg("market %d: %s at bar %d is %g", kind, feature->name, i, got[i]);
-                if (kind == 0 && i >= feature->lookback_bars && !strstr(feature->tags, "calendar") && got[i] != 0) {
+                if (i < feature->lookback_bars ? !isnan(got[i]) : !isfinite(got[i]))
+                    fail_msg("market %d: %s at bar %d is %g", kind, feature->name, i, got[i]);
+                if (i >= feature->lookback_bars && fabs(got[i]) > 1e4)
+                    fail_msg("market %d: %s at bar %d is %g", kind, feature->name, i, got[i]);
+                if (kind == 0 && i >= feature->lookback_bars && !strstr(feature->tags, "calendar") &&
+                    got[i] != 0) {
                     fail_msg("flat market: %s at bar %d is %g, not 0", feature->name, i, got[i]);
                 }
             }
@@ -157,7 +167,8 @@ static void truncation_changes_no_value(void **state) {
     pu_bars_free(&bars);
 }
 
-/* Prices in another currency, volumes in another unit: the same features. A power of two scales without rounding, so the bits agree. */
+/* Prices in another currency, volumes in another unit: the same features. A power of two scales without rounding,
+ * so the bits agree. */
 static void values_do_not_depend_on_units(void **state) {
     (void)state;
     enum { BARS = 300 };
@@ -177,7 +188,8 @@ static void values_do_not_depend_on_units(void **state) {
         for (int64_t i = feature->lookback_bars; i < BARS; ++i) {
             /* The log of a volume is rounded, hence 1e-12 there. */
             const double tolerance = feature->needs_volume ? 1e-12 * fmax(1, fabs(one[i])) : 0;
-            if (fabs(one[i] - other[i]) > tolerance) fail_msg("%s at bar %d: %.17g and %.17g", feature->name, (int)i, one[i], other[i]);
+            if (fabs(one[i] - other[i]) > tolerance)
+                fail_msg("%s at bar %d: %.17g and %.17g", feature->name, (int)i, one[i], other[i]);
         }
     }
     pu_bars_free(&bars);
@@ -199,9 +211,12 @@ static void allocation_failure_is_reported(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(values_equal_the_libraries),   cmocka_unit_test(registry_is_well_formed),
-        cmocka_unit_test(degenerate_markets_give_finite_values), cmocka_unit_test(truncation_changes_no_value),
-        cmocka_unit_test(values_do_not_depend_on_units), cmocka_unit_test(allocation_failure_is_reported),
+        cmocka_unit_test(values_equal_the_libraries),
+        cmocka_unit_test(registry_is_well_formed),
+        cmocka_unit_test(degenerate_markets_give_finite_values),
+        cmocka_unit_test(truncation_changes_no_value),
+        cmocka_unit_test(values_do_not_depend_on_units),
+        cmocka_unit_test(allocation_failure_is_reported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

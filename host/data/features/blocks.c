@@ -12,14 +12,16 @@ static const char *const kind_name[] = {"feature", "label"};
 
 #define REBUILD "`plusultra features build` checks all blocks and makes the bad ones again"
 
-static void checksum(const pu__blocks *blocks, int64_t index, const float *data, unsigned char out[PU__CHECKSUM_BYTES]) {
+static void checksum(const pu__blocks *blocks, int64_t index, const float *data,
+                     unsigned char out[PU__CHECKSUM_BYTES]) {
     const int64_t rows = pu__block_rows(blocks, index);
     const int64_t place[] = {blocks->kind, blocks->asset_id, index * blocks->block_rows, rows, blocks->columns};
     crypto_generichash_state state;
     crypto_generichash_init(&state, NULL, 0, PU__CHECKSUM_BYTES);
     crypto_generichash_update(&state, (const unsigned char *)blocks->set_hash, sizeof blocks->set_hash);
     crypto_generichash_update(&state, (const unsigned char *)place, sizeof place);
-    crypto_generichash_update(&state, (const unsigned char *)data, (size_t)(rows * blocks->columns) * sizeof *data);
+    crypto_generichash_update(&state, (const unsigned char *)data,
+                              (size_t)(rows * blocks->columns) * sizeof *data);
     crypto_generichash_final(&state, out, PU__CHECKSUM_BYTES);
 }
 
@@ -27,8 +29,9 @@ pu_status pu__block_verify(const pu__blocks *blocks, int64_t index, const float 
     unsigned char found[PU__CHECKSUM_BYTES];
     checksum(blocks, index, data, found);
     if (memcmp(found, blocks->block[index].checksum, sizeof found) == 0) return PU_OK;
-    return pu_fail(PU_ERR_CORRUPT, "%s block %" PRId64 " of %s fails its checksum: the store was damaged; " REBUILD, kind_name[blocks->kind], index,
-                   blocks->symbol);
+    return pu_fail(PU_ERR_CORRUPT,
+                   "%s block %" PRId64 " of %s fails its checksum: the store was damaged; " REBUILD,
+                   kind_name[blocks->kind], index, blocks->symbol);
 }
 
 /* ---- finding ---- */
@@ -44,10 +47,11 @@ static pu_status bind_key(pu_store *store, sqlite3_stmt *statement, const pu__bl
 
 static pu_status find_set(pu_store *store, const char *source_hash, pu__blocks *out, bool *found) {
     sqlite3_stmt *query = NULL;
-    PU_TRY(pu__sql_prepare(store,
-                           "SELECT set_id, source_hash, first_bar, row_count, block_rows, column_count FROM feature_sets "
-                           "WHERE kind = ?1 AND set_hash = ?2 AND asset_id = ?3",
-                           &query));
+    PU_TRY(pu__sql_prepare(
+        store,
+        "SELECT set_id, source_hash, first_bar, row_count, block_rows, column_count FROM feature_sets "
+        "WHERE kind = ?1 AND set_hash = ?2 AND asset_id = ?3",
+        &query));
     bool row = false;
     pu_status status = bind_key(store, query, out);
     if (status == PU_OK) status = pu__sql_step(store, query, &row, "read feature blocks from");
@@ -70,7 +74,8 @@ static bool read_block(sqlite3_stmt *query, const pu__blocks *blocks, int64_t in
     const char *text = (const char *)sqlite3_column_text(query, 4);
     size_t bytes = 0;
     return index < blocks->count && sqlite3_column_int64(query, 1) == index * blocks->block_rows &&
-           sqlite3_column_int64(query, 2) == pu__block_rows(blocks, index) && sqlite3_column_int(query, 3) == blocks->columns && text &&
+           sqlite3_column_int64(query, 2) == pu__block_rows(blocks, index) &&
+           sqlite3_column_int(query, 3) == blocks->columns && text &&
            sodium_hex2bin(block->checksum, sizeof block->checksum, text, strlen(text), NULL, &bytes, NULL) == 0 &&
            bytes == sizeof block->checksum;
 }
@@ -78,15 +83,20 @@ static bool read_block(sqlite3_stmt *query, const pu__blocks *blocks, int64_t in
 static pu_status list_blocks(pu_store *store, pu__blocks *out) {
     sqlite3_stmt *query = NULL;
     PU_TRY(pu__sql_prepare(store,
-                           "SELECT block_id, first_row, row_count, column_count, checksum FROM feature_blocks WHERE set_id = ?1 ORDER BY first_row",
+                           "SELECT block_id, first_row, row_count, column_count, checksum FROM feature_blocks "
+                           "WHERE set_id = ?1 ORDER BY first_row",
                            &query));
-    pu_status status = sqlite3_bind_int64(query, 1, out->set_id) == SQLITE_OK ? PU_OK : pu__store_failure(store, "read feature blocks from");
+    pu_status status = sqlite3_bind_int64(query, 1, out->set_id) == SQLITE_OK
+                           ? PU_OK
+                           : pu__store_failure(store, "read feature blocks from");
     int64_t count = 0;
     for (bool row = true, sound = true; status == PU_OK;) {
         status = pu__sql_step(store, query, &row, "read feature blocks from");
-        if (status == PU_OK && row) sound = count < out->count && read_block(query, out, count, &out->block[count]);
+        if (status == PU_OK && row)
+            sound = count < out->count && read_block(query, out, count, &out->block[count]);
         if (status == PU_OK && (!sound || (!row && count != out->count))) {
-            status = pu_fail(PU_ERR_CORRUPT, "%s block %" PRId64 " of %s is missing or misplaced; " REBUILD, kind_name[out->kind], count, out->symbol);
+            status = pu_fail(PU_ERR_CORRUPT, "%s block %" PRId64 " of %s is missing or misplaced; " REBUILD,
+                             kind_name[out->kind], count, out->symbol);
         }
         if (!row) break;
         ++count;
@@ -121,16 +131,21 @@ static pu_status read_failure(pu__block_reader *reader, const pu__blocks *blocks
     return pu_fail_within(status, "%s block %" PRId64 " of %s", kind_name[blocks->kind], index, blocks->symbol);
 }
 
-pu_status pu__block_read(pu__block_reader *reader, const pu__blocks *blocks, int64_t index, int64_t row, int64_t rows, float *out) {
-    const int64_t row_bytes = (int64_t)sizeof(float) * blocks->columns, bytes = rows * row_bytes, offset = row * row_bytes;
+pu_status pu__block_read(pu__block_reader *reader, const pu__blocks *blocks, int64_t index, int64_t row,
+                         int64_t rows, float *out) {
+    const int64_t row_bytes = (int64_t)sizeof(float) * blocks->columns, bytes = rows * row_bytes,
+                  offset = row * row_bytes;
     if (bytes > INT32_MAX || offset > INT32_MAX - bytes) {
-        return pu_fail(PU_ERR_CONFIG, "blocks of %" PRId64 " rows and %d columns pass 2 GiB: lower features.block_bars", blocks->block_rows,
-                       blocks->columns);
+        return pu_fail(PU_ERR_CONFIG,
+                       "blocks of %" PRId64 " rows and %d columns pass 2 GiB: lower features.block_bars",
+                       blocks->block_rows, blocks->columns);
     }
     const int64_t id = blocks->block[index].id;
     const int code = reader->blob ? sqlite3_blob_reopen(reader->blob, id)
-                                  : sqlite3_blob_open(pu_store_sqlite(reader->store), "main", "feature_blocks", "data", id, 0, &reader->blob);
-    if (code != SQLITE_OK || sqlite3_blob_read(reader->blob, out, (int)bytes, (int)offset) != SQLITE_OK) return read_failure(reader, blocks, index);
+                                  : sqlite3_blob_open(pu_store_sqlite(reader->store), "main", "feature_blocks",
+                                                      "data", id, 0, &reader->blob);
+    if (code != SQLITE_OK || sqlite3_blob_read(reader->blob, out, (int)bytes, (int)offset) != SQLITE_OK)
+        return read_failure(reader, blocks, index);
     return PU_OK;
 }
 
@@ -141,8 +156,8 @@ void pu__block_reader_rest(pu__block_reader *reader) {
 
 /* ---- writing ---- */
 
-static pu_status bind_set(pu_store *store, sqlite3_stmt *statement, const char *source_hash, const char *column_names, const int64_t ts[2],
-                          const pu__blocks *blocks) {
+static pu_status bind_set(pu_store *store, sqlite3_stmt *statement, const char *source_hash,
+                          const char *column_names, const int64_t ts[2], const pu__blocks *blocks) {
     PU_TRY(bind_key(store, statement, blocks));
     const int64_t numbers[] = {blocks->columns, blocks->first_bar, blocks->rows, blocks->block_rows, ts[0], ts[1]};
     bool bound = sqlite3_bind_text(statement, 4, source_hash, -1, SQLITE_STATIC) == SQLITE_OK &&
@@ -151,12 +166,14 @@ static pu_status bind_set(pu_store *store, sqlite3_stmt *statement, const char *
     return bound ? PU_OK : pu__store_failure(store, "write feature blocks to");
 }
 
-static pu_status run_bound(pu_store *store, const char *sql, const char *source_hash, const char *column_names, const int64_t ts[2],
-                           const pu__blocks *blocks) {
+static pu_status run_bound(pu_store *store, const char *sql, const char *source_hash, const char *column_names,
+                           const int64_t ts[2], const pu__blocks *blocks) {
     sqlite3_stmt *statement = NULL;
     PU_TRY(pu__sql_prepare(store, sql, &statement));
-    pu_status status = column_names ? bind_set(store, statement, source_hash, column_names, ts, blocks) : bind_key(store, statement, blocks);
-    if (status == PU_OK && !column_names && sqlite3_bind_text(statement, 4, source_hash, -1, SQLITE_STATIC) != SQLITE_OK) {
+    pu_status status = column_names ? bind_set(store, statement, source_hash, column_names, ts, blocks)
+                                    : bind_key(store, statement, blocks);
+    if (status == PU_OK && !column_names &&
+        sqlite3_bind_text(statement, 4, source_hash, -1, SQLITE_STATIC) != SQLITE_OK) {
         status = pu__store_failure(store, "write feature blocks to");
     }
     if (status == PU_OK) status = pu__sql_run(store, statement, "write feature blocks to");
@@ -164,22 +181,27 @@ static pu_status run_bound(pu_store *store, const char *sql, const char *source_
     return status;
 }
 
-pu_status pu__block_writer_open(pu_store *store, const char *source_hash, const char *column_names, const int64_t ts[2], pu__blocks *blocks,
-                                pu__block_writer *writer) {
+pu_status pu__block_writer_open(pu_store *store, const char *source_hash, const char *column_names,
+                                const int64_t ts[2], pu__blocks *blocks, pu__block_writer *writer) {
     *writer = (pu__block_writer){.store = store, .blocks = blocks};
-    PU_TRY(run_bound(store, "DELETE FROM feature_sets WHERE asset_id = ?3 AND (source_hash != ?4 OR (kind = ?1 AND set_hash = ?2))", source_hash, NULL,
-                     NULL, blocks));
+    PU_TRY(run_bound(
+        store,
+        "DELETE FROM feature_sets WHERE asset_id = ?3 AND (source_hash != ?4 OR (kind = ?1 AND set_hash = ?2))",
+        source_hash, NULL, NULL, blocks));
     PU_TRY(run_bound(store,
-                     "INSERT INTO feature_sets (kind, set_hash, asset_id, source_hash, columns, column_count, first_bar, row_count, block_rows, "
+                     "INSERT INTO feature_sets (kind, set_hash, asset_id, source_hash, columns, column_count, "
+                     "first_bar, row_count, block_rows, "
                      "first_ts, last_ts) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
                      source_hash, column_names, ts, blocks));
     blocks->set_id = sqlite3_last_insert_rowid(pu_store_sqlite(store));
     blocks->count = 0;
-    writer->buffer = writer->row = pu_calloc((size_t)(blocks->block_rows * blocks->columns), sizeof *writer->buffer);
+    writer->buffer = writer->row =
+        pu_calloc((size_t)(blocks->block_rows * blocks->columns), sizeof *writer->buffer);
     if (!writer->buffer) return PU_ERR_MEMORY;
-    const pu_status status = pu__sql_prepare(
-        store, "INSERT INTO feature_blocks (set_id, first_row, row_count, column_count, checksum, data) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        &writer->insert);
+    const pu_status status = pu__sql_prepare(store,
+                                             "INSERT INTO feature_blocks (set_id, first_row, row_count, "
+                                             "column_count, checksum, data) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                                             &writer->insert);
     if (status != PU_OK) pu_free(writer->buffer);
     return status;
 }
@@ -193,10 +215,12 @@ static pu_status write_block(pu__block_writer *writer) {
     sodium_bin2hex(text, sizeof text, sum, sizeof sum);
     const int64_t numbers[] = {blocks->set_id, index * blocks->block_rows, rows, blocks->columns};
     bool bound = true;
-    for (int i = 0; i < 4; ++i) bound = bound && sqlite3_bind_int64(writer->insert, 1 + i, numbers[i]) == SQLITE_OK;
-    bound = bound && sqlite3_bind_text(writer->insert, 5, text, -1, SQLITE_STATIC) == SQLITE_OK &&
-            sqlite3_bind_blob64(writer->insert, 6, writer->buffer, (sqlite3_uint64)(rows * blocks->columns) * sizeof(float), SQLITE_STATIC) ==
-                SQLITE_OK;
+    for (int i = 0; i < 4; ++i)
+        bound = bound && sqlite3_bind_int64(writer->insert, 1 + i, numbers[i]) == SQLITE_OK;
+    bound =
+        bound && sqlite3_bind_text(writer->insert, 5, text, -1, SQLITE_STATIC) == SQLITE_OK &&
+        sqlite3_bind_blob64(writer->insert, 6, writer->buffer,
+                            (sqlite3_uint64)(rows * blocks->columns) * sizeof(float), SQLITE_STATIC) == SQLITE_OK;
     if (!bound) return pu__store_failure(writer->store, "write feature blocks to");
     PU_TRY(pu__sql_run(writer->store, writer->insert, "write feature blocks to"));
     ++writer->blocks->count;

@@ -1,7 +1,8 @@
-/* Feature and label blocks in the store: float32, little-endian, row-major [rows][columns], `block_rows` rows in every block but the last.
+/* Feature and label blocks in the store: float32, little-endian, row-major [rows][columns], `block_rows` rows in
+ * every block but the last.
  *
- * The checksum of a block is BLAKE2b-128 over the set's hash, the asset, the block's place and its bytes, so that a block that was altered, or is another
- * one's, is found out. */
+ * The checksum of a block is BLAKE2b-128 over the set's hash, the asset, the block's place and its bytes, so that
+ * a block that was altered, or is another one's, is found out. */
 #ifndef PU_HOST_DATA_FEATURES_BLOCKS_H
 #define PU_HOST_DATA_FEATURES_BLOCKS_H
 
@@ -31,8 +32,9 @@ typedef struct pu__blocks {
     pu__block *block; /* [count]; owned */
 } pu__blocks;
 
-/* What `out` must hold before pu__blocks_find: kind, set_hash, asset_id, symbol. *found is false when there are none, or they were made of other bars than
- * `source_hash` names. PU_ERR_CORRUPT when blocks are missing or misplaced. */
+/* What `out` must hold before pu__blocks_find: kind, set_hash, asset_id, symbol. *found is false when there are
+ * none, or they were made of other bars than `source_hash` names. PU_ERR_CORRUPT when blocks are missing or
+ * misplaced. */
 pu_status pu__blocks_find(pu_store *store, const char *source_hash, pu__blocks *out, bool *found);
 void pu__blocks_free(pu__blocks *blocks);
 
@@ -48,13 +50,15 @@ typedef struct pu__block_reader {
 } pu__block_reader;
 
 /* Rows [row, row + rows) of block `index`, straight into `out`. */
-pu_status pu__block_read(pu__block_reader *reader, const pu__blocks *blocks, int64_t index, int64_t row, int64_t rows, float *out);
-/* PU_ERR_CORRUPT, naming asset and block, unless `data`, all of block `index`, has the checksum it was written with. */
+pu_status pu__block_read(pu__block_reader *reader, const pu__blocks *blocks, int64_t index, int64_t row,
+                         int64_t rows, float *out);
+/* PU_ERR_CORRUPT, naming asset and block, unless `data`, all of block `index`, has the checksum it was written
+ * with. */
 pu_status pu__block_verify(const pu__blocks *blocks, int64_t index, const float *data);
 void pu__block_reader_rest(pu__block_reader *reader);
 
-/* Writes the blocks of one asset inside a transaction. `blocks` names kind, set, asset, first_bar, block_rows and columns; older blocks of that asset made
- * of other bars, and of the same set, are deleted. */
+/* Writes the blocks of one asset inside a transaction. `blocks` names kind, set, asset, first_bar, block_rows and
+ * columns; older blocks of that asset made of other bars, and of the same set, are deleted. */
 typedef struct pu__block_writer {
     pu_store *store;
     pu__blocks *blocks;
@@ -65,8 +69,8 @@ typedef struct pu__block_writer {
 } pu__block_writer;
 
 /* `ts`: the times of the first and the last row; `rows` is fixed beforehand. */
-pu_status pu__block_writer_open(pu_store *store, const char *source_hash, const char *column_names, const int64_t ts[2], pu__blocks *blocks,
-                                pu__block_writer *writer);
+pu_status pu__block_writer_open(pu_store *store, const char *source_hash, const char *column_names,
+                                const int64_t ts[2], pu__blocks *blocks, pu__block_writer *writer);
 pu_status pu__block_writer_next(pu__block_writer *writer); /* the row at writer->row is complete */
 pu_status pu__block_writer_close(pu__block_writer *writer, pu_status status);
 

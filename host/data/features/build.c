@@ -1,9 +1,10 @@
 /* Building feature and label blocks.
  *
  * Invariants:
- *  1. An asset's blocks, and the record that says of which bars they were made, are written in one transaction that also read the bars: after a crash
- *     there are the old blocks or the new ones.
- *  2. A block is current while the record's source hash is that of the asset's bars now; any new or changed bar makes the whole asset anew. */
+ *  1. An asset's blocks, and the record that says of which bars they were made, are written in one transaction
+ *     that also read the bars: after a crash there are the old blocks or the new ones.
+ *  2. A block is current while the record's source hash is that of the asset's bars now; any new or changed bar
+ *     makes the whole asset anew. */
 #include "host/data/features/build.h"
 
 #include <inttypes.h>
@@ -22,7 +23,8 @@ static void name_blocks(pu__block_kind kind, const char *set_hash, const pu_asse
     snprintf(out->symbol, sizeof out->symbol, "%s", asset->symbol);
 }
 
-pu_status pu__asset_blocks(const pu__plan *plan, int asset, pu__blocks *features, pu__blocks *labels, bool *found) {
+pu_status pu__asset_blocks(const pu__plan *plan, int asset, pu__blocks *features, pu__blocks *labels,
+                           bool *found) {
     name_blocks(PU__BLOCKS_FEATURE, plan->features.hash, &plan->asset[asset], features);
     name_blocks(PU__BLOCKS_LABEL, plan->labels.hash, &plan->asset[asset], labels);
     char source_hash[65];
@@ -39,12 +41,14 @@ pu_status pu__asset_blocks(const pu__plan *plan, int asset, pu__blocks *features
 static pu_status not_finite(const pu__plan *plan, int asset, int column, int64_t ts) {
     char when[32];
     pu_time_format(ts, true, when);
-    return pu_fail(PU_ERR_DATA, "%s at %s: feature %s is not a finite number; `plusultra validate` shows what is wrong with the bars",
-                   plan->asset[asset].symbol, when, plan->features.feature[column]->name);
+    return pu_fail(
+        PU_ERR_DATA,
+        "%s at %s: feature %s is not a finite number; `plusultra validate` shows what is wrong with the bars",
+        plan->asset[asset].symbol, when, plan->features.feature[column]->name);
 }
 
-static pu_status stream_features(const pu__plan *plan, int asset, const pu_bars *bars, pu__stream *stream, double *values,
-                                 pu__block_writer *writer) {
+static pu_status stream_features(const pu__plan *plan, int asset, const pu_bars *bars, pu__stream *stream,
+                                 double *values, pu__block_writer *writer) {
     const int columns = plan->features.count;
     for (int64_t i = 0; i < bars->count; ++i) {
         const pu_feature_bar bar = pu__adjusted_bar(bars, i);
@@ -59,19 +63,22 @@ static pu_status stream_features(const pu__plan *plan, int asset, const pu_bars 
     return PU_OK;
 }
 
-static pu_status write_features(const pu__plan *plan, int asset, const char *source_hash, const pu_bars *bars, int64_t *blocks_written) {
+static pu_status write_features(const pu__plan *plan, int asset, const char *source_hash, const pu_bars *bars,
+                                int64_t *blocks_written) {
     pu__blocks blocks;
     name_blocks(PU__BLOCKS_FEATURE, plan->features.hash, &plan->asset[asset], &blocks);
     blocks.first_bar = plan->features.lookback_bars;
     blocks.rows = bars->count > blocks.first_bar ? bars->count - blocks.first_bar : 0;
     blocks.block_rows = plan->block_bars;
     blocks.columns = plan->features.count;
-    const int64_t ts[2] = {blocks.rows ? bars->ts[blocks.first_bar] : 0, blocks.rows ? bars->ts[bars->count - 1] : 0};
+    const int64_t ts[2] = {blocks.rows ? bars->ts[blocks.first_bar] : 0,
+                           blocks.rows ? bars->ts[bars->count - 1] : 0};
     pu__block_writer writer;
     PU_TRY(pu__block_writer_open(plan->store, source_hash, plan->features.columns, ts, &blocks, &writer));
     pu__stream *stream = NULL;
     double *values = pu_calloc((size_t)blocks.columns, sizeof *values);
-    pu_status status = values ? pu__stream_open(plan->features.count, plan->features.feature, &stream) : PU_ERR_MEMORY;
+    pu_status status =
+        values ? pu__stream_open(plan->features.count, plan->features.feature, &stream) : PU_ERR_MEMORY;
     if (status == PU_OK) status = stream_features(plan, asset, bars, stream, values, &writer);
     pu__stream_close(stream);
     pu_free(values);
@@ -80,7 +87,8 @@ static pu_status write_features(const pu__plan *plan, int asset, const char *sou
     return status;
 }
 
-static pu_status write_labels(const pu__plan *plan, int asset, const char *source_hash, const pu_bars *bars, int64_t *blocks_written) {
+static pu_status write_labels(const pu__plan *plan, int asset, const char *source_hash, const pu_bars *bars,
+                              int64_t *blocks_written) {
     pu__blocks blocks;
     name_blocks(PU__BLOCKS_LABEL, plan->labels.hash, &plan->asset[asset], &blocks);
     blocks.rows = bars->count;
@@ -108,7 +116,8 @@ static pu_status write_asset(const pu__plan *plan, int asset, pu_features_result
     PU_TRY(pu_store_bars(plan->store, plan->asset[asset].id, INT64_MIN, INT64_MAX, &bars));
     pu_status status = bars.count == plan->asset[asset].bars && bars.count > 0
                            ? PU_OK
-                           : pu_fail(PU_ERR_STORE, "%s: its bars changed while blocks were built; run again", plan->asset[asset].symbol);
+                           : pu_fail(PU_ERR_STORE, "%s: its bars changed while blocks were built; run again",
+                                     plan->asset[asset].symbol);
     if (status == PU_OK) status = write_features(plan, asset, source_hash, &bars, &result->blocks_written);
     if (status == PU_OK) status = write_labels(plan, asset, source_hash, &bars, &result->blocks_written);
     pu_bars_free(&bars);
@@ -128,8 +137,10 @@ static pu_status verify_blocks(pu__block_reader *reader, const pu__blocks *block
     return status;
 }
 
-/* Whether the asset has to be built. Damage to blocks is a reason to, not a failure; damage that SQLite finds is a failure. */
-static pu_status asset_is_due(const pu__plan *plan, int asset, bool verify, bool *due, pu_features_result *result) {
+/* Whether the asset has to be built. Damage to blocks is a reason to, not a failure; damage that SQLite finds is a
+ * failure. */
+static pu_status asset_is_due(const pu__plan *plan, int asset, bool verify, bool *due,
+                              pu_features_result *result) {
     pu__blocks features, labels;
     bool found = false;
     pu_status status = pu__asset_blocks(plan, asset, &features, &labels, &found);
@@ -169,8 +180,10 @@ static pu_status build_plan(const pu__plan *plan, bool verify, pu_features_resul
     pu_status status = PU_OK;
     for (int i = 0; i < plan->asset_count && status == PU_OK; ++i) {
         bool due = false;
-        status = pu_interrupted() ? pu_fail(PU_ERR_INTERRUPTED, "stopped; %d of %d assets have their feature blocks", i, plan->asset_count)
-                                  : asset_is_due(plan, i, verify, &due, result);
+        status = pu_interrupted()
+                     ? pu_fail(PU_ERR_INTERRUPTED, "stopped; %d of %d assets have their feature blocks", i,
+                               plan->asset_count)
+                     : asset_is_due(plan, i, verify, &due, result);
         if (status == PU_OK && due) status = build_asset(plan, i, result);
         done += plan->asset[i].bars;
         if (status == PU_OK) pu_progress_update(&progress, done, plan->asset[i].symbol);
@@ -199,4 +212,6 @@ pu_status pu__build(const pu_config *config, bool verify, pu_features_result *ou
     return status;
 }
 
-pu_status pu_features_build(const pu_config *config, pu_features_result *out) { return pu__build(config, true, out); }
+pu_status pu_features_build(const pu_config *config, pu_features_result *out) {
+    return pu__build(config, true, out);
+}

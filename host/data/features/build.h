@@ -5,10 +5,12 @@
 #include "host/data/features/blocks.h"
 #include "host/data/features/sets.h"
 
-/* The blocks of one asset of the plan that are current; *found is false when the asset has to be built. Free both with pu__blocks_free. */
+/* The blocks of one asset of the plan that are current; *found is false when the asset has to be built. Free both
+ * with pu__blocks_free. */
 pu_status pu__asset_blocks(const pu__plan *plan, int asset, pu__blocks *features, pu__blocks *labels, bool *found);
 
-/* Builds what is not current. With `verify`, blocks that are current are read and those of an asset with a bad checksum are made again. */
+/* Builds what is not current. With `verify`, blocks that are current are read and those of an asset with a bad
+ * checksum are made again. */
 pu_status pu__build(const pu_config *config, bool verify, pu_features_result *out);
 
 #endif

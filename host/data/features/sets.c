@@ -38,7 +38,8 @@ static pu_status digest_text(const text *from, char out[65]) {
 }
 
 static pu_status choose_assets(const pu_config *config, pu__plan *plan) {
-    PU_TRY(pu_store_assets(plan->store, config->data.symbols.count, config->data.symbols.value, &plan->asset_count, &plan->asset));
+    PU_TRY(pu_store_assets(plan->store, config->data.symbols.count, config->data.symbols.value, &plan->asset_count,
+                           &plan->asset));
     if (config->data.symbols.count == 0 && *config->data.benchmark) {
         int kept = 0;
         for (int i = 0; i < plan->asset_count; ++i) {
@@ -47,17 +48,24 @@ static pu_status choose_assets(const pu_config *config, pu__plan *plan) {
         plan->asset_count = kept;
     }
     if (plan->asset_count == 0) {
-        return pu_fail(PU_ERR_DATA, "%s has no asset to train on: `plusultra import` or `plusultra synth` brings some", pu_store_path(plan->store));
+        return pu_fail(PU_ERR_DATA,
+                       "%s has no asset to train on: `plusultra import` or `plusultra synth` brings some",
+                       pu_store_path(plan->store));
     }
     for (int i = 0; i < plan->asset_count; ++i) {
         const pu_asset *asset = &plan->asset[i];
-        if (asset->bars == 0) return pu_fail(PU_ERR_DATA, "%s has no bars: import some, or leave it out of data.symbols", asset->symbol);
+        if (asset->bars == 0)
+            return pu_fail(PU_ERR_DATA, "%s has no bars: import some, or leave it out of data.symbols",
+                           asset->symbol);
         if (asset->bar_s != plan->asset[0].bar_s) {
-            return pu_fail(PU_ERR_DATA, "%s has bars of %" PRId64 " s and %s of %" PRId64 " s: choose one bar length with data.symbols",
+            return pu_fail(PU_ERR_DATA,
+                           "%s has bars of %" PRId64 " s and %s of %" PRId64
+                           " s: choose one bar length with data.symbols",
                            plan->asset[0].symbol, plan->asset[0].bar_s, asset->symbol, asset->bar_s);
         }
         for (int j = 0; j < i; ++j) {
-            if (plan->asset[j].id == asset->id) return pu_fail(PU_ERR_CONFIG, "data.symbols names %s twice", asset->symbol);
+            if (plan->asset[j].id == asset->id)
+                return pu_fail(PU_ERR_CONFIG, "data.symbols names %s twice", asset->symbol);
         }
     }
     return PU_OK;
@@ -88,7 +96,8 @@ static pu_status unknown_feature(const char *name) {
     int count = 0;
     for (; count < pu_feature_count() && count < 256; ++count) names[count] = pu_feature_at(count)->name;
     const char *nearest = pu__nearest(name, count, names);
-    return pu_fail(PU_ERR_CONFIG, "features.names: there is no feature '%s'%s%s%s; `plusultra features list` shows all", name,
+    return pu_fail(PU_ERR_CONFIG,
+                   "features.names: there is no feature '%s'%s%s%s; `plusultra features list` shows all", name,
                    nearest ? ", did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
 }
 
@@ -98,11 +107,14 @@ static pu_status choose_named(const pu_config *config, const char *volumeless, p
         const pu_feature *feature = pu_feature_find(name);
         if (!feature) return unknown_feature(name);
         if (feature->needs_volume && *volumeless) {
-            return pu_fail(PU_ERR_CONFIG, "features.names: %s needs volume, which is missing for %s; leave it out, or choose other assets", name,
-                           volumeless);
+            return pu_fail(
+                PU_ERR_CONFIG,
+                "features.names: %s needs volume, which is missing for %s; leave it out, or choose other assets",
+                name, volumeless);
         }
         for (int j = 0; j < set->count; ++j) {
-            if (set->feature[j] == feature) return pu_fail(PU_ERR_CONFIG, "features.names: %s is there twice", name);
+            if (set->feature[j] == feature)
+                return pu_fail(PU_ERR_CONFIG, "features.names: %s is there twice", name);
         }
         set->feature[set->count++] = feature;
     }
@@ -120,7 +132,8 @@ static void choose_default(const pu__plan *plan, const char *volumeless, pu__fea
             set->feature[set->count++] = feature;
         }
     }
-    if (dropped.used) pu_log(PU_LOG_INFO, "features.dropped", "no volume for %s: left out %s", volumeless, dropped.at);
+    if (dropped.used)
+        pu_log(PU_LOG_INFO, "features.dropped", "no volume for %s: left out %s", volumeless, dropped.at);
 }
 
 static bool any_needs_volume(const pu_config *config) {
@@ -153,7 +166,8 @@ static pu_status choose_features(const pu_config *config, pu__plan *plan) {
     const int named = config->features.names.count;
     text volumeless = {.used = 0};
     if (any_needs_volume(config)) PU_TRY(find_volumeless(plan, &volumeless));
-    plan->features.feature = pu_calloc((size_t)(named ? named : pu_feature_default_count()), sizeof *plan->features.feature);
+    plan->features.feature =
+        pu_calloc((size_t)(named ? named : pu_feature_default_count()), sizeof *plan->features.feature);
     if (!plan->features.feature) return PU_ERR_MEMORY;
     if (named) {
         PU_TRY(choose_named(config, volumeless.at, &plan->features));
@@ -171,8 +185,8 @@ static pu_status describe_labels(const pu_config *config, pu__plan *plan) {
     set->vol_bars = config->windows.vol_bars;
     if (set->horizons < 1) return pu_fail(PU_ERR_CONFIG, "windows.horizons is empty: name at least one");
     text identity = {.used = 0}, columns = {.used = 0};
-    append(&identity, "labels %d block %" PRId64 " latency %" PRId64 " volatility %" PRId64, LABEL_VERSION, plan->block_bars, set->latency_bars,
-           set->vol_bars);
+    append(&identity, "labels %d block %" PRId64 " latency %" PRId64 " volatility %" PRId64, LABEL_VERSION,
+           plan->block_bars, set->latency_bars, set->vol_bars);
     append(&columns, "sigma");
     for (int i = 0; i < set->horizons; ++i) {
         append(&identity, " %" PRId64, set->horizon_bars[i]);
@@ -209,8 +223,8 @@ pu_status pu__source_hash(pu_store *store, const pu_asset *asset, char out[65]) 
     int64_t checksum = 0;
     PU_TRY(pu__sql_integer(store, sql, 0, &checksum));
     text identity = {.used = 0};
-    append(&identity, "%s %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64, asset->symbol, asset->bar_s, asset->bars, asset->first_ts,
-           asset->last_ts, checksum);
+    append(&identity, "%s %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64, asset->symbol, asset->bar_s,
+           asset->bars, asset->first_ts, asset->last_ts, checksum);
     return digest_text(&identity, out);
 }
 
@@ -221,6 +235,8 @@ void pu__label_row(const pu__label_set *set, const pu_bars *bars, int64_t index,
     for (int i = 0; i < set->horizons; ++i) {
         const int64_t h = set->horizon_bars[i];
         const bool known = scaled && fill + h < bars->count;
-        row[1 + i] = known ? (float)(log(bars->adjusted[fill + h] / bars->adjusted[fill]) / ((double)row[0] * sqrt((double)h))) : NAN;
+        row[1 + i] = known ? (float)(log(bars->adjusted[fill + h] / bars->adjusted[fill]) /
+                                     ((double)row[0] * sqrt((double)h)))
+                           : NAN;
     }
 }

@@ -15,10 +15,12 @@ typedef struct pu__feature_set {
     char hash[65];              /* of names, versions, parameters, block size and ABI */
 } pu__feature_set;
 
-/* The label row of bar t, float32: sigma_t, then for each horizon h the target log(a[t+L+h] / a[t+L]) / (sigma_t sqrt(h)), a the adjusted close, L the
- * latency: what a decision at the close of t earns from its fill on, in units of the volatility expected. sigma_t: root of the exponentially weighted
- * mean square log return, span vol_bars, of returns up to t. A target is NaN where it is not known: the series ends before t+L+h, sigma has seen fewer
- * than vol_bars returns, or there is no volatility to scale by (PU__SIGMA_MIN). Targets are not clipped. Row r is bar r. */
+/* The label row of bar t, float32: sigma_t, then for each horizon h the target log(a[t+L+h] / a[t+L]) / (sigma_t
+ * sqrt(h)), a the adjusted close, L the latency: what a decision at the close of t earns from its fill on, in
+ * units of the volatility expected. sigma_t: root of the exponentially weighted mean square log return, span
+ * vol_bars, of returns up to t. A target is NaN where it is not known: the series ends before t+L+h, sigma has
+ * seen fewer than vol_bars returns, or there is no volatility to scale by (PU__SIGMA_MIN). Targets are not
+ * clipped. Row r is bar r. */
 typedef struct pu__label_set {
     int horizons;
     const int64_t *horizon_bars; /* owned by the configuration */
@@ -37,8 +39,8 @@ typedef struct pu__plan {
     pu__label_set labels;
 } pu__plan;
 
-/* PU_ERR_CONFIG: an unknown feature, one asked for by name that needs volume the assets lack, one asset twice. PU_ERR_DATA: no asset, an asset without
- * bars, bars of different lengths. */
+/* PU_ERR_CONFIG: an unknown feature, one asked for by name that needs volume the assets lack, one asset twice.
+ * PU_ERR_DATA: no asset, an asset without bars, bars of different lengths. */
 pu_status pu__plan_open(const pu_config *config, pu_store *store, pu__plan *out);
 void pu__plan_close(pu__plan *plan);
 

@@ -17,7 +17,9 @@ static pu_status read_times(pu_dataset *dataset, int index) {
     if (!asset->ts) return PU_ERR_MEMORY;
     sqlite3_stmt *query = NULL;
     PU_TRY(pu__sql_prepare(dataset->store, "SELECT ts FROM series WHERE asset_id = ?1 ORDER BY ts", &query));
-    pu_status status = sqlite3_bind_int64(query, 1, dataset->plan.asset[index].id) == SQLITE_OK ? PU_OK : pu__store_failure(dataset->store, "read");
+    pu_status status = sqlite3_bind_int64(query, 1, dataset->plan.asset[index].id) == SQLITE_OK
+                           ? PU_OK
+                           : pu__store_failure(dataset->store, "read");
     int64_t bar = 0;
     const int64_t first = asset->features.first_bar;
     for (bool row = true; status == PU_OK; ++bar) {
@@ -27,7 +29,9 @@ static pu_status read_times(pu_dataset *dataset, int index) {
     }
     sqlite3_finalize(query);
     if (status == PU_OK && (bar != first + asset->rows || bar != asset->labels.rows)) {
-        status = pu_fail(PU_ERR_CORRUPT, "%s has %" PRId64 " bars and blocks for %" PRId64 "; `plusultra features build` makes them again",
+        status = pu_fail(PU_ERR_CORRUPT,
+                         "%s has %" PRId64 " bars and blocks for %" PRId64
+                         "; `plusultra features build` makes them again",
                          dataset->plan.asset[index].symbol, bar, asset->labels.rows);
     }
     return status;
@@ -38,9 +42,11 @@ static pu_status check_history(const pu_dataset *dataset, int index) {
     const pu_asset *asset = &dataset->plan.asset[index];
     if (asset->bars >= needed) return PU_OK;
     return pu_fail(PU_ERR_DATA,
-                   "%s has %" PRId64 " bars, one window needs %" PRId64 " (longest feature %d + windows.warmup_bars %" PRId64
-                   " + windows.window_bars %" PRId64 "): import more, shorten the window, or leave it out of data.symbols",
-                   asset->symbol, asset->bars, needed, dataset->plan.features.lookback_bars, dataset->warmup_bars, dataset->window_bars);
+                   "%s has %" PRId64 " bars, one window needs %" PRId64
+                   " (longest feature %d + windows.warmup_bars %" PRId64 " + windows.window_bars %" PRId64
+                   "): import more, shorten the window, or leave it out of data.symbols",
+                   asset->symbol, asset->bars, needed, dataset->plan.features.lookback_bars, dataset->warmup_bars,
+                   dataset->window_bars);
 }
 
 static pu_status load_asset(pu_dataset *dataset, int index, bool *found) {
@@ -111,7 +117,8 @@ pu_status pu_dataset_open(const pu_config *config, pu_dataset **out) {
     pu_features_result built;
     PU_TRY(pu__build(config, false, &built));
     PU_TRY(open_once(config, out, &found));
-    return found ? PU_OK : pu_fail(PU_ERR_STORE, "%s was changed while it was opened; run again", config->data.store);
+    return found ? PU_OK
+                 : pu_fail(PU_ERR_STORE, "%s was changed while it was opened; run again", config->data.store);
 }
 
 void pu_dataset_close(pu_dataset *dataset) {
@@ -135,7 +142,9 @@ void pu_dataset_close(pu_dataset *dataset) {
 int pu_dataset_assets(const pu_dataset *dataset) { return dataset->plan.asset_count; }
 const pu_asset *pu_dataset_asset(const pu_dataset *dataset, int index) { return &dataset->plan.asset[index]; }
 int pu_dataset_features(const pu_dataset *dataset) { return dataset->plan.features.count; }
-const char *pu_dataset_feature_name(const pu_dataset *dataset, int column) { return dataset->plan.features.feature[column]->name; }
+const char *pu_dataset_feature_name(const pu_dataset *dataset, int column) {
+    return dataset->plan.features.feature[column]->name;
+}
 const char *pu_dataset_hash(const pu_dataset *dataset) { return dataset->hash; }
 const char *pu_dataset_feature_hash(const pu_dataset *dataset) { return dataset->plan.features.hash; }
 int64_t pu_dataset_rows(const pu_dataset *dataset, int asset) { return dataset->asset[asset].rows; }
@@ -153,8 +162,10 @@ typedef struct row_output {
     float *targets, *weights, *sigma;
 } row_output;
 
-/* Weights of rows [first, first + count): each row by the segment it lies in. The ranges of the segments do not overlap, so that their sums are ones. */
-static void weigh(const pu__dataset_asset *asset, const float *labels, int horizons, int64_t first, int64_t count, float *weights) {
+/* Weights of rows [first, first + count): each row by the segment it lies in. The ranges of the segments do not
+ * overlap, so that their sums are ones. */
+static void weigh(const pu__dataset_asset *asset, const float *labels, int horizons, int64_t first, int64_t count,
+                  float *weights) {
     memset(weights, 0, (size_t)(count * horizons) * sizeof *weights);
     for (int s = 0; s < PU_SEGMENT_COUNT; ++s) {
         const pu__span *span = &asset->span[s];
@@ -162,7 +173,8 @@ static void weigh(const pu__dataset_asset *asset, const float *labels, int horiz
         const int64_t to = span->usable < first + count ? span->usable : first + count;
         if (from >= to) continue;
         const int64_t skip = from - first;
-        pu__labels_split(labels + skip * (1 + horizons), horizons, from, to - from, from, to, NULL, weights + skip * horizons, NULL);
+        pu__labels_split(labels + skip * (1 + horizons), horizons, from, to - from, from, to, NULL,
+                         weights + skip * horizons, NULL);
     }
 }
 
@@ -173,9 +185,11 @@ static pu_status read_labels(pu_dataset *dataset, int index, int64_t first, int6
     pu_status status = labels ? PU_OK : PU_ERR_MEMORY;
     for (int64_t done = 0; done < count && status == PU_OK; done += SPLIT_ROWS) {
         const int64_t rows = count - done < SPLIT_ROWS ? count - done : SPLIT_ROWS, row = first + done;
-        status = pu__rows_read(dataset, &dataset->reader, &asset->labels, &asset->label_cache, asset->features.first_bar + row, rows, labels);
+        status = pu__rows_read(dataset, &dataset->reader, &asset->labels, &asset->label_cache,
+                               asset->features.first_bar + row, rows, labels);
         if (status != PU_OK) break;
-        pu__labels_split(labels, horizons, row, rows, row, row + rows, out.targets ? out.targets + done * horizons : NULL, NULL,
+        pu__labels_split(labels, horizons, row, rows, row, row + rows,
+                         out.targets ? out.targets + done * horizons : NULL, NULL,
                          out.sigma ? out.sigma + done : NULL);
         if (out.weights) weigh(asset, labels, horizons, row, rows, out.weights + done * horizons);
     }
@@ -189,15 +203,16 @@ static void zero_rows(float *at, int64_t first, int64_t count, int64_t columns) 
 
 static float *advance(float *at, int64_t floats) { return at ? at + floats : NULL; }
 
-pu_status pu_dataset_read(pu_dataset *dataset, int asset, int64_t first, int64_t count, float *features, float *targets, float *weights,
-                          float *sigma) {
+pu_status pu_dataset_read(pu_dataset *dataset, int asset, int64_t first, int64_t count, float *features,
+                          float *targets, float *weights, float *sigma) {
     if (asset < 0 || asset >= dataset->plan.asset_count || count < 0) {
         return pu_fail(PU_ERR_ARGUMENT, "there is no asset %d, or %" PRId64 " rows cannot be read", asset, count);
     }
     pu__dataset_asset *source = &dataset->asset[asset];
     const int64_t columns = dataset->plan.features.count, horizons = dataset->plan.labels.horizons;
     const int64_t from = first > 0 ? first : 0, end = first + count < source->rows ? first + count : source->rows;
-    const int64_t before = end > from ? from - first : count, inside = end > from ? end - from : 0, after = count - before - inside;
+    const int64_t before = end > from ? from - first : count, inside = end > from ? end - from : 0,
+                  after = count - before - inside;
     const struct {
         float *at;
         int64_t columns;
@@ -209,10 +224,12 @@ pu_status pu_dataset_read(pu_dataset *dataset, int asset, int64_t first, int64_t
     if (inside == 0) return PU_OK;
     pu_status status = PU_OK;
     if (features) {
-        status = pu__rows_read(dataset, &dataset->reader, &source->features, &source->feature_cache, from, inside, features + before * columns);
+        status = pu__rows_read(dataset, &dataset->reader, &source->features, &source->feature_cache, from, inside,
+                               features + before * columns);
     }
     if (status == PU_OK && (targets || weights || sigma)) {
-        const row_output out = {advance(targets, before * horizons), advance(weights, before * horizons), advance(sigma, before)};
+        const row_output out = {advance(targets, before * horizons), advance(weights, before * horizons),
+                                advance(sigma, before)};
         status = read_labels(dataset, asset, from, inside, out);
     }
     pu__block_reader_rest(&dataset->reader.blocks);

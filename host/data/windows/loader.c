@@ -5,10 +5,14 @@
  *     FREE --claim (a reader)--> FILLING --done--> READY --next--> HELD --release--> FREE
  *
  * Invariants:
- *  1. Batches are claimed in order, each by one reader, and only when its slot is FREE: a slow consumer stops the readers.
- *  2. What is in batch k follows from (dataset, segment, seed, first_position, k): readers race for work, never for content.
- *  3. A slot's memory belongs to one reader while FILLING and to the consumer while HELD; states change under `lock` only.
- *  4. A failure is kept in its slot and reported when the consumer gets there: the batches before it are delivered. */
+ *  1. Batches are claimed in order, each by one reader, and only when its slot is FREE: a slow consumer stops
+ *     the readers.
+ *  2. What is in batch k follows from (dataset, segment, seed, first_position, k): readers race for work, never
+ *     for content.
+ *  3. A slot's memory belongs to one reader while FILLING and to the consumer while HELD; states change under
+ *     `lock` only.
+ *  4. A failure is kept in its slot and reported when the consumer gets there: the batches before it are
+ *     delivered. */
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -73,13 +77,16 @@ static int64_t window_index(const pu_loader *loader, int64_t position) {
 static pu_status fill_window(reader *r, slot *s, int64_t b, const pu__window *window, bool weighs) {
     pu_dataset *dataset = r->loader->dataset;
     pu__dataset_asset *asset = &dataset->asset[window->asset];
-    const int64_t columns = dataset->plan.features.count, length = dataset->window_bars, warmup = dataset->warmup_bars;
+    const int64_t columns = dataset->plan.features.count, length = dataset->window_bars,
+                  warmup = dataset->warmup_bars;
     const int horizons = dataset->plan.labels.horizons;
-    PU_TRY(pu__rows_read(dataset, &r->rows, &asset->features, &asset->feature_cache, window->start - warmup, warmup + length,
-                         s->bars + b * (warmup + length) * columns));
-    PU_TRY(pu__rows_read(dataset, &r->rows, &asset->labels, &asset->label_cache, asset->features.first_bar + window->start, length, r->labels));
-    pu__labels_split(r->labels, horizons, window->start, length, weighs ? window->weight_from : 0, weighs ? window->weight_to : 0,
-                     s->targets + b * length * horizons, s->weights + b * length * horizons, NULL);
+    PU_TRY(pu__rows_read(dataset, &r->rows, &asset->features, &asset->feature_cache, window->start - warmup,
+                         warmup + length, s->bars + b * (warmup + length) * columns));
+    PU_TRY(pu__rows_read(dataset, &r->rows, &asset->labels, &asset->label_cache,
+                         asset->features.first_bar + window->start, length, r->labels));
+    pu__labels_split(r->labels, horizons, window->start, length, weighs ? window->weight_from : 0,
+                     weighs ? window->weight_to : 0, s->targets + b * length * horizons,
+                     s->weights + b * length * horizons, NULL);
     return PU_OK;
 }
 
@@ -91,7 +98,8 @@ static pu_status fill_batch(reader *r, slot *s, int64_t batch) {
     s->batch.windows = windows;
     s->batch.position = position;
     for (int64_t b = 0; b < loader->batch_windows; ++b) {
-        const pu__window window = pu__sampler_window(&loader->sampler, window_index(loader, position + b % windows));
+        const pu__window window =
+            pu__sampler_window(&loader->sampler, window_index(loader, position + b % windows));
         PU_TRY(fill_window(r, s, b, &window, b < windows));
     }
     return PU_OK;
@@ -136,18 +144,22 @@ static void *reader_main(void *argument) {
 /* ---- opening and closing ---- */
 
 static size_t aligned(int64_t elements, size_t size) {
-    return ((size_t)elements * size + MEMORY_ALIGNMENT_BYTES - 1) / MEMORY_ALIGNMENT_BYTES * MEMORY_ALIGNMENT_BYTES;
+    return ((size_t)elements * size + MEMORY_ALIGNMENT_BYTES - 1) / MEMORY_ALIGNMENT_BYTES *
+           MEMORY_ALIGNMENT_BYTES;
 }
 
 static pu_status allocate_ring(pu_loader *loader) {
     const pu_dataset *dataset = loader->dataset;
-    const int64_t windows = loader->batch_windows, labels = windows * dataset->window_bars * dataset->plan.labels.horizons;
+    const int64_t windows = loader->batch_windows,
+                  labels = windows * dataset->window_bars * dataset->plan.labels.horizons;
     const size_t bars_bytes = aligned(windows * loader->window_rows * dataset->plan.features.count, sizeof(float));
     const size_t label_bytes = aligned(labels, sizeof(float)), start_bytes = aligned(windows, sizeof(int32_t));
-    const size_t slot_bytes = bars_bytes + 2 * label_bytes + start_bytes, ring_bytes = slot_bytes * (size_t)loader->slot_count;
+    const size_t slot_bytes = bars_bytes + 2 * label_bytes + start_bytes,
+                 ring_bytes = slot_bytes * (size_t)loader->slot_count;
     if (windows * loader->window_rows > INT32_MAX) {
-        return pu_fail(PU_ERR_CONFIG, "a batch of %" PRId64 " windows of %" PRId64 " rows passes 2^31 rows: lower train.batch", windows,
-                       loader->window_rows);
+        return pu_fail(PU_ERR_CONFIG,
+                       "a batch of %" PRId64 " windows of %" PRId64 " rows passes 2^31 rows: lower train.batch",
+                       windows, loader->window_rows);
     }
     if (loader->device) {
         PU_TRY(pu_device_alloc_host(loader->device, ring_bytes, &loader->memory));
@@ -165,7 +177,8 @@ static pu_status allocate_ring(pu_loader *loader) {
         s->weights = (float *)(void *)(at + bars_bytes + label_bytes);
         s->start = (int32_t *)(void *)(at + bars_bytes + 2 * label_bytes);
         for (int64_t b = 0; b < windows; ++b) s->start[b] = (int32_t)(b * loader->window_rows);
-        s->batch = (pu_batch){.bars = s->bars, .start = s->start, .targets = s->targets, .weights = s->weights, .slot = i};
+        s->batch = (pu_batch){
+            .bars = s->bars, .start = s->start, .targets = s->targets, .weights = s->weights, .slot = i};
     }
     return PU_OK;
 }
@@ -173,12 +186,15 @@ static pu_status allocate_ring(pu_loader *loader) {
 static pu_status start_reader(pu_loader *loader, int index) {
     reader *r = &loader->readers[index];
     r->loader = loader;
-    r->labels = pu_calloc((size_t)(loader->dataset->window_bars * (1 + loader->dataset->plan.labels.horizons)), sizeof *r->labels);
+    r->labels = pu_calloc((size_t)(loader->dataset->window_bars * (1 + loader->dataset->plan.labels.horizons)),
+                          sizeof *r->labels);
     if (!r->labels) return PU_ERR_MEMORY;
     PU_TRY(pu_store_open(pu_store_path(loader->dataset->store), PU_STORE_READ, &r->store));
     r->rows.blocks.store = r->store;
     const int error = pthread_create(&r->thread, NULL, reader_main, r);
-    if (error != 0) return pu_fail(PU_ERR_IO, "cannot start reader thread %d of %d: %s", index + 1, loader->reader_count, strerror(error));
+    if (error != 0)
+        return pu_fail(PU_ERR_IO, "cannot start reader thread %d of %d: %s", index + 1, loader->reader_count,
+                       strerror(error));
     r->started = true;
     return PU_OK;
 }
@@ -188,9 +204,11 @@ static pu_status no_windows(const pu_dataset *dataset, pu_segment segment) {
     const pu__span *span = &dataset->asset[0].span[segment];
     return pu_fail(PU_ERR_DATA,
                    "no window of the %s segment has a label inside it: %s has %" PRId64 " rows there, %" PRId64
-                   " before it; a label reaches %" PRId64 " bars ahead (latency + longest horizon) and windows.warmup_bars is %" PRId64
+                   " before it; a label reaches %" PRId64
+                   " bars ahead (latency + longest horizon) and windows.warmup_bars is %" PRId64
                    ": lengthen the segment or shorten these",
-                   name[segment], dataset->plan.asset[0].symbol, span->last - span->first, span->first, dataset->label_bars, dataset->warmup_bars);
+                   name[segment], dataset->plan.asset[0].symbol, span->last - span->first, span->first,
+                   dataset->label_bars, dataset->warmup_bars);
 }
 
 static pu_status start(pu_loader *loader) {
@@ -206,11 +224,12 @@ static pu_status start(pu_loader *loader) {
     return PU_OK;
 }
 
-pu_status pu_loader_open(pu_dataset *dataset, const pu_config *config, pu_segment segment, pu_device *device, bool shuffle, uint64_t seed,
-                         int64_t first_position, pu_loader **out) {
+pu_status pu_loader_open(pu_dataset *dataset, const pu_config *config, pu_segment segment, pu_device *device,
+                         bool shuffle, uint64_t seed, int64_t first_position, pu_loader **out) {
     *out = NULL;
     if (segment < 0 || segment >= PU_SEGMENT_COUNT || first_position < 0) {
-        return pu_fail(PU_ERR_ARGUMENT, "segment %d, first position %" PRId64 ": out of range", (int)segment, first_position);
+        return pu_fail(PU_ERR_ARGUMENT, "segment %d, first position %" PRId64 ": out of range", (int)segment,
+                       first_position);
     }
     pu_loader *loader = pu_calloc(1, sizeof *loader);
     if (!loader) return PU_ERR_MEMORY;
@@ -280,7 +299,8 @@ pu_status pu_loader_next(pu_loader *loader, pu_batch *batch) {
     pthread_mutex_lock(&loader->lock);
     if (s->state == HELD) {
         pthread_mutex_unlock(&loader->lock);
-        return pu_fail(PU_ERR_ARGUMENT, "all %d batches of the ring are held: release one first", loader->slot_count);
+        return pu_fail(PU_ERR_ARGUMENT, "all %d batches of the ring are held: release one first",
+                       loader->slot_count);
     }
     const double started_s = pu_clock_s();
     while (s->state != READY) pthread_cond_wait(&loader->filled, &loader->lock);

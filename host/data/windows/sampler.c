@@ -13,7 +13,8 @@ static int64_t count_windows(const pu__sampler *sampler, int asset) {
     const pu_dataset *dataset = sampler->dataset;
     const int64_t first = first_row(sampler, asset), usable = dataset->asset[asset].span[sampler->segment].usable;
     if (usable <= first) return 0;
-    if (!sampler->training) return (usable - first + dataset->evaluation_stride_bars - 1) / dataset->evaluation_stride_bars;
+    if (!sampler->training)
+        return (usable - first + dataset->evaluation_stride_bars - 1) / dataset->evaluation_stride_bars;
     const int64_t reach = usable - dataset->window_bars - first; /* from the first start to the last */
     return reach <= 0 ? 1 : (reach + dataset->stride_bars - 1) / dataset->stride_bars + 1;
 }
@@ -57,9 +58,11 @@ pu__window pu__sampler_window(const pu__sampler *sampler, int64_t index) {
     const int64_t length = dataset->window_bars, earliest = dataset->warmup_bars;
     if (sampler->training) {
         const int64_t start = smaller(first + k * dataset->stride_bars, usable - length);
-        return (pu__window){.asset = asset, .start = larger(start, earliest), .weight_from = first, .weight_to = usable};
+        return (pu__window){
+            .asset = asset, .start = larger(start, earliest), .weight_from = first, .weight_to = usable};
     }
     const int64_t stride = dataset->evaluation_stride_bars, from = first + k * stride;
     const int64_t start = smaller(larger(from + stride - length, earliest), rows - length);
-    return (pu__window){.asset = asset, .start = start, .weight_from = from, .weight_to = smaller(from + stride, usable)};
+    return (pu__window){
+        .asset = asset, .start = start, .weight_from = from, .weight_to = smaller(from + stride, usable)};
 }

@@ -3,7 +3,8 @@
  * Invariants:
  *  1. Segments are disjoint and ordered in time.
  *  2. The label of a row that weighs in a segment ends on a bar that closes before the segment's end (purge).
- *  3. After the end of a segment, embargo_bars of the union calendar, and of each asset's own bars, pass before a row of the next one weighs. */
+ *  3. After the end of a segment, embargo_bars of the union calendar, and of each asset's own bars, pass before
+ *     a row of the next one weighs. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -41,7 +42,8 @@ static int64_t merge(const int64_t *a, int64_t a_count, const int64_t *b, int64_
 static pu_status make_calendar(const pu_dataset *dataset, int64_t **out, int64_t *count) {
     int64_t total = 0;
     for (int a = 0; a < dataset->plan.asset_count; ++a) total += dataset->asset[a].rows;
-    int64_t *calendar = pu_calloc((size_t)total, sizeof *calendar), *spare = pu_calloc((size_t)total, sizeof *spare);
+    int64_t *calendar = pu_calloc((size_t)total, sizeof *calendar),
+            *spare = pu_calloc((size_t)total, sizeof *spare);
     *count = 0;
     for (int a = 0; calendar && spare && a < dataset->plan.asset_count; ++a) {
         *count = merge(calendar, *count, dataset->asset[a].ts, dataset->asset[a].rows, spare);
@@ -60,7 +62,9 @@ static pu_status make_calendar(const pu_dataset *dataset, int64_t **out, int64_t
 static pu_status parse_end(const pu_text_list *dates, pu_segment segment, int end, bool *given, int64_t *ts) {
     *given = false;
     if (dates->count == 0) return PU_OK;
-    if (dates->count != 2) return pu_fail(PU_ERR_CONFIG, "split.%s has %d dates: give [from, to]", segment_name[segment], dates->count);
+    if (dates->count != 2)
+        return pu_fail(PU_ERR_CONFIG, "split.%s has %d dates: give [from, to]", segment_name[segment],
+                       dates->count);
     if (!*dates->value[end]) return PU_OK;
     *given = true;
     const pu_status status = pu_time_parse(dates->value[end], ts);
@@ -78,8 +82,10 @@ static int64_t time_at(const calendar_view *calendar, double index) {
 }
 
 /* Nominal ends, before the embargo: dates where given, else what the neighbours leave, else the ratios. */
-static pu_status place_segments(const pu_config *config, const calendar_view *calendar, int64_t from[PU_SEGMENT_COUNT], int64_t to[PU_SEGMENT_COUNT]) {
-    const pu_text_list *dates[PU_SEGMENT_COUNT] = {&config->split.train, &config->split.valid, &config->split.test};
+static pu_status place_segments(const pu_config *config, const calendar_view *calendar,
+                                int64_t from[PU_SEGMENT_COUNT], int64_t to[PU_SEGMENT_COUNT]) {
+    const pu_text_list *dates[PU_SEGMENT_COUNT] = {&config->split.train, &config->split.valid,
+                                                   &config->split.test};
     const double ratio[PU_SEGMENT_COUNT] = {config->split.train_ratio, config->split.valid_ratio, 1};
     bool has_from[PU_SEGMENT_COUNT], has_to[PU_SEGMENT_COUNT];
     for (int s = 0; s < PU_SEGMENT_COUNT; ++s) {
@@ -96,7 +102,8 @@ static pu_status place_segments(const pu_config *config, const calendar_view *ca
     }
     for (int s = 1; s < PU_SEGMENT_COUNT; ++s) {
         if (from[s] < to[s - 1]) {
-            return pu_fail(PU_ERR_CONFIG, "split.%s begins before split.%s ends: segments must not overlap", segment_name[s], segment_name[s - 1]);
+            return pu_fail(PU_ERR_CONFIG, "split.%s begins before split.%s ends: segments must not overlap",
+                           segment_name[s], segment_name[s - 1]);
         }
     }
     return PU_OK;
@@ -106,10 +113,12 @@ static pu_status empty_segment(const pu_dataset *dataset, const calendar_view *c
     char first[32], last[32];
     pu_time_format(calendar->ts[0], false, first);
     pu_time_format(calendar->ts[calendar->count - 1], false, last);
-    return pu_fail(PU_ERR_DATA,
-                   "split.%s holds no decision time: the calendar has %" PRId64 " bars from %s to %s, and the embargo takes %" PRId64
-                   " after each segment; change the split, shorten the longest horizon or feature, or use more data",
-                   segment_name[segment], calendar->count, first, last, dataset->embargo_bars);
+    return pu_fail(
+        PU_ERR_DATA,
+        "split.%s holds no decision time: the calendar has %" PRId64
+        " bars from %s to %s, and the embargo takes %" PRId64
+        " after each segment; change the split, shorten the longest horizon or feature, or use more data",
+        segment_name[segment], calendar->count, first, last, dataset->embargo_bars);
 }
 
 static void span_asset(pu_dataset *dataset, pu__dataset_asset *asset, const int64_t nominal_to[PU_SEGMENT_COUNT]) {
@@ -127,8 +136,9 @@ static void span_asset(pu_dataset *dataset, pu__dataset_asset *asset, const int6
 }
 
 pu_status pu__segments_compute(const pu_config *config, pu_dataset *dataset) {
-    dataset->embargo_bars = config->split.embargo_bars >= 0 ? config->split.embargo_bars
-                                                            : dataset->label_bars + dataset->plan.features.lookback_bars;
+    dataset->embargo_bars = config->split.embargo_bars >= 0
+                                ? config->split.embargo_bars
+                                : dataset->label_bars + dataset->plan.features.lookback_bars;
     int64_t *times = NULL;
     calendar_view calendar = {0};
     PU_TRY(make_calendar(dataset, &times, &calendar.count));
@@ -138,14 +148,17 @@ pu_status pu__segments_compute(const pu_config *config, pu_dataset *dataset) {
     pu_status status = place_segments(config, &calendar, from, to);
     for (int s = 0; s < PU_SEGMENT_COUNT && status == PU_OK; ++s) {
         if (s > 0) {
-            const double resumed = (double)(lower_bound(calendar.ts, calendar.count, to[s - 1]) + dataset->embargo_bars);
+            const double resumed =
+                (double)(lower_bound(calendar.ts, calendar.count, to[s - 1]) + dataset->embargo_bars);
             const int64_t earliest = time_at(&calendar, resumed);
             if (from[s] < earliest) from[s] = earliest;
         }
         const int64_t first = lower_bound(calendar.ts, calendar.count, from[s]);
-        if (from[s] >= to[s] || first == calendar.count || calendar.ts[first] >= to[s]) status = empty_segment(dataset, &calendar, s);
+        if (from[s] >= to[s] || first == calendar.count || calendar.ts[first] >= to[s])
+            status = empty_segment(dataset, &calendar, s);
     }
-    for (int a = 0; status == PU_OK && a < dataset->plan.asset_count; ++a) span_asset(dataset, &dataset->asset[a], to);
+    for (int a = 0; status == PU_OK && a < dataset->plan.asset_count; ++a)
+        span_asset(dataset, &dataset->asset[a], to);
     pu_free(times);
     return status;
 }
