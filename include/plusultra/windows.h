@@ -14,8 +14,10 @@
  *    calendar and in the asset's own bars. split.embargo_bars = -1 derives L + h_max + the longest lookback of
  *    the feature set: no feature of a row that weighs then saw a bar that a label of the segment before was
  *    measured on. The window's earlier rows are inputs and not judged; they may lie in the segment before (its
- *    past, never its labels). 0 has to be asked for. Labels (targets, sigma) are defined in
- *    host/data/features/sets.h: target = log(a[t+L+h] / a[t+L]) / (sigma_t sqrt(h)), a the adjusted close. */
+ *    past, never its labels). 0 has to be asked for.
+ *
+ * Labels (targets, sigma) are defined in host/data/features/sets.h: target = log(a[t+L+h] / a[t+L]) /
+ * (sigma_t sqrt(h)), a the adjusted close. */
 #ifndef PLUSULTRA_WINDOWS_H
 #define PLUSULTRA_WINDOWS_H
 
