@@ -108,13 +108,16 @@ static pu_status map_header(const char *path, pu__text header, pu__layout *out) 
 }
 
 static pu_import_layout kind_of_header(const pu__layout *layout) {
-    if (layout->column[PU__ROLE_CLOSE_TIME] >= 0 && layout->columns >= 7) return PU_IMPORT_BINANCE;
-    if (layout->column[PU__ROLE_PERIOD] >= 0) return PU_IMPORT_STOOQ;
-    if (layout->column[PU__ROLE_CLOCK] >= 0 || layout->column[PU__ROLE_SYMBOL] >= 0) return PU_IMPORT_GENERIC;
-    if (layout->column[PU__ROLE_ADJUSTED] >= 0 && layout->column[PU__ROLE_VOLUME] >= 0 && layout->columns == 7)
+    const int *column = layout->column;
+    if (column[PU__ROLE_CLOSE_TIME] >= 0 && layout->columns >= 7) return PU_IMPORT_BINANCE;
+    if (column[PU__ROLE_PERIOD] >= 0) return PU_IMPORT_STOOQ;
+    bool plain = column[PU__ROLE_CLOCK] < 0 && column[PU__ROLE_SYMBOL] < 0 && column[PU__ROLE_DATE] == 0;
+    for (int i = 0; i < 4; ++i) plain = plain && column[PU__ROLE_OPEN + i] == i + 1;
+    if (!plain) return PU_IMPORT_GENERIC;
+    if (column[PU__ROLE_ADJUSTED] >= 0 && column[PU__ROLE_VOLUME] >= 0 && layout->columns == 7)
         return PU_IMPORT_YAHOO;
-    const int plain = 5 + (layout->column[PU__ROLE_VOLUME] >= 0);
-    return layout->columns == plain && layout->column[PU__ROLE_DATE] == 0 ? PU_IMPORT_STOOQ : PU_IMPORT_GENERIC;
+    const int expected = 5 + (column[PU__ROLE_VOLUME] >= 0);
+    return layout->columns == expected ? PU_IMPORT_STOOQ : PU_IMPORT_GENERIC;
 }
 
 static void set_binance(pu__layout *out) {

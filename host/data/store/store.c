@@ -152,6 +152,9 @@ pu_status pu_store_begin(pu_store *store) {
         return pu_fail(PU_ERR_ARGUMENT, "a transaction is open on %s already: transactions do not nest",
                        store->path);
     }
+    if (sqlite3_db_readonly(store->db, "main") != 0) {
+        return pu_fail(PU_ERR_ARGUMENT, "the store %s was opened for reading", store->path);
+    }
     return pu__sql_exec(store, "BEGIN IMMEDIATE", "begin to write to");
 }
 
