@@ -154,6 +154,16 @@ static size_t declaration_start(const char *code, size_t brace) {
     return start;
 }
 
+/* Comments in the declaration are blanks here. PU__INLINE stands for static inline. */
+static bool says_static(const char *from, const char *to) {
+    static const char *const words[] = {"static", "PU__INLINE"};
+    for (int i = 0; i < 2; ++i) {
+        const char *found = test_find_word(from, from, words[i]);
+        if (found && found < to) return true;
+    }
+    return false;
+}
+
 /* Fills in name and linkage if the declaration code[start..brace) is a function's: its parameter list is the first
  * bracket that follows a word which is not an attribute's, and no '=' stands before it. */
 static bool read_declaration(const test_source *source, size_t start, size_t brace, test_function *out) {
@@ -181,11 +191,8 @@ static bool read_declaration(const test_source *source, size_t start, size_t bra
             i -= 1;
             continue;
         }
-        char declaration[256];
-        snprintf(declaration, sizeof declaration, "%.*s", (int)(word - start < 255 ? word - start : 255),
-                 code + start);
         out->source = source;
-        out->is_static = test_find_word(declaration, declaration, "static") != NULL;
+        out->is_static = says_static(code + start, code + word);
         out->line = test_source_line(source, word);
         return true;
     }
