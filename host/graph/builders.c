@@ -124,7 +124,7 @@ pu_tensor *pu_attention(pu_graph *graph, pu_tensor *qkv, int heads, int span, fl
 pu_tensor *pu_conv(pu_graph *graph, pu_tensor *x, pu_tensor *weight, pu_tensor *bias, const int *dilation, int groups) {
     if (!usable(graph, PU_OP_CONV, weight)) return NULL;
     pu_attributes attributes = {.conv = {.kernel_bars = (int)weight->shape.dim[0], .groups = groups}};
-    for (int g = 0; g < groups && g < PU_MAX_DILATIONS; ++g) attributes.conv.dilation[g] = dilation[g];
+    for (int g = 0; groups <= PU_MAX_DILATIONS && g < groups; ++g) attributes.conv.dilation[g] = dilation[g];
     return first_of(pu__node_add(graph, PU_OP_CONV, (pu_tensor *[]){x, weight, bias}, 3, &attributes, 1, NULL));
 }
 

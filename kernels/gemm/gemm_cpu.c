@@ -54,7 +54,7 @@ static product product_of(const pu__call *call) {
     p.part_k = pu__chunks(p.k, p.part_count);
     p.part_count = p.k > 0 ? pu__chunks(p.k, p.part_k) : 1;
     p.packed = call->workspace;
-    p.parts = p.packed + (p.panels - p.packed_first) * p.k * PANEL;
+    if (p.packed) p.parts = p.packed + (p.panels - p.packed_first) * p.k * PANEL; /* none while the size is asked for */
     return p;
 }
 
@@ -187,7 +187,7 @@ static void multiply_chunk(void *context, int64_t begin, int64_t end, int worker
         const int64_t k = part * p->part_k, end_k = k + p->part_k < p->k ? k + p->part_k : p->k;
         float *c = (p->part_count > 1 ? p->parts + part * p->m * p->n : p->y) + first * p->n;
         if (p->k == 0) memset(c, 0, (size_t)(rows * p->n) * sizeof *c);
-        multiply_block(p, c, first, rows, k, end_k);
+        if (p->k > 0) multiply_block(p, c, first, rows, k, end_k);
         if (p->part_count == 1) finish_rows(p, first, rows);
     }
 }
@@ -208,7 +208,7 @@ static void add_parts(void *context, int64_t begin, int64_t end, int worker) {
 pu_status pu__gemm_cpu(const pu__call *call) {
     product p = product_of(call);
     if (p.m == 0 || p.n == 0) return PU_OK;
-    pu_parallel_for(call->pool, p.panels - p.packed_first, pu__grain(8 * PANEL * p.k), pack_panels, &p);
+    if (p.k > 0) pu_parallel_for(call->pool, p.panels - p.packed_first, pu__grain(8 * PANEL * p.k), pack_panels, &p);
     pu_parallel_for(call->pool, p.part_count * pu__chunks(p.m, BLOCK_ROWS), 1, multiply_chunk, &p);
     if (p.part_count > 1) pu_parallel_for(call->pool, p.m, pu__grain(4 * p.n * p.part_count), add_parts, &p);
     return PU_OK;
