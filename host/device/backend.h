@@ -1,7 +1,7 @@
 /* What a backend is: a table of functions over its own state, and a table of kernels indexed by op.
  *
- * Used by host/device, which dispatches pu_device_* through it, by host/graph, which runs programs, and by tests that run a backend which
- * this build does not offer by name (pu__device_open_backend).
+ * Used by host/device, which dispatches pu_device_* through it, by host/graph, which runs programs, and by tests
+ * that run a backend which this build does not offer by name (pu__device_open_backend).
  *
  * Invariants:
  *  1. A backend never frees what it did not allocate, and every allocation is freed before close.
@@ -35,8 +35,8 @@ typedef struct pu__backend {
     bool is_host;                    /* device pointers can be read by the host */
     const pu__kernel_entry *kernels; /* PU_OP_COUNT entries, indexed by pu_op_id */
 
-    /* `index` is the number behind the colon of the name, 0 without one; `threads` as in pu_device_open. PU_ERR_DEVICE when no such
-     * device answers. On failure nothing is left open. */
+    /* `index` is the number behind the colon of the name, 0 without one; `threads` as in pu_device_open.
+     * PU_ERR_DEVICE when no such device answers. On failure nothing is left open. */
     pu_status (*open)(int index, int threads, void **state, pu__device_text *text);
     void (*close)(void *state);
     size_t (*memory_free_bytes)(void *state);
@@ -60,12 +60,14 @@ typedef struct pu__backend {
     pu_status (*fence_stream_wait)(void *state, void *fence, pu_stream stream);
     pu_status (*fence_host_wait)(void *state, void *fence);
 
-    /* Fills the executor of a call (`pool` or `cuda`): once per prepared call, and before its workspace is asked for. */
+    /* Fills the executor of a call (`pool` or `cuda`): once per prepared call, and before its workspace is asked
+     * for. */
     void (*bind)(void *state, pu__call *call);
 
-    /* Recording of the compute stream. All four null: not offered. capture_begin .. capture_end records launches without running them;
-     * capture_end ends the recording even when it fails; with a null `executable` it discards it and leaves the error message alone. replay enqueues the recording on the
-     * compute stream. capture_free accepts null. */
+    /* Recording of the compute stream. All four null: not offered. capture_begin .. capture_end records launches
+     * without running them; capture_end ends the recording even when it fails; with a null `executable` it
+     * discards it and leaves the error message alone. replay enqueues the recording on the compute stream.
+     * capture_free accepts null. */
     pu_status (*capture_begin)(void *state);
     pu_status (*capture_end)(void *state, void **executable);
     pu_status (*replay)(void *state, void *executable);

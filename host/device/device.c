@@ -48,7 +48,8 @@ pu_status pu_device_open(const char *name, int threads, pu_device **out) {
 #ifdef PU_WITH_CUDA
     return pu__device_open_backend(pu__cuda_backend(), index, threads, out);
 #else
-    return pu_fail(PU_ERR_UNSUPPORTED, "device \"%s\": this build has no CUDA; configure with -DPU_CUDA=ON, or use cpu", name);
+    return pu_fail(PU_ERR_UNSUPPORTED,
+                   "device \"%s\": this build has no CUDA; configure with -DPU_CUDA=ON, or use cpu", name);
 #endif
 }
 
@@ -64,7 +65,9 @@ bool pu_device_is_host(const pu_device *device) { return device->backend->is_hos
 bool pu_device_supports(const pu_device *device, pu_op_id op) {
     return (unsigned)op < PU_OP_COUNT && device->backend->kernels[op].kernel != NULL;
 }
-size_t pu_device_memory_free_bytes(const pu_device *device) { return device->backend->memory_free_bytes(device->state); }
+size_t pu_device_memory_free_bytes(const pu_device *device) {
+    return device->backend->memory_free_bytes(device->state);
+}
 
 pu_status pu_device_alloc(pu_device *device, size_t bytes, void **out) {
     *out = NULL;
@@ -84,11 +87,13 @@ void pu_device_free_host(pu_device *device, void *memory) {
     if (memory) device->backend->free_host(device->state, memory);
 }
 
-pu_status pu_device_upload(pu_device *device, pu_stream stream, void *to_device, const void *from_host, size_t bytes) {
+pu_status pu_device_upload(pu_device *device, pu_stream stream, void *to_device, const void *from_host,
+                           size_t bytes) {
     return bytes ? device->backend->upload(device->state, stream, to_device, from_host, bytes) : PU_OK;
 }
 
-pu_status pu_device_download(pu_device *device, pu_stream stream, void *to_host, const void *from_device, size_t bytes) {
+pu_status pu_device_download(pu_device *device, pu_stream stream, void *to_host, const void *from_device,
+                             size_t bytes) {
     return bytes ? device->backend->download(device->state, stream, to_host, from_device, bytes) : PU_OK;
 }
 
@@ -121,11 +126,13 @@ void pu_fence_free(pu_fence *fence) {
 }
 
 pu_status pu_fence_record(pu_fence *fence, pu_stream stream) {
-    return fence->handle ? fence->device->backend->fence_record(fence->device->state, fence->handle, stream) : PU_OK;
+    return fence->handle ? fence->device->backend->fence_record(fence->device->state, fence->handle, stream)
+                         : PU_OK;
 }
 
 pu_status pu_fence_stream_wait(pu_fence *fence, pu_stream stream) {
-    return fence->handle ? fence->device->backend->fence_stream_wait(fence->device->state, fence->handle, stream) : PU_OK;
+    return fence->handle ? fence->device->backend->fence_stream_wait(fence->device->state, fence->handle, stream)
+                         : PU_OK;
 }
 
 pu_status pu_fence_host_wait(pu_fence *fence) {

@@ -1,4 +1,5 @@
-/* The op calls that model code uses. Ops over rows take matrices; values of a higher rank go in and out as views. */
+/* The op calls that model code uses. Ops over rows take matrices; values of a higher rank go in and out as views.
+ */
 #include <stdio.h>
 
 #include "host/graph/op_table.h"
@@ -13,7 +14,8 @@ static bool usable(pu_graph *graph, pu_op_id op, const pu_tensor *value) {
     return false;
 }
 
-pu_tensor *pu__rows_view(pu_graph *graph, pu_tensor *x) {
+/* [..., C] as [N, C]. */
+static pu_tensor *rows_view(pu_graph *graph, pu_tensor *x) {
     if (!x) return NULL;
     const pu_shape *shape = &x->shape;
     if (shape->rank == 2 || shape->rank == 0) return x;
@@ -33,7 +35,8 @@ static pu_tensor *unfold(pu_graph *graph, pu_tensor *rows, const pu_tensor *x) {
 static bool has_columns(pu_graph *graph, pu_op_id op, const pu_tensor *x) {
     if (!usable(graph, op, x)) return false;
     if (x->shape.rank > 0) return true;
-    pu__graph_fail(graph, pu_fail(PU_ERR_ARGUMENT, "%s: a scalar has no columns; give it at least one dimension", pu_op_name(op)));
+    pu__graph_fail(graph, pu_fail(PU_ERR_ARGUMENT, "%s: a scalar has no columns; give it at least one dimension",
+                                  pu_op_name(op)));
     return false;
 }
 
@@ -49,12 +52,12 @@ pu_tensor *pu__sum_leading(pu_graph *graph, pu_tensor *x, const pu_shape *shape)
 
 pu_tensor *pu_linear(pu_graph *graph, pu_tensor *x, pu_tensor *weight, pu_tensor *bias, pu_act act) {
     if (!has_columns(graph, PU_OP_GEMM, x)) return NULL;
-    pu_tensor *rows = pu__rows_view(graph, x);
+    pu_tensor *rows = rows_view(graph, x);
     const pu_attributes attributes = {.gemm = {.act = act}};
     /* The pre-activation is kept where a gradient may need it; pu_compile drops it where none does. */
     const int outputs = act == PU_ACT_NONE ? 1 : 2;
-    const pu__node *node =
-        pu__node_add(graph, PU_OP_GEMM, (pu_tensor *[]){rows, weight, bias}, bias ? 3 : 2, &attributes, outputs, NULL);
+    const pu__node *node = pu__node_add(graph, PU_OP_GEMM, (pu_tensor *[]){rows, weight, bias}, bias ? 3 : 2,
+                                        &attributes, outputs, NULL);
     return unfold(graph, first_of(node), x);
 }
 
@@ -89,14 +92,14 @@ pu_tensor *pu_glu(pu_graph *graph, pu_tensor *x, pu_act act) {
     if ((unsigned)act > PU_ACT_TANH) {
         return pu__graph_fail(graph, pu_fail(PU_ERR_ARGUMENT, "glu: activation %d is not known", (int)act));
     }
-    pu_tensor *rows = pu__rows_view(graph, x);
+    pu_tensor *rows = rows_view(graph, x);
     const pu_attributes attributes = {.act = {act}};
     return unfold(graph, first_of(pu__node_add(graph, PU_OP_GLU, &rows, 1, &attributes, 1, NULL)), x);
 }
 
 pu_tensor *pu_layer_norm(pu_graph *graph, pu_tensor *x, pu_tensor *gain, pu_tensor *bias, float epsilon) {
     if (!has_columns(graph, PU_OP_LAYER_NORM, x)) return NULL;
-    pu_tensor *const in[] = {pu__rows_view(graph, x), gain, bias};
+    pu_tensor *const in[] = {rows_view(graph, x), gain, bias};
     const pu_attributes attributes = {.layer_norm = {epsilon}};
     return unfold(graph, first_of(pu__node_add(graph, PU_OP_LAYER_NORM, in, 3, &attributes, 3, NULL)), x);
 }
@@ -105,14 +108,15 @@ pu_tensor *pu_dropout(pu_graph *graph, pu_tensor *x, pu_tensor *clock, float rat
     if (!usable(graph, PU_OP_DROPOUT, x)) return NULL;
     if (rate == 0.0f) return x;
     const pu_attributes attributes = {.dropout = {.rate = rate, .tag = graph->dropout_count}};
-    pu_tensor *y = first_of(pu__node_add(graph, PU_OP_DROPOUT, (pu_tensor *[]){x, clock}, 2, &attributes, 1, NULL));
+    pu_tensor *y =
+        first_of(pu__node_add(graph, PU_OP_DROPOUT, (pu_tensor *[]){x, clock}, 2, &attributes, 1, NULL));
     if (y) ++graph->dropout_count;
     return y;
 }
 
 pu_tensor *pu_softmax(pu_graph *graph, pu_tensor *x) {
     if (!has_columns(graph, PU_OP_SOFTMAX, x)) return NULL;
-    pu_tensor *rows = pu__rows_view(graph, x);
+    pu_tensor *rows = rows_view(graph, x);
     return unfold(graph, first_of(pu__node_add(graph, PU_OP_SOFTMAX, &rows, 1, NULL, 1, NULL)), x);
 }
 
@@ -121,15 +125,16 @@ pu_tensor *pu_attention(pu_graph *graph, pu_tensor *qkv, int heads, int span, fl
     return first_of(pu__node_add(graph, PU_OP_ATTENTION, &qkv, 1, &attributes, 2, NULL));
 }
 
-pu_tensor *pu_conv(pu_graph *graph, pu_tensor *x, pu_tensor *weight, pu_tensor *bias, const int *dilation, int groups) {
+pu_tensor *pu_conv(pu_graph *graph, pu_tensor *x, pu_tensor *weight, pu_tensor *bias, const int *dilation,
+                   int groups) {
     if (!usable(graph, PU_OP_CONV, weight)) return NULL;
     pu_attributes attributes = {.conv = {.kernel_bars = (int)weight->shape.dim[0], .groups = groups}};
     for (int g = 0; groups <= PU_MAX_DILATIONS && g < groups; ++g) attributes.conv.dilation[g] = dilation[g];
     return first_of(pu__node_add(graph, PU_OP_CONV, (pu_tensor *[]){x, weight, bias}, 3, &attributes, 1, NULL));
 }
 
-pu_tensor *pu_window_norm(pu_graph *graph, pu_tensor *bars, pu_tensor *start, int window_bars, int warmup_bars, float clip,
-                          float epsilon) {
+pu_tensor *pu_window_norm(pu_graph *graph, pu_tensor *bars, pu_tensor *start, int window_bars, int warmup_bars,
+                          float clip, float epsilon) {
     const pu_attributes attributes = {
         .window_norm = {.window_bars = window_bars, .warmup_bars = warmup_bars, .clip = clip, .epsilon = epsilon}};
     return first_of(pu__node_add(graph, PU_OP_WINDOW_NORM, (pu_tensor *[]){bars, start}, 2, &attributes, 1, NULL));
@@ -138,26 +143,31 @@ pu_tensor *pu_window_norm(pu_graph *graph, pu_tensor *bars, pu_tensor *start, in
 pu_tensor *pu_loss_of(pu_graph *graph, pu_tensor *prediction, pu_tensor *target, pu_tensor *weight,
                       const pu_attributes *attributes) {
     if (!attributes) {
-        return pu__graph_fail(graph, pu_fail(PU_ERR_ARGUMENT, "loss: the attributes that say which loss are null"));
+        return pu__graph_fail(graph,
+                              pu_fail(PU_ERR_ARGUMENT, "loss: the attributes that say which loss are null"));
     }
-    if (!usable(graph, PU_OP_LOSS, prediction) || !usable(graph, PU_OP_LOSS, target) || !usable(graph, PU_OP_LOSS, weight)) {
+    if (!usable(graph, PU_OP_LOSS, prediction) || !usable(graph, PU_OP_LOSS, target) ||
+        !usable(graph, PU_OP_LOSS, weight)) {
         return NULL;
     }
-    pu_tensor *const in[] = {pu__rows_view(graph, prediction), pu__rows_view(graph, target), pu__rows_view(graph, weight)};
+    pu_tensor *const in[] = {rows_view(graph, prediction), rows_view(graph, target), rows_view(graph, weight)};
     return first_of(pu__node_add(graph, PU_OP_LOSS, in, 3, attributes, 2, NULL));
 }
 
 pu_tensor *pu_adamw(pu_graph *graph, pu_tensor *hyper) {
     if (!usable(graph, PU_OP_ADAMW, hyper)) return NULL;
     if (!graph->has_gradients || !graph->parameters->block) {
-        return pu__graph_fail(graph, pu_fail(PU_ERR_ARGUMENT, "adamw: call pu_parameters_allocate and pu_gradients before it"));
+        return pu__graph_fail(
+            graph, pu_fail(PU_ERR_ARGUMENT, "adamw: call pu_parameters_allocate and pu_gradients before it"));
     }
-    pu_tensor *value = pu__parameter_block(graph, PU_PART_VALUE), *gradient = pu__parameter_block(graph, PU_PART_GRADIENT);
-    pu_tensor *m = pu__parameter_block(graph, PU_PART_FIRST_MOMENT), *v = pu__parameter_block(graph, PU_PART_SECOND_MOMENT);
+    pu_tensor *value = pu__parameter_block(graph, PU_PART_VALUE),
+              *gradient = pu__parameter_block(graph, PU_PART_GRADIENT);
+    pu_tensor *m = pu__parameter_block(graph, PU_PART_FIRST_MOMENT),
+              *v = pu__parameter_block(graph, PU_PART_SECOND_MOMENT);
     pu_tensor *sumsq = first_of(pu__node_add(graph, PU_OP_SUM_SQUARES, &gradient, 1, NULL, 1, NULL));
     const pu_attributes attributes = {.adamw = {graph->parameters->decay_count}};
-    pu__node *node =
-        pu__node_add(graph, PU_OP_ADAMW, (pu_tensor *[]){value, gradient, m, v, sumsq, hyper}, 6, &attributes, 4, NULL);
+    pu__node *node = pu__node_add(graph, PU_OP_ADAMW, (pu_tensor *[]){value, gradient, m, v, sumsq, hyper}, 6,
+                                  &attributes, 4, NULL);
     if (!node) return NULL;
     /* In place: the first three outputs are the blocks themselves. */
     pu_tensor *const block[] = {value, m, v};

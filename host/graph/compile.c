@@ -54,8 +54,8 @@ static void touch(pu_program *program, pu_tensor *tensor, int position) {
     const bool whole = base->home != PU__HOME_VALUE || base->is_output;
     if (program->slot[base->index] < 0) {
         program->slot[base->index] = program->interval_count;
-        program->interval[program->interval_count++] =
-            (pu__interval){.first = whole ? 0 : position, .last = whole ? last : position, .bytes = pu__tensor_bytes(base)};
+        program->interval[program->interval_count++] = (pu__interval){
+            .first = whole ? 0 : position, .last = whole ? last : position, .bytes = pu__tensor_bytes(base)};
     }
     pu__interval *interval = &program->interval[program->slot[base->index]];
     if (interval->last < position) interval->last = position;
@@ -66,7 +66,8 @@ static pu_status plan_values(compiler *c) {
     const pu_graph *graph = c->graph;
     for (int i = 0; i < graph->tensor_count; ++i) {
         program->slot[i] = -1;
-        if (graph->tensor[i]->home == PU__HOME_INPUT && !graph->tensor[i]->base) touch(program, graph->tensor[i], 0);
+        if (graph->tensor[i]->home == PU__HOME_INPUT && !graph->tensor[i]->base)
+            touch(program, graph->tensor[i], 0);
     }
     for (int n = 0, position = 0; n < graph->node_count; ++n) {
         if (!c->node_needed[n]) continue;
@@ -111,7 +112,8 @@ static void point_views(const pu_program *program, pu__launch *launch, unsigned 
 static pu_status prepare_launch(const compiler *c, const pu__node *node, pu__launch *launch) {
     const pu_device *device = c->program->device;
     if (!pu_device_supports(device, node->op)) {
-        return pu_fail(PU_ERR_UNSUPPORTED, "%s is not available on %s", pu_op_name(node->op), pu_device_name(device));
+        return pu_fail(PU_ERR_UNSUPPORTED, "%s is not available on %s", pu_op_name(node->op),
+                       pu_device_name(device));
     }
     launch->node = node;
     launch->kernel = device->backend->kernels[node->op].kernel;
@@ -126,8 +128,8 @@ static pu_status prepare_launch(const compiler *c, const pu__node *node, pu__lau
     return PU_OK;
 }
 
-/* Shapes first, since they decide the workspace; addresses when the block is there. A kernel tells an absent optional view by its null
- * pointer, so the workspace is asked for with views that point anywhere but null. */
+/* Shapes first, since they decide the workspace; addresses when the block is there. A kernel tells an absent
+ * optional view by its null pointer, so the workspace is asked for with views that point anywhere but null. */
 static pu_status prepare_launches(compiler *c) {
     pu_program *program = c->program;
     static unsigned char anywhere[1];
@@ -153,11 +155,13 @@ static pu_status allocate_block(pu_program *program) {
     void *block = NULL;
     const pu_status status = pu_device_alloc(program->device, bytes, &block);
     if (status != PU_OK) {
-        return pu_fail_within(status, "a program of %d nodes needs %.1f MiB (values %.1f, workspace %.1f), %.1f are free on %s; use "
-                              "a smaller batch or window", program->launch_count, (double)bytes / 1048576.0,
-                              (double)memory->activation_bytes / 1048576.0, (double)memory->workspace_bytes / 1048576.0,
-                              (double)pu_device_memory_free_bytes(program->device) / 1048576.0,
-                              pu_device_name(program->device));
+        return pu_fail_within(
+            status,
+            "a program of %d nodes needs %.1f MiB (values %.1f, workspace %.1f), %.1f are free on %s; use "
+            "a smaller batch or window",
+            program->launch_count, (double)bytes / 1048576.0, (double)memory->activation_bytes / 1048576.0,
+            (double)memory->workspace_bytes / 1048576.0,
+            (double)pu_device_memory_free_bytes(program->device) / 1048576.0, pu_device_name(program->device));
     }
     program->block = block;
     for (int i = 0; i < program->launch_count; ++i) {
@@ -179,8 +183,9 @@ static pu_status upload_constants(pu_program *program) {
         float *host = pu_calloc((size_t)count, sizeof *host);
         if (!host) return PU_ERR_MEMORY;
         for (int64_t k = 0; k < count; ++k) host[k] = tensor->constant;
-        pu_status status = pu_device_upload(program->device, PU_STREAM_COMPUTE, address_in(program, tensor, program->block),
-                                            host, (size_t)count * sizeof *host);
+        pu_status status =
+            pu_device_upload(program->device, PU_STREAM_COMPUTE, address_in(program, tensor, program->block), host,
+                             (size_t)count * sizeof *host);
         if (status == PU_OK) status = pu_device_sync(program->device);
         pu_free(host);
         PU_TRY(status);
@@ -201,13 +206,15 @@ static pu_status find_unwritten_gradients(compiler *c) {
     }
     for (int i = 0; i < c->graph->tensor_count; ++i) {
         const pu_tensor *tensor = c->graph->tensor[i];
-        if (tensor->home == PU__HOME_PARAMETER && tensor->part == PU_PART_GRADIENT) written[tensor->parameter] = true;
+        if (tensor->home == PU__HOME_PARAMETER && tensor->part == PU_PART_GRADIENT)
+            written[tensor->parameter] = true;
     }
     for (int i = 0; i < parameters->number; ++i) {
         if (written[i]) continue;
         const pu_parameter_info *info = &parameters->item[i].info;
         program->zero[program->zero_count++] =
-            (pu__range){pu__parameter_address(parameters, PU_PART_GRADIENT, info->offset), (size_t)info->count * sizeof(float)};
+            (pu__range){pu__parameter_address(parameters, PU_PART_GRADIENT, info->offset),
+                        (size_t)info->count * sizeof(float)};
     }
     pu_free(written);
     return PU_OK;
@@ -240,7 +247,8 @@ pu_status pu_compile(pu_graph *graph, pu_program **out) {
     *out = NULL;
     PU_TRY(pu_graph_status(graph));
     if (!graph->parameters->block) {
-        return pu_fail(PU_ERR_ARGUMENT, "compile: the parameters are not allocated; call pu_parameters_allocate first");
+        return pu_fail(PU_ERR_ARGUMENT,
+                       "compile: the parameters are not allocated; call pu_parameters_allocate first");
     }
     pu_program *program = pu_calloc(1, sizeof *program);
     if (!program) return PU_ERR_MEMORY;

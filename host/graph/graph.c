@@ -10,7 +10,8 @@
 const char *pu__shape_text(const pu_shape *shape, char *text) {
     int at = snprintf(text, PU__SHAPE_TEXT_BYTES, "[");
     for (int i = 0; i < shape->rank && i < PU_MAX_RANK; ++i) {
-        at += snprintf(text + at, (size_t)(PU__SHAPE_TEXT_BYTES - at), "%s%lld", i ? "," : "", (long long)shape->dim[i]);
+        at += snprintf(text + at, (size_t)(PU__SHAPE_TEXT_BYTES - at), "%s%lld", i ? "," : "",
+                       (long long)shape->dim[i]);
     }
     snprintf(text + at, (size_t)(PU__SHAPE_TEXT_BYTES - at), "]");
     return text;
@@ -24,7 +25,9 @@ bool pu__shape_is_suffix(const pu_shape *suffix, const pu_shape *shape) {
     return true;
 }
 
-bool pu__shape_equal(const pu_shape *a, const pu_shape *b) { return a->rank == b->rank && pu__shape_is_suffix(a, b); }
+bool pu__shape_equal(const pu_shape *a, const pu_shape *b) {
+    return a->rank == b->rank && pu__shape_is_suffix(a, b);
+}
 
 int64_t pu__shape_count_checked(const pu_shape *shape) {
     if (shape->rank < 0 || shape->rank > PU_MAX_RANK) return -1;
@@ -40,7 +43,9 @@ int64_t pu__shape_count_checked(const pu_shape *shape) {
 }
 
 int64_t pu__dtype_bytes(pu_dtype dtype) { return dtype == PU_U64 ? 8 : 4; }
-int64_t pu__tensor_bytes(const pu_tensor *tensor) { return pu__count(&tensor->shape) * pu__dtype_bytes(tensor->dtype); }
+int64_t pu__tensor_bytes(const pu_tensor *tensor) {
+    return pu__count(&tensor->shape) * pu__dtype_bytes(tensor->dtype);
+}
 
 pu_shape pu_shape_of(int rank, ...) {
     pu_shape shape = {.rank = rank};
@@ -103,24 +108,29 @@ static bool reserve(void *array, int count, int *capacity) {
     return true;
 }
 
-pu_tensor *pu__tensor_add(pu_graph *graph, pu__home home, pu_dtype dtype, const pu_shape *shape) {
-    if (!reserve(&graph->tensor, graph->tensor_count, &graph->tensor_capacity)) return pu__graph_fail(graph, PU_ERR_MEMORY);
+static pu_tensor *tensor_add(pu_graph *graph, pu__home home, pu_dtype dtype, const pu_shape *shape) {
+    if (!reserve(&graph->tensor, graph->tensor_count, &graph->tensor_capacity))
+        return pu__graph_fail(graph, PU_ERR_MEMORY);
     pu_tensor *tensor = pu_arena_alloc(graph->arena, sizeof *tensor);
     if (!tensor) return pu__graph_fail(graph, PU_ERR_MEMORY);
-    *tensor = (pu_tensor){.graph = graph, .shape = *shape, .dtype = dtype, .home = home, .index = graph->tensor_count,
+    *tensor = (pu_tensor){.graph = graph,
+                          .shape = *shape,
+                          .dtype = dtype,
+                          .home = home,
+                          .index = graph->tensor_count,
                           .producer = -1};
     graph->tensor[graph->tensor_count++] = tensor;
     return tensor;
 }
 
 pu_tensor *pu__constant(pu_graph *graph, const pu_shape *shape, float value) {
-    pu_tensor *tensor = pu__tensor_add(graph, PU__HOME_CONSTANT, PU_F32, shape);
+    pu_tensor *tensor = tensor_add(graph, PU__HOME_CONSTANT, PU_F32, shape);
     if (tensor) tensor->constant = value;
     return tensor;
 }
 
 pu_tensor *pu__parameter_block(pu_graph *graph, pu_parameter_part part) {
-    pu_tensor *tensor = pu__tensor_add(graph, PU__HOME_BLOCK, PU_F32, &PU_SHAPE1(graph->parameters->count));
+    pu_tensor *tensor = tensor_add(graph, PU__HOME_BLOCK, PU_F32, &PU_SHAPE1(graph->parameters->count));
     if (tensor) tensor->part = part;
     return tensor;
 }
@@ -135,7 +145,7 @@ pu_tensor *pu_graph_input(pu_graph *graph, const char *name, pu_dtype dtype, pu_
         return pu__graph_fail(graph, pu_fail(PU_ERR_ARGUMENT, "input \"%s\" has the impossible shape %s", name,
                                              pu__shape_text(&shape, text)));
     }
-    pu_tensor *tensor = pu__tensor_add(graph, PU__HOME_INPUT, dtype, &shape);
+    pu_tensor *tensor = tensor_add(graph, PU__HOME_INPUT, dtype, &shape);
     if (!tensor) return NULL;
     tensor->name = pu_arena_strdup(graph->arena, name);
     return tensor->name ? tensor : pu__graph_fail(graph, PU_ERR_MEMORY);
@@ -145,16 +155,18 @@ pu_tensor *pu_graph_parameter(pu_graph *graph, const char *name) {
     if (graph->status != PU_OK) return NULL;
     const int index = name ? pu__parameter_find(graph->parameters, name) : -1;
     if (index < 0) {
-        return pu__graph_fail(graph, pu_fail(PU_ERR_NOT_FOUND, "parameter \"%s\" is not declared", name ? name : "(null)"));
+        return pu__graph_fail(
+            graph, pu_fail(PU_ERR_NOT_FOUND, "parameter \"%s\" is not declared", name ? name : "(null)"));
     }
     for (int i = 0; i < graph->tensor_count; ++i) {
         pu_tensor *known = graph->tensor[i];
-        if (known->home == PU__HOME_PARAMETER && known->part == PU_PART_VALUE && known->parameter == index && !known->base) {
+        if (known->home == PU__HOME_PARAMETER && known->part == PU_PART_VALUE && known->parameter == index &&
+            !known->base) {
             return known;
         }
     }
     const pu_parameter_info *info = &graph->parameters->item[index].info;
-    pu_tensor *tensor = pu__tensor_add(graph, PU__HOME_PARAMETER, PU_F32, &info->shape);
+    pu_tensor *tensor = tensor_add(graph, PU__HOME_PARAMETER, PU_F32, &info->shape);
     if (!tensor) return NULL;
     tensor->name = info->name;
     tensor->parameter = index;
@@ -187,7 +199,7 @@ pu_tensor *pu_reshape(pu_graph *graph, pu_tensor *x, pu_shape shape) {
     if (pu__shape_equal(&shape, &x->shape)) return x;
     pu_tensor *base = pu__base(x);
     if (pu__shape_equal(&shape, &base->shape)) return base;
-    pu_tensor *view = pu__tensor_add(graph, base->home, base->dtype, &shape);
+    pu_tensor *view = tensor_add(graph, base->home, base->dtype, &shape);
     if (!view) return NULL;
     view->base = base;
     view->needs_gradient = base->needs_gradient;
@@ -196,15 +208,17 @@ pu_tensor *pu_reshape(pu_graph *graph, pu_tensor *x, pu_shape shape) {
 
 /* ---- nodes ---- */
 
-static pu_status check_inputs(const pu_graph *graph, pu_op_id op, pu_tensor *const *in, int in_count, int out_count) {
+static pu_status check_inputs(const pu_graph *graph, pu_op_id op, pu_tensor *const *in, int in_count,
+                              int out_count) {
     const pu__op *row = pu__op_row(op);
     if (in_count < row->in_min || in_count > row->in_max || out_count < row->out_min || out_count > row->out_max) {
-        return pu_fail(PU_ERR_ARGUMENT, "%s: takes %d inputs and gives %d outputs here, which it does not", pu_op_name(op),
-                       in_count, out_count);
+        return pu_fail(PU_ERR_ARGUMENT, "%s: takes %d inputs and gives %d outputs here, which it does not",
+                       pu_op_name(op), in_count, out_count);
     }
     for (int i = 0; i < in_count; ++i) {
         if (!in[i]) return pu_fail(PU_ERR_ARGUMENT, "%s: input %d is null", pu_op_name(op), i);
-        if (in[i]->graph != graph) return pu_fail(PU_ERR_ARGUMENT, "%s: input %d belongs to another graph", pu_op_name(op), i);
+        if (in[i]->graph != graph)
+            return pu_fail(PU_ERR_ARGUMENT, "%s: input %d belongs to another graph", pu_op_name(op), i);
         if (in[i]->dtype != row->in_dtype[i]) {
             static const char *const dtype_name[] = {"f32", "i32", "u64"};
             return pu_fail(PU_ERR_ARGUMENT, "%s: input %d is %s, it must be %s", pu_op_name(op), i,
@@ -212,7 +226,8 @@ static pu_status check_inputs(const pu_graph *graph, pu_op_id op, pu_tensor *con
         }
     }
     if (graph->has_update) {
-        return pu_fail(PU_ERR_ARGUMENT, "%s comes after pu_adamw: the update must be the last thing in a graph", pu_op_name(op));
+        return pu_fail(PU_ERR_ARGUMENT, "%s comes after pu_adamw: the update must be the last thing in a graph",
+                       pu_op_name(op));
     }
     return PU_OK;
 }
@@ -227,14 +242,15 @@ static pu_status infer_outputs(pu_op_id op, pu_tensor *const *in, int in_count, 
     PU_TRY(pu__op_row(op)->infer(&shapes));
     for (int i = 0; i < out_count; ++i) {
         if (pu__shape_count_checked(&out[i]) < 0) {
-            return pu_fail(PU_ERR_ARGUMENT, "%s: the result %s is too large", pu_op_name(op), pu__shape_text(&out[i], text));
+            return pu_fail(PU_ERR_ARGUMENT, "%s: the result %s is too large", pu_op_name(op),
+                           pu__shape_text(&out[i], text));
         }
     }
     return PU_OK;
 }
 
-pu__node *pu__node_add(pu_graph *graph, pu_op_id op, pu_tensor *const *in, int in_count, const pu_attributes *attributes,
-                       int out_count, const pu_shape *out_shape) {
+pu__node *pu__node_add(pu_graph *graph, pu_op_id op, pu_tensor *const *in, int in_count,
+                       const pu_attributes *attributes, int out_count, const pu_shape *out_shape) {
     static const pu_attributes none;
     if (graph->status != PU_OK) return NULL;
     pu_shape shape[PU_MAX_OUT] = {{0}};
@@ -244,7 +260,8 @@ pu__node *pu__node_add(pu_graph *graph, pu_op_id op, pu_tensor *const *in, int i
     if (status == PU_OK) status = infer_outputs(op, in, in_count, attributes, shape, out_count);
     if (status != PU_OK) return pu__graph_fail(graph, status);
 
-    if (!reserve(&graph->node, graph->node_count, &graph->node_capacity)) return pu__graph_fail(graph, PU_ERR_MEMORY);
+    if (!reserve(&graph->node, graph->node_count, &graph->node_capacity))
+        return pu__graph_fail(graph, PU_ERR_MEMORY);
     pu__node *node = pu_arena_alloc(graph->arena, sizeof *node);
     if (!node) return pu__graph_fail(graph, PU_ERR_MEMORY);
     node->op = op;
@@ -257,7 +274,7 @@ pu__node *pu__node_add(pu_graph *graph, pu_op_id op, pu_tensor *const *in, int i
         needs_gradient = needs_gradient || in[i]->needs_gradient;
     }
     for (int i = 0; i < out_count; ++i) {
-        node->out[i] = pu__tensor_add(graph, PU__HOME_VALUE, PU_F32, &shape[i]);
+        node->out[i] = tensor_add(graph, PU__HOME_VALUE, PU_F32, &shape[i]);
         if (!node->out[i]) return NULL;
         node->out[i]->producer = graph->node_count;
         node->out[i]->needs_gradient = needs_gradient && pu__op_row(op)->gradient;

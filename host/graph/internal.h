@@ -3,8 +3,8 @@
  * Invariants:
  *  1. Nodes are stored in an order in which every value is produced before it is read: builders only append.
  *  2. A view (`base` set) has no bytes of its own; its base is never a view. Node outputs are never views.
- *  3. Every tensor is the output of exactly one node, except inputs, constants and parameters, and the blocks that ADAMW
- *     updates in place. */
+ *  3. Every tensor is the output of exactly one node, except inputs, constants and parameters, and the blocks that
+ * ADAMW updates in place. */
 #ifndef PU_HOST_GRAPH_INTERNAL_H
 #define PU_HOST_GRAPH_INTERNAL_H
 
@@ -94,21 +94,20 @@ int64_t pu__tensor_bytes(const pu_tensor *tensor);
 /* The product of the dimensions; -1 when a dimension is negative, the rank is out of range, or it overflows. */
 int64_t pu__shape_count_checked(const pu_shape *shape);
 
-/* Records the calling thread's error message as the graph's first error, and returns null for the builder to return. */
+/* Records the calling thread's error message as the graph's first error, and returns null for the builder to
+ * return. */
 void *pu__graph_fail(pu_graph *graph, pu_status status);
 
-/* Checks the inputs, infers the outputs and appends a node. `out_shape` may be null; where it is not, it presets the output shapes
- * of ops that let the caller choose. Null, with the graph's error set, on failure. */
-pu__node *pu__node_add(pu_graph *graph, pu_op_id op, pu_tensor *const *in, int in_count, const pu_attributes *attributes,
-                       int out_count, const pu_shape *out_shape);
-pu_tensor *pu__tensor_add(pu_graph *graph, pu__home home, pu_dtype dtype, const pu_shape *shape);
+/* Checks the inputs, infers the outputs and appends a node. `out_shape` may be null; where it is not, it presets
+ * the output shapes of ops that let the caller choose. Null, with the graph's error set, on failure. */
+pu__node *pu__node_add(pu_graph *graph, pu_op_id op, pu_tensor *const *in, int in_count,
+                       const pu_attributes *attributes, int out_count, const pu_shape *out_shape);
 pu_tensor *pu__constant(pu_graph *graph, const pu_shape *shape, float value);
 /* The whole block of one part, as a vector. */
 pu_tensor *pu__parameter_block(pu_graph *graph, pu_parameter_part part);
 static inline pu_tensor *pu__base(pu_tensor *tensor) { return tensor->base ? tensor->base : tensor; }
 
 /* Builders for single nodes that gradients share with the public ones. */
-pu_tensor *pu__rows_view(pu_graph *graph, pu_tensor *x); /* [..., C] as [N, C] */
 pu_tensor *pu__gemm(pu_graph *graph, pu_tensor *a, int transpose_a, pu_tensor *b, int transpose_b);
 pu_tensor *pu__sum_leading(pu_graph *graph, pu_tensor *x, const pu_shape *shape);
 
@@ -139,7 +138,7 @@ struct pu_program {
     int *slot; /* by tensor index: its interval, -1 without one */
     int tensor_count;
     pu_memory_plan memory;
-    bool warm; /* has run once */
+    bool warm;       /* has run once */
     void *recording; /* of the backend; null before the second run */
 };
 

@@ -1,8 +1,10 @@
-/* Symbolic gradients: nodes of the same graph. The rules are the chain rule over each op's definition in plusultra/ops.h. */
+/* Symbolic gradients: nodes of the same graph. The rules are the chain rule over each op's definition in
+ * plusultra/ops.h. */
 #include "host/graph/op_table.h"
 
 /* A node with one output, which is returned; null on failure. */
-static pu_tensor *one(pu_graph *graph, pu_op_id op, pu_tensor *const *in, int in_count, const pu_attributes *attributes) {
+static pu_tensor *one(pu_graph *graph, pu_op_id op, pu_tensor *const *in, int in_count,
+                      const pu_attributes *attributes) {
     const pu__node *node = pu__node_add(graph, op, in, in_count, attributes, 1, NULL);
     return node ? node->out[0] : NULL;
 }
@@ -17,7 +19,8 @@ void pu__gradient_gemm(pu_graph *graph, const pu__node *node, pu_tensor *dy, pu_
     pu_tensor *a = node->in[0], *b = node->in[1];
     if (a->needs_gradient) din[0] = pu__gemm(graph, dz, 0, b, 1);
     if (b->needs_gradient) din[1] = pu__gemm(graph, a, 1, dz, 0);
-    if (node->in_count > 2 && node->in[2]->needs_gradient) din[2] = pu__sum_leading(graph, dz, &node->in[2]->shape);
+    if (node->in_count > 2 && node->in[2]->needs_gradient)
+        din[2] = pu__sum_leading(graph, dz, &node->in[2]->shape);
 }
 
 void pu__gradient_act(pu_graph *graph, const pu__node *node, pu_tensor *dy, pu_tensor **din) {
@@ -76,7 +79,8 @@ void pu__gradient_loss(pu_graph *graph, const pu__node *node, pu_tensor *dy, pu_
 
 /* ---- the backward pass ---- */
 
-/* Adds `gradient` to what `value` has so far. Gradients are kept per base: views share bytes, so they share a gradient. */
+/* Adds `gradient` to what `value` has so far. Gradients are kept per base: views share bytes, so they share a
+ * gradient. */
 static void accumulate(pu_graph *graph, pu_tensor **sum, pu_tensor *value, pu_tensor *gradient) {
     if (!gradient || !value->needs_gradient) return;
     pu_tensor *base = pu__base(value);
@@ -99,8 +103,8 @@ static void backward(pu_graph *graph, pu_tensor *loss, pu_tensor **sum) {
     }
 }
 
-/* Makes the last node that produces a parameter's gradient write into the gradient block. A value that cannot move there (a constant, or
- * the gradient of two parameters at once) is copied. */
+/* Makes the last node that produces a parameter's gradient write into the gradient block. A value that cannot move
+ * there (a constant, or the gradient of two parameters at once) is copied. */
 static void settle(pu_graph *graph, const pu_tensor *parameter, pu_tensor *gradient) {
     if (!gradient) return;
     gradient = pu__base(gradient);
@@ -123,9 +127,11 @@ pu_status pu_gradients(pu_graph *graph, pu_tensor *loss) {
     } else if (graph->has_gradients) {
         status = pu_fail(PU_ERR_ARGUMENT, "gradients: a graph has one loss; add the parts before pu_gradients");
     } else if (loss->dtype != PU_F32 || pu__count(&loss->shape) != 1) {
-        status = pu_fail(PU_ERR_ARGUMENT, "gradients: the loss must have one element, got %s", pu__shape_text(&loss->shape, text));
+        status = pu_fail(PU_ERR_ARGUMENT, "gradients: the loss must have one element, got %s",
+                         pu__shape_text(&loss->shape, text));
     } else if (!loss->needs_gradient) {
-        status = pu_fail(PU_ERR_ARGUMENT, "gradients: the loss depends on no parameter through differentiable ops");
+        status =
+            pu_fail(PU_ERR_ARGUMENT, "gradients: the loss depends on no parameter through differentiable ops");
     }
     if (status != PU_OK) {
         pu__graph_fail(graph, status);
@@ -140,7 +146,8 @@ pu_status pu_gradients(pu_graph *graph, pu_tensor *loss) {
     }
     backward(graph, loss, sum);
     for (int i = 0; i < forward_tensors && graph->status == PU_OK; ++i) {
-        if (graph->tensor[i]->home == PU__HOME_PARAMETER && !graph->tensor[i]->base) settle(graph, graph->tensor[i], sum[i]);
+        if (graph->tensor[i]->home == PU__HOME_PARAMETER && !graph->tensor[i]->base)
+            settle(graph, graph->tensor[i], sum[i]);
     }
     pu_free(sum);
     return pu_graph_status(graph);

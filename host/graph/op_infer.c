@@ -12,7 +12,8 @@ static pu_status bad_shapes(const pu__shapes *s, const char *what) {
     char list[PU_MAX_IN * (PU__SHAPE_TEXT_BYTES + 2)] = "", text[PU__SHAPE_TEXT_BYTES];
     int at = 0;
     for (int i = 0; i < s->in_count; ++i) {
-        at += snprintf(list + at, sizeof list - (size_t)at, "%s%s", i ? ", " : "", pu__shape_text(&s->in[i], text));
+        at +=
+            snprintf(list + at, sizeof list - (size_t)at, "%s%s", i ? ", " : "", pu__shape_text(&s->in[i], text));
     }
     return pu_fail(PU_ERR_ARGUMENT, "%s: %s; got %s", pu_op_name(s->op), what, list);
 }
@@ -59,8 +60,10 @@ pu_status pu__infer_sum_leading(const pu__shapes *s) {
 pu_status pu__infer_dropout(const pu__shapes *s) {
     if (!is_vector(&s->in[1], 2)) return bad_shapes(s, "the clock is [2]: seed and step");
     const float rate = s->attributes->dropout.rate;
-    if (!(rate >= 0.0f && rate < 1.0f)) return pu_fail(PU_ERR_ARGUMENT, "dropout: rate %g is not in [0, 1)", (double)rate);
-    if (s->attributes->dropout.tag >= 1u << 24) return pu_fail(PU_ERR_ARGUMENT, "dropout: more than 2^24 in one graph");
+    if (!(rate >= 0.0f && rate < 1.0f))
+        return pu_fail(PU_ERR_ARGUMENT, "dropout: rate %g is not in [0, 1)", (double)rate);
+    if (s->attributes->dropout.tag >= 1u << 24)
+        return pu_fail(PU_ERR_ARGUMENT, "dropout: more than 2^24 in one graph");
     s->out[0] = s->in[0];
     return PU_OK;
 }
@@ -90,7 +93,8 @@ pu_status pu__infer_layer_norm(const pu__shapes *s) {
         return bad_shapes(s, "x is [N,C], gain and bias are [C]");
     }
     if (!(s->attributes->layer_norm.epsilon > 0.0f)) {
-        return pu_fail(PU_ERR_ARGUMENT, "layer_norm: epsilon %g must be positive", (double)s->attributes->layer_norm.epsilon);
+        return pu_fail(PU_ERR_ARGUMENT, "layer_norm: epsilon %g must be positive",
+                       (double)s->attributes->layer_norm.epsilon);
     }
     s->out[0] = s->in[0];
     s->out[1] = s->out[2] = vector(s->in[0].dim[0]);
@@ -99,8 +103,8 @@ pu_status pu__infer_layer_norm(const pu__shapes *s) {
 
 pu_status pu__infer_layer_norm_grad(const pu__shapes *s) {
     const pu_shape *x = &s->in[1];
-    if (x->rank != 2 || !pu__shape_equal(&s->in[0], x) || !is_vector(&s->in[2], x->dim[1]) || !is_vector(&s->in[3], x->dim[0]) ||
-        !is_vector(&s->in[4], x->dim[0])) {
+    if (x->rank != 2 || !pu__shape_equal(&s->in[0], x) || !is_vector(&s->in[2], x->dim[1]) ||
+        !is_vector(&s->in[3], x->dim[0]) || !is_vector(&s->in[4], x->dim[0])) {
         return bad_shapes(s, "dy and x are [N,C], gain [C], mean and rstd [N]");
     }
     s->out[0] = *x;
@@ -119,7 +123,8 @@ pu_status pu__infer_softmax(const pu__shapes *s) {
 static pu_status check_attention(const pu__shapes *s, const pu_shape *qkv) {
     const int heads = s->attributes->attention.heads;
     if (heads < 1 || s->attributes->attention.span < 0 || !(s->attributes->attention.rotary_base >= 0.0f)) {
-        return pu_fail(PU_ERR_ARGUMENT, "attention: heads %d must be at least 1, span %d and rotary base %g not negative", heads,
+        return pu_fail(PU_ERR_ARGUMENT,
+                       "attention: heads %d must be at least 1, span %d and rotary base %g not negative", heads,
                        s->attributes->attention.span, (double)s->attributes->attention.rotary_base);
     }
     if (qkv->rank != 3 || qkv->dim[2] % (3 * (int64_t)heads) != 0) {
@@ -127,7 +132,8 @@ static pu_status check_attention(const pu__shapes *s, const pu_shape *qkv) {
     }
     const int64_t size = qkv->dim[2] / (3 * (int64_t)heads);
     if (size % 2 != 0 || size < 8 || size > 128) {
-        return pu_fail(PU_ERR_ARGUMENT, "attention: head size %lld (of %lld columns and %d heads) must be even, 8 to 128",
+        return pu_fail(PU_ERR_ARGUMENT,
+                       "attention: head size %lld (of %lld columns and %d heads) must be even, 8 to 128",
                        (long long)size, (long long)qkv->dim[2], heads);
     }
     return PU_OK;
@@ -153,7 +159,8 @@ pu_status pu__infer_attention_grad(const pu__shapes *s) {
 
 static pu_status check_conv(const pu__shapes *s, const pu_shape *x, const pu_shape *w) {
     const int groups = s->attributes->conv.groups;
-    if (x->rank != 3 || w->rank != 2 || w->dim[0] < 1 || w->dim[0] != s->attributes->conv.kernel_bars || w->dim[1] != x->dim[2]) {
+    if (x->rank != 3 || w->rank != 2 || w->dim[0] < 1 || w->dim[0] != s->attributes->conv.kernel_bars ||
+        w->dim[1] != x->dim[2]) {
         return bad_shapes(s, "x is [B,T,C], weight [K,C] with K at least 1");
     }
     if (groups < 1 || groups > PU_MAX_DILATIONS || x->dim[2] % groups != 0) {
@@ -162,7 +169,8 @@ static pu_status check_conv(const pu__shapes *s, const pu_shape *x, const pu_sha
     }
     for (int g = 0; g < groups; ++g) {
         if (s->attributes->conv.dilation[g] < 1) {
-            return pu_fail(PU_ERR_ARGUMENT, "conv: dilation %d of group %d must be at least 1", s->attributes->conv.dilation[g], g);
+            return pu_fail(PU_ERR_ARGUMENT, "conv: dilation %d of group %d must be at least 1",
+                           s->attributes->conv.dilation[g], g);
         }
     }
     return PU_OK;
@@ -191,8 +199,11 @@ pu_status pu__infer_window_norm(const pu__shapes *s) {
     const int window = s->attributes->window_norm.window_bars, warmup = s->attributes->window_norm.warmup_bars;
     const float clip = s->attributes->window_norm.clip, epsilon = s->attributes->window_norm.epsilon;
     if (window < 1 || warmup < 0 || !(clip > 0.0f) || !(epsilon > 0.0f)) {
-        return pu_fail(PU_ERR_ARGUMENT, "window_norm: window %d must be at least 1, warm-up %d not negative, clip %g and epsilon %g "
-                       "positive", window, warmup, (double)clip, (double)epsilon);
+        return pu_fail(
+            PU_ERR_ARGUMENT,
+            "window_norm: window %d must be at least 1, warm-up %d not negative, clip %g and epsilon %g "
+            "positive",
+            window, warmup, (double)clip, (double)epsilon);
     }
     s->out[0] = PU_SHAPE3(s->in[1].dim[0], window, s->in[0].dim[1]);
     return PU_OK;
@@ -205,9 +216,11 @@ static pu_status check_loss_attributes(const pu_attributes *attributes) {
                        attributes->loss.horizons);
     }
     if (attributes->loss.kind != PU_LOSS_PINBALL) {
-        if (quantiles != 1) return pu_fail(PU_ERR_ARGUMENT, "loss: only pinball has quantiles, set them to 1 (got %d)", quantiles);
+        if (quantiles != 1)
+            return pu_fail(PU_ERR_ARGUMENT, "loss: only pinball has quantiles, set them to 1 (got %d)", quantiles);
         if (attributes->loss.kind == PU_LOSS_HUBER && !(attributes->loss.huber_delta > 0.0f)) {
-            return pu_fail(PU_ERR_ARGUMENT, "loss: Huber delta %g must be positive", (double)attributes->loss.huber_delta);
+            return pu_fail(PU_ERR_ARGUMENT, "loss: Huber delta %g must be positive",
+                           (double)attributes->loss.huber_delta);
         }
         return PU_OK;
     }
@@ -216,7 +229,8 @@ static pu_status check_loss_attributes(const pu_attributes *attributes) {
     }
     for (int q = 0; q < quantiles; ++q) {
         const float tau = attributes->loss.quantile[q];
-        if (!(tau > 0.0f && tau < 1.0f)) return pu_fail(PU_ERR_ARGUMENT, "loss: quantile %g must be in (0, 1)", (double)tau);
+        if (!(tau > 0.0f && tau < 1.0f))
+            return pu_fail(PU_ERR_ARGUMENT, "loss: quantile %g must be in (0, 1)", (double)tau);
     }
     return PU_OK;
 }
@@ -261,8 +275,8 @@ pu_status pu__infer_adamw(const pu__shapes *s) {
         return bad_shapes(s, "the sum of squares is [1] and hyper [8]");
     }
     if (s->attributes->adamw.decay_count < 0 || s->attributes->adamw.decay_count > count) {
-        return pu_fail(PU_ERR_ARGUMENT, "adamw: decay count %lld is not in [0, %lld]", (long long)s->attributes->adamw.decay_count,
-                       (long long)count);
+        return pu_fail(PU_ERR_ARGUMENT, "adamw: decay count %lld is not in [0, %lld]",
+                       (long long)s->attributes->adamw.decay_count, (long long)count);
     }
     s->out[0] = s->out[1] = s->out[2] = s->in[0];
     s->out[3] = vector(4);

@@ -23,7 +23,8 @@ static double flops_gemm(const pu__call *call) {
 /* Pairs of a query and a key that it sees: sum over t of min(t + 1, span). */
 static double attention_pairs(const pu_shape *qkv, const pu_attributes *attributes) {
     const double bars = (double)qkv->dim[1];
-    const double span = attributes->attention.span > 0 && attributes->attention.span < bars ? attributes->attention.span : bars;
+    const double span =
+        attributes->attention.span > 0 && attributes->attention.span < bars ? attributes->attention.span : bars;
     return (double)qkv->dim[0] * (span * (span + 1.0) / 2.0 + (bars - span) * span);
 }
 static double flops_attention(const pu__call *call) {
@@ -36,16 +37,22 @@ static double flops_attention_grad(const pu__call *call) {
     return 10.0 * attention_pairs(qkv, call->attributes) * (double)(qkv->dim[2] / 3);
 }
 
-static double flops_conv(const pu__call *call) { return 2.0 * out_elements(call) * call->attributes->conv.kernel_bars; }
-static double flops_conv_grad(const pu__call *call) { return 4.0 * out_elements(call) * call->attributes->conv.kernel_bars; }
+static double flops_conv(const pu__call *call) {
+    return 2.0 * out_elements(call) * call->attributes->conv.kernel_bars;
+}
+static double flops_conv_grad(const pu__call *call) {
+    return 4.0 * out_elements(call) * call->attributes->conv.kernel_bars;
+}
 
 static double flops_window_norm(const pu__call *call) {
-    const double rows = (double)call->attributes->window_norm.window_bars + call->attributes->window_norm.warmup_bars;
+    const double rows =
+        (double)call->attributes->window_norm.window_bars + call->attributes->window_norm.warmup_bars;
     return 8.0 * (double)call->in[1].shape.dim[0] * rows * (double)call->in[0].shape.dim[1];
 }
 /* Only the rows of the windows are read, not all bars. */
 static double read_window_norm(const pu__call *call) {
-    const double rows = (double)call->attributes->window_norm.window_bars + call->attributes->window_norm.warmup_bars;
+    const double rows =
+        (double)call->attributes->window_norm.window_bars + call->attributes->window_norm.warmup_bars;
     const double windows = (double)call->in[1].shape.dim[0];
     return 4.0 * windows * (1.0 + rows * (double)call->in[0].shape.dim[1]);
 }
@@ -75,7 +82,8 @@ static const pu__op table[PU_OP_COUNT] = {
     [PU_OP_ATTENTION_GRAD] = {4, 4, 1, 1, {0}, pu__infer_attention_grad, NULL, flops_attention_grad, NULL},
     [PU_OP_CONV] = {3, 3, 1, 1, {0}, pu__infer_conv, pu__gradient_conv, flops_conv, NULL},
     [PU_OP_CONV_GRAD] = {3, 3, 3, 3, {0}, pu__infer_conv_grad, NULL, flops_conv_grad, NULL},
-    [PU_OP_WINDOW_NORM] = {2, 2, 1, 1, {PU_F32, PU_I32}, pu__infer_window_norm, NULL, flops_window_norm, read_window_norm},
+    [PU_OP_WINDOW_NORM] =
+        {2, 2, 1, 1, {PU_F32, PU_I32}, pu__infer_window_norm, NULL, flops_window_norm, read_window_norm},
     [PU_OP_LOSS] = {3, 3, 2, 2, {0}, pu__infer_loss, pu__gradient_loss, flops_loss, NULL},
     [PU_OP_LOSS_GRAD] = {5, 5, 1, 1, {0}, pu__infer_loss_grad, NULL, flops_loss_grad, NULL},
     [PU_OP_SUM_SQUARES] = {1, 1, 1, 1, {0}, pu__infer_sum_squares, NULL, flops_sum_squares, NULL},

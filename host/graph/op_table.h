@@ -1,5 +1,5 @@
-/* One row per op: what it takes and gives, how shapes follow, its gradient, and what it costs. The rows drive building, execution,
- * profiling, and the tests of every backend. */
+/* One row per op: what it takes and gives, how shapes follow, its gradient, and what it costs. The rows drive
+ * building, execution, profiling, and the tests of every backend. */
 #ifndef PU_HOST_GRAPH_OP_TABLE_H
 #define PU_HOST_GRAPH_OP_TABLE_H
 
@@ -13,13 +13,13 @@ typedef struct pu__shapes {
     const pu_attributes *attributes;
 } pu__shapes;
 
-/* Fills out[0 .. out_count) from the inputs, or fails with a message that names the op and the shapes. SUM_LEADING reads
- * out[0] as the shape that the caller wants. */
+/* Fills out[0 .. out_count) from the inputs, or fails with a message that names the op and the shapes. SUM_LEADING
+ * reads out[0] as the shape that the caller wants. */
 typedef pu_status (*pu__infer)(const pu__shapes *shapes);
 
-/* Adds nodes that compute the gradients of the node's inputs from the gradient of its first output. The other outputs (pre-activations,
- * means, log-sum-exps, counts) serve the backward pass and are not reachable by a caller. din[i] stays null for an input that
- * has no gradient. Errors are the graph's. */
+/* Adds nodes that compute the gradients of the node's inputs from the gradient of its first output. The other
+ * outputs (pre-activations, means, log-sum-exps, counts) serve the backward pass and are not reachable by a
+ * caller. din[i] stays null for an input that has no gradient. Errors are the graph's. */
 typedef void (*pu__gradient)(pu_graph *graph, const pu__node *node, pu_tensor *dy, pu_tensor **din);
 
 typedef struct pu__op {

@@ -56,12 +56,13 @@ static pu_status reserve_item(pu_parameters *parameters) {
     return PU_OK;
 }
 
-pu_status pu_parameter_declare(pu_parameters *parameters, const char *name, pu_shape shape, pu_init init, float scale,
-                               int decay) {
+pu_status pu_parameter_declare(pu_parameters *parameters, const char *name, pu_shape shape, pu_init init,
+                               float scale, int decay) {
     char text[PU__SHAPE_TEXT_BYTES];
     if (!name || !*name) return pu_fail(PU_ERR_ARGUMENT, "a parameter needs a name");
     if (parameters->block) {
-        return pu_fail(PU_ERR_ARGUMENT, "parameter \"%s\" is declared after pu_parameters_allocate: declare it before", name);
+        return pu_fail(PU_ERR_ARGUMENT,
+                       "parameter \"%s\" is declared after pu_parameters_allocate: declare it before", name);
     }
     const int64_t count = pu__shape_count_checked(&shape);
     if (count < 1) {
@@ -69,8 +70,8 @@ pu_status pu_parameter_declare(pu_parameters *parameters, const char *name, pu_s
                        pu__shape_text(&shape, text));
     }
     if ((unsigned)init > PU_INIT_XAVIER || !isfinite(scale)) {
-        return pu_fail(PU_ERR_ARGUMENT, "parameter \"%s\": initialiser %d with scale %g is not known", name, (int)init,
-                       (double)scale);
+        return pu_fail(PU_ERR_ARGUMENT, "parameter \"%s\": initialiser %d with scale %g is not known", name,
+                       (int)init, (double)scale);
     }
     if (pu__parameter_find(parameters, name) >= 0) {
         return pu_fail(PU_ERR_ARGUMENT, "parameter \"%s\" is declared twice: names are unique", name);
@@ -98,10 +99,10 @@ static void fill(const pu__parameter *parameter, uint64_t seed, float *value) {
     pu_random random = pu_random_at(seed, hash_name(parameter->info.name));
     for (int64_t i = 0; i < parameter->info.count; ++i) {
         switch (parameter->init) {
-            case PU_INIT_ZERO: value[i] = 0.0f; break;
-            case PU_INIT_ONE: value[i] = 1.0f; break;
-            case PU_INIT_NORMAL: value[i] = (float)(parameter->scale * pu_random_normal(&random)); break;
-            case PU_INIT_XAVIER: value[i] = (float)(bound * (2.0 * pu_random_uniform(&random) - 1.0)); break;
+        case PU_INIT_ZERO: value[i] = 0.0f; break;
+        case PU_INIT_ONE: value[i] = 1.0f; break;
+        case PU_INIT_NORMAL: value[i] = (float)(parameter->scale * pu_random_normal(&random)); break;
+        case PU_INIT_XAVIER: value[i] = (float)(bound * (2.0 * pu_random_uniform(&random) - 1.0)); break;
         }
     }
 }
@@ -155,21 +156,25 @@ pu_status pu_parameter_get(const pu_parameters *parameters, int index, pu_parame
 }
 
 static pu_status check_part(const pu_parameters *parameters, pu_parameter_part part) {
-    if ((unsigned)part >= PART_COUNT) return pu_fail(PU_ERR_ARGUMENT, "parameter part %d does not exist", (int)part);
-    if (!parameters->block) return pu_fail(PU_ERR_ARGUMENT, "the parameters are not allocated: call pu_parameters_allocate");
+    if ((unsigned)part >= PART_COUNT)
+        return pu_fail(PU_ERR_ARGUMENT, "parameter part %d does not exist", (int)part);
+    if (!parameters->block)
+        return pu_fail(PU_ERR_ARGUMENT, "the parameters are not allocated: call pu_parameters_allocate");
     return PU_OK;
 }
 
 pu_status pu_parameters_read(pu_parameters *parameters, pu_parameter_part part, float *host) {
     PU_TRY(check_part(parameters, part));
     const size_t bytes = (size_t)parameters->count * sizeof(float);
-    PU_TRY(pu_device_download(parameters->device, PU_STREAM_COMPUTE, host, pu__parameter_address(parameters, part, 0), bytes));
+    PU_TRY(pu_device_download(parameters->device, PU_STREAM_COMPUTE, host,
+                              pu__parameter_address(parameters, part, 0), bytes));
     return pu_device_sync(parameters->device);
 }
 
 pu_status pu_parameters_write(pu_parameters *parameters, pu_parameter_part part, const float *host) {
     PU_TRY(check_part(parameters, part));
     const size_t bytes = (size_t)parameters->count * sizeof(float);
-    PU_TRY(pu_device_upload(parameters->device, PU_STREAM_COMPUTE, pu__parameter_address(parameters, part, 0), host, bytes));
+    PU_TRY(pu_device_upload(parameters->device, PU_STREAM_COMPUTE, pu__parameter_address(parameters, part, 0),
+                            host, bytes));
     return pu_device_sync(parameters->device);
 }

@@ -14,8 +14,9 @@ typedef struct pu__interval {
     int64_t offset; /* found by the plan, a multiple of PU__PLAN_ALIGNMENT */
 } pu__interval;
 
-/* Greedy by size (Pisarchyk & Lee 2020, arXiv 2001.03288, section 5.2): the largest value first, each into the smallest gap that holds it
- * among the values placed before it that live at the same time, else behind them. `*total_bytes` is the size of the block. */
+/* Greedy by size (Pisarchyk & Lee 2020, arXiv 2001.03288, section 5.2): the largest value first, each into the
+ * smallest gap that holds it among the values placed before it that live at the same time, else behind them.
+ * `*total_bytes` is the size of the block. */
 pu_status pu__plan(pu__interval *interval, int count, int64_t *total_bytes);
 
 #endif

@@ -39,7 +39,9 @@ pu_status pu_program_write(pu_program *program, const pu_tensor *tensor, const v
 
 pu_status pu_program_read(pu_program *program, const pu_tensor *tensor, void *host) {
     void *buffer = pu_program_buffer(program, tensor);
-    if (!buffer) return pu_fail(PU_ERR_ARGUMENT, "program read: the value is neither an input nor an output of this program");
+    if (!buffer)
+        return pu_fail(PU_ERR_ARGUMENT,
+                       "program read: the value is neither an input nor an output of this program");
     PU_TRY(pu_device_download(program->device, PU_STREAM_COMPUTE, host, buffer, (size_t)pu__tensor_bytes(tensor)));
     return pu_device_sync(program->device);
 }
@@ -81,7 +83,8 @@ static pu_status record(pu_program *program) {
     return backend->capture_end(state, &program->recording);
 }
 
-/* The first run launches one by one: libraries load modules and choose algorithms then, which a capture does not allow. */
+/* The first run launches one by one: libraries load modules and choose algorithms then, which a capture does not
+ * allow. */
 pu_status pu_program_run(pu_program *program) {
     const pu__backend *backend = program->device->backend;
     if (!backend->capture_begin) return issue(program);

@@ -1,16 +1,20 @@
-/* Static model graphs: built once, differentiated symbolically, planned into one allocation, compiled and replayed.
+/* Static model graphs: built once, differentiated symbolically, planned into one allocation, compiled and
+ * replayed.
  *
  * Life of a graph:
  *
- *   pu_graph_new -> inputs, parameters, op calls -> pu_gradients -> pu_graph_output -> pu_compile -> pu_program_run, many times
+ *   pu_graph_new -> inputs, parameters, op calls -> pu_gradients -> pu_graph_output -> pu_compile ->
+ * pu_program_run, many times
  *
  * The graph and its parameters outlive the programs compiled from them.
  *
  * Invariants:
- *  1. A builder call that fails returns null and records the first error in the graph; null inputs give null. The error surfaces in
- *     pu_graph_status, pu_gradients and pu_compile, so that model code needs no check per line.
- *  2. After pu_compile nothing allocates: every value has an offset in one block whose size pu_program_memory reports.
- *  3. Two values share bytes only when their lives do not overlap. Inputs and outputs (pu_graph_output) live for the whole program.
+ *  1. A builder call that fails returns null and records the first error in the graph; null inputs give null. The
+ * error surfaces in pu_graph_status, pu_gradients and pu_compile, so that model code needs no check per line.
+ *  2. After pu_compile nothing allocates: every value has an offset in one block whose size pu_program_memory
+ * reports.
+ *  3. Two values share bytes only when their lives do not overlap. Inputs and outputs (pu_graph_output) live for
+ * the whole program.
  *  4. Running a program twice on equal inputs, parameters and clock gives equal bits, at any thread count. */
 #ifndef PLUSULTRA_GRAPH_H
 #define PLUSULTRA_GRAPH_H
@@ -29,24 +33,32 @@ typedef struct pu_program pu_program;
 
 typedef enum pu_dtype { PU_F32 = 0, PU_I32, PU_U64 } pu_dtype;
 
-/* ---- parameters: one flat block of values, gradients and optimiser state, shared by all programs over them ---- */
+/* ---- parameters: one flat block of values, gradients and optimiser state, shared by all programs over them ----
+ */
 
 /* Parameters are declared before the block is allocated; those that decay are laid out first. */
 pu_status pu_parameters_new(pu_device *device, pu_parameters **out);
 void pu_parameters_free(pu_parameters *parameters); /* accepts null */
 
-typedef enum pu_init { PU_INIT_ZERO = 0, PU_INIT_ONE, PU_INIT_NORMAL, PU_INIT_XAVIER /* uniform, Glorot & Bengio 2010 eq. 16, fan from the first
-                                                                                        and last dimension */ } pu_init;
+typedef enum pu_init {
+    PU_INIT_ZERO = 0,
+    PU_INIT_ONE,
+    PU_INIT_NORMAL,
+    PU_INIT_XAVIER /* uniform, Glorot & Bengio 2010 eq. 16, fan from the first
+                      and last dimension */
+} pu_init;
 
-/* Declares a parameter; `name` is unique ("block0.conv.weight") and copied; `scale` is the standard deviation for NORMAL, the gain for
- * XAVIER. `decay`: AdamW's weight decay applies. */
-pu_status pu_parameter_declare(pu_parameters *parameters, const char *name, pu_shape shape, pu_init init, float scale, int decay);
+/* Declares a parameter; `name` is unique ("block0.conv.weight") and copied; `scale` is the standard deviation for
+ * NORMAL, the gain for XAVIER. `decay`: AdamW's weight decay applies. */
+pu_status pu_parameter_declare(pu_parameters *parameters, const char *name, pu_shape shape, pu_init init,
+                               float scale, int decay);
 
-/* Allocates values, gradients and both moments (4 * 4 bytes each) and fills the values: counter-based from (seed, name), so that adding a
- * parameter does not change the others. */
+/* Allocates values, gradients and both moments (4 * 4 bytes each) and fills the values: counter-based from (seed,
+ * name), so that adding a parameter does not change the others. */
 pu_status pu_parameters_allocate(pu_parameters *parameters, uint64_t seed);
-int64_t pu_parameters_count(const pu_parameters *parameters); /* elements, all together */
-int pu_parameters_number(const pu_parameters *parameters);    /* named parameters */
+/* Elements of the block, with the padding (always zero) that puts every parameter on a 64-byte boundary. */
+int64_t pu_parameters_count(const pu_parameters *parameters);
+int pu_parameters_number(const pu_parameters *parameters); /* named parameters */
 
 typedef struct pu_parameter_info {
     const char *name;
@@ -57,8 +69,14 @@ typedef struct pu_parameter_info {
 } pu_parameter_info;
 pu_status pu_parameter_get(const pu_parameters *parameters, int index, pu_parameter_info *out);
 
-typedef enum pu_parameter_part { PU_PART_VALUE = 0, PU_PART_GRADIENT, PU_PART_FIRST_MOMENT, PU_PART_SECOND_MOMENT } pu_parameter_part;
-/* Copies the whole block of `part` between host and device; `host` holds pu_parameters_count floats. Synchronous. */
+typedef enum pu_parameter_part {
+    PU_PART_VALUE = 0,
+    PU_PART_GRADIENT,
+    PU_PART_FIRST_MOMENT,
+    PU_PART_SECOND_MOMENT
+} pu_parameter_part;
+/* Copies the whole block of `part` between host and device; `host` holds pu_parameters_count floats. Synchronous.
+ */
 pu_status pu_parameters_read(pu_parameters *parameters, pu_parameter_part part, float *host);
 pu_status pu_parameters_write(pu_parameters *parameters, pu_parameter_part part, const float *host);
 
@@ -91,26 +109,30 @@ pu_tensor *pu_layer_norm(pu_graph *graph, pu_tensor *x, pu_tensor *gain, pu_tens
 pu_tensor *pu_dropout(pu_graph *graph, pu_tensor *x, pu_tensor *clock, float rate);
 pu_tensor *pu_softmax(pu_graph *graph, pu_tensor *x);
 pu_tensor *pu_attention(pu_graph *graph, pu_tensor *qkv, int heads, int span, float rotary_base);
-pu_tensor *pu_conv(pu_graph *graph, pu_tensor *x, pu_tensor *weight, pu_tensor *bias, const int *dilation, int groups);
-pu_tensor *pu_window_norm(pu_graph *graph, pu_tensor *bars, pu_tensor *start, int window_bars, int warmup_bars, float clip, float epsilon);
+pu_tensor *pu_conv(pu_graph *graph, pu_tensor *x, pu_tensor *weight, pu_tensor *bias, const int *dilation,
+                   int groups);
+pu_tensor *pu_window_norm(pu_graph *graph, pu_tensor *bars, pu_tensor *start, int window_bars, int warmup_bars,
+                          float clip, float epsilon);
 /* The attributes' loss member says which; returns loss[1]. */
-pu_tensor *pu_loss_of(pu_graph *graph, pu_tensor *prediction, pu_tensor *target, pu_tensor *weight, const pu_attributes *attributes);
+pu_tensor *pu_loss_of(pu_graph *graph, pu_tensor *prediction, pu_tensor *target, pu_tensor *weight,
+                      const pu_attributes *attributes);
 /* The same bytes under another shape. */
 pu_tensor *pu_reshape(pu_graph *graph, pu_tensor *x, pu_shape shape);
 
-/* Adds the nodes that write d loss / d parameter into the parameters' gradient block, for every parameter of the graph;
- * parameters the loss does not reach get zero. */
+/* Adds the nodes that write d loss / d parameter into the parameters' gradient block, for every parameter of the
+ * graph; parameters the loss does not reach get zero. */
 pu_status pu_gradients(pu_graph *graph, pu_tensor *loss);
 
-/* Adds the optimiser step over the whole parameter block: global norm, clipping, AdamW (Loshchilov & Hutter 2019, algorithm 2). `hyper` is an
- * input f32[8]: {lr, beta1, beta2, epsilon, weight_decay, clip_norm (0: off), 1 - beta1^t, 1 - beta2^t}. Returns stats f32[4]: {gradient
- * norm before clipping, clip factor applied, 1 if the update was skipped because the norm was not finite, 0}. */
+/* Adds the optimiser step over the whole parameter block: global norm, clipping, AdamW (Loshchilov & Hutter 2019,
+ * algorithm 2). `hyper` is an input f32[8]: {lr, beta1, beta2, epsilon, weight_decay, clip_norm (0: off), 1 -
+ * beta1^t, 1 - beta2^t}. Returns stats f32[4]: {gradient norm before clipping, clip factor applied, 1 if the
+ * update was skipped because the norm was not finite, 0}. */
 pu_tensor *pu_adamw(pu_graph *graph, pu_tensor *hyper);
 
 /* ---- compiling and running ---- */
 
 typedef struct pu_memory_plan {
-    int64_t parameter_bytes;  /* values + gradients + moments */
+    int64_t parameter_bytes; /* values + gradients + moments */
     int64_t input_bytes;
     int64_t activation_bytes; /* planned block, after sharing */
     int64_t unshared_bytes;   /* the same without sharing, for comparison */
@@ -118,18 +140,21 @@ typedef struct pu_memory_plan {
     int node_count;
 } pu_memory_plan;
 
-/* Orders the nodes, drops those that no output, gradient or update needs, plans memory, allocates once. The graph is only read. */
+/* Orders the nodes, drops those that no output, gradient or update needs, plans memory, allocates once. The graph
+ * is only read. */
 pu_status pu_compile(pu_graph *graph, pu_program **out);
 void pu_program_free(pu_program *program); /* accepts null */
 pu_memory_plan pu_program_memory(const pu_program *program);
 
 /* Where a value lives on the device: inputs (to write) and outputs (to read). Null for a value that is neither. */
 void *pu_program_buffer(pu_program *program, const pu_tensor *tensor);
-/* Upload and download on the compute stream through pu_program_buffer; sizes follow from shape and dtype. Download waits. */
+/* Upload and download on the compute stream through pu_program_buffer; sizes follow from shape and dtype. Download
+ * waits. */
 pu_status pu_program_write(pu_program *program, const pu_tensor *tensor, const void *host);
 pu_status pu_program_read(pu_program *program, const pu_tensor *tensor, void *host);
 
-/* Enqueues the whole step on the compute stream. On CUDA the first run captures a CUDA graph and later runs replay it. */
+/* Enqueues the whole step on the compute stream. On CUDA the first run launches one by one, while modules load;
+ * the second is captured as a CUDA graph, which it and all later runs replay. */
 pu_status pu_program_run(pu_program *program);
 
 /* One line per launch: op, output shape, bytes, flops, and (after pu_program_profile) seconds. */
@@ -140,6 +165,7 @@ typedef struct pu_launch_info {
     double bytes;
     double seconds; /* median over the profiled runs; 0 before */
 } pu_launch_info;
+/* Runs the step `runs` times, waiting after every launch. A program with an update trains while it is profiled. */
 pu_status pu_program_profile(pu_program *program, int runs);
 int pu_program_launches(const pu_program *program);
 pu_launch_info pu_program_launch(const pu_program *program, int index);

@@ -1,8 +1,10 @@
-/* What every kernel takes, on every backend: a list of input and output views, attributes, a workspace and the executor.
+/* What every kernel takes, on every backend: a list of input and output views, attributes, a workspace and the
+ * executor.
  *
- * One signature for all ops lets one table (host/graph/op_table.c) drive execution, the correctness test, the gradient check, the
- * benchmark and the support listing. Views are dense and row-major: the last dimension is contiguous. Inputs and outputs never
- * alias unless the op's contract says so. All sizes are in elements unless the name says bytes. */
+ * One signature for all ops lets one table (host/graph/op_table.c) drive execution, the correctness test, the
+ * gradient check, the benchmark and the support listing. Views are dense and row-major: the last dimension is
+ * contiguous. Inputs and outputs never alias unless the op's contract says so. Views start on 64-byte boundaries.
+ * All sizes are in elements unless the name says bytes. */
 #ifndef PU_KERNELS_COMMON_CALL_H
 #define PU_KERNELS_COMMON_CALL_H
 
@@ -30,13 +32,13 @@ typedef struct pu__call {
     pu_op_id op;
     int in_count;
     int out_count;
-    pu__view in[PU_MAX_IN];   /* in[i].data is null for an optional input that is absent */
+    pu__view in[PU_MAX_IN]; /* in[i].data is null for an optional input that is absent */
     pu__view out[PU_MAX_OUT];
-    void *workspace;          /* workspace_bytes of scratch, contents undefined, aligned to 256 bytes */
+    void *workspace; /* workspace_bytes of scratch, contents undefined, aligned to 256 bytes */
     size_t workspace_bytes;
     const pu_attributes *attributes;
-    struct pu_pool *pool;     /* CPU backend */
-    pu__cuda_exec *cuda;      /* CUDA backend */
+    struct pu_pool *pool; /* CPU backend */
+    pu__cuda_exec *cuda;  /* CUDA backend */
 } pu__call;
 
 /* Enqueues (CUDA) or does (CPU) the work. Shapes were checked when the graph was built. */

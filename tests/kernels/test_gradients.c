@@ -1,10 +1,11 @@
 /* Symbolic gradients against central differences.
  *
- * A check builds prediction = f(parameters), takes a loss of it, and compares the gradient block that the program writes with differences of the
- * loss, recomputed in double from the predictions. With steps h and 2h and Richardson's extrapolation (4 D(h) - D(2h)) / 3 the truncation is of
- * order h^4; what is left is the float rounding of the predictions, about u / h of the slope's scale. At h = 2^-7 that is 128 u = 8e-6 per
- * rounding; the limit of 5e-4 of the largest gradient leaves room for the roundings of a deep model and the kinks of the Huber
- * loss, and stays far below what a wrong term does. */
+ * A check builds prediction = f(parameters), takes a loss of it, and compares the gradient block that the program
+ * writes with differences of the loss, recomputed in double from the predictions. With steps h and 2h and
+ * Richardson's extrapolation (4 D(h) - D(2h)) / 3 the truncation is of order h^4; what is left is the float
+ * rounding of the predictions, about u / h of the slope's scale. At h = 2^-7 that is 128 u = 8e-6 per rounding;
+ * the limit of 5e-4 of the largest gradient leaves room for the roundings of a deep model and the kinks of the
+ * Huber loss, and stays far below what a wrong term does. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -57,7 +58,8 @@ static double loss_at(probe *p, float along) {
     return loss;
 }
 
-/* The slope along p->direction. base + h direction rounds to float as well: for parameters of order 1 that is u / h again. */
+/* The slope along p->direction. base + h direction rounds to float as well: for parameters of order 1 that is u /
+ * h again. */
 static double slope(probe *p) {
     const double near = (loss_at(p, step) - loss_at(p, -step)) / (2.0 * (double)step);
     const double far = (loss_at(p, 2 * step) - loss_at(p, -2 * step)) / (4.0 * (double)step);
@@ -95,7 +97,8 @@ static void compare(const char *name, probe *p, uint64_t seed) {
         const double error = fabs(slope(p) - expected) / (largest * fmax(norm, 1));
         worst = fmax(worst, error);
         if (error > limit_of_largest) {
-            fail_msg("%s, trial %d: slope %.8g, gradient %.8g, largest %.3g, error %.2e of it", name, trial, slope(p), expected, largest, error);
+            fail_msg("%s, trial %d: slope %.8g, gradient %.8g, largest %.3g, error %.2e of it", name, trial,
+                     slope(p), expected, largest, error);
         }
     }
     print_message("  %-28s worst error %.1e of the largest gradient\n", name, worst);
@@ -115,20 +118,23 @@ typedef struct check {
 } check;
 
 static void finish(const check *c, pu_graph *graph, pu_tensor *prediction, probe *p) {
-    if (!prediction) fail_msg("%s: %s", c->name, pu_graph_status(graph) == PU_OK ? "no prediction" : pu_error_message());
+    if (!prediction)
+        fail_msg("%s: %s", c->name, pu_graph_status(graph) == PU_OK ? "no prediction" : pu_error_message());
     const pu_shape shape = pu_tensor_shape(prediction);
     int64_t count = 1;
     for (int i = 0; i < shape.rank; ++i) count *= shape.dim[i];
     const int quantiles = c->quantiles ? c->quantiles : 1;
     p->rows = count / quantiles;
-    p->loss = (pu_attributes){.loss = {.kind = c->loss, .horizons = 1, .quantiles = quantiles, .huber_delta = 0.6f}};
+    p->loss =
+        (pu_attributes){.loss = {.kind = c->loss, .horizons = 1, .quantiles = quantiles, .huber_delta = 0.6f}};
     for (int q = 0; q < quantiles; ++q) p->loss.loss.quantile[q] = (float)(q + 1) / (float)(quantiles + 1);
     p->prediction = pu_reshape(graph, prediction, PU_SHAPE2(p->rows, quantiles));
     pu_tensor *target = pu_graph_input(graph, "target", PU_F32, PU_SHAPE2(p->rows, 1));
     pu_tensor *weight = pu_graph_input(graph, "weight", PU_F32, PU_SHAPE2(p->rows, 1));
     pu_tensor *loss = pu_loss_of(graph, p->prediction, target, weight, &p->loss);
     assert_int_equal(pu_graph_output(graph, p->prediction), PU_OK);
-    if (pu_gradients(graph, loss) != PU_OK || pu_compile(graph, &p->program) != PU_OK) fail_msg("%s: %s", c->name, pu_error_message());
+    if (pu_gradients(graph, loss) != PU_OK || pu_compile(graph, &p->program) != PU_OK)
+        fail_msg("%s: %s", c->name, pu_error_message());
     assert_int_equal(pu_program_write(p->program, target, p->target), PU_OK);
     assert_int_equal(pu_program_write(p->program, weight, p->weight), PU_OK);
 }
@@ -152,7 +158,8 @@ static void run_check(const check *c) {
     assert_int_equal(pu_parameters_new(device, &p->parameters), PU_OK);
     for (int i = 0; i < c->parameters; ++i) {
         snprintf(name, sizeof name, "p%d", i);
-        assert_int_equal(pu_parameter_declare(p->parameters, name, c->parameter[i], PU_INIT_NORMAL, 0.8f, i == 1), PU_OK);
+        assert_int_equal(pu_parameter_declare(p->parameters, name, c->parameter[i], PU_INIT_NORMAL, 0.8f, i == 1),
+                         PU_OK);
     }
     assert_int_equal(pu_parameters_allocate(p->parameters, 42), PU_OK);
     assert_int_equal(pu_graph_new(p->parameters, &graph), PU_OK);
@@ -168,10 +175,10 @@ static void run_check(const check *c) {
     pu_device_close(device);
 }
 
-#define BUILD(name, expression)                                                                                \
-    static pu_tensor *name(pu_graph *g, pu_tensor *const *p) {                                                 \
-        (void)p;                                                                                               \
-        return expression;                                                                                     \
+#define BUILD(name, expression)                                \
+    static pu_tensor *name(pu_graph *g, pu_tensor *const *p) { \
+        (void)p;                                               \
+        return expression;                                     \
     }
 
 static const int dilation[] = {1, 3};
@@ -256,8 +263,14 @@ static void ops(void **state) {
 
 static void small_model(void **state) {
     (void)state;
-    static const pu__small_model model = {
-        .windows = 3, .window_bars = 7, .features = 5, .channels = 16, .horizons = 2, .quantiles = 1, .dropout = 0.25f, .normalised = true};
+    static const pu__small_model model = {.windows = 3,
+                                          .window_bars = 7,
+                                          .features = 5,
+                                          .channels = 16,
+                                          .horizons = 2,
+                                          .quantiles = 1,
+                                          .dropout = 0.25f,
+                                          .normalised = true};
     static float target[64], weight[64];
     pu_device *device = NULL;
     pu__small_graph small;
@@ -265,7 +278,8 @@ static void small_model(void **state) {
     *p = (probe){.target = target, .weight = weight, .rows = model.windows * model.window_bars};
     assert_int_equal(pu_device_open("cpu", 1, &device), PU_OK);
     assert_int_equal(pu__small_parameters(&model, device, 5, &p->parameters), PU_OK);
-    /* With a learning rate of zero the update leaves the parameters as they are, and the gradient block can be read after the run. */
+    /* With a learning rate of zero the update leaves the parameters as they are, and the gradient block can be
+     * read after the run. */
     if (pu__small_build(&model, p->parameters, true, &small) != PU_OK) fail_msg("%s", pu_error_message());
     assert_int_equal(pu__small_feed(&model, &small, 17), PU_OK);
     float loss = 0;
@@ -273,7 +287,8 @@ static void small_model(void **state) {
     assert_int_equal(pu_program_read(small.program, small.target, target), PU_OK);
     assert_int_equal(pu_program_read(small.program, small.weight, weight), PU_OK);
     p->program = small.program;
-    p->loss = (pu_attributes){.loss = {.kind = PU_LOSS_PINBALL, .horizons = 2, .quantiles = 1, .quantile = {0.5f}}};
+    p->loss =
+        (pu_attributes){.loss = {.kind = PU_LOSS_PINBALL, .horizons = 2, .quantiles = 1, .quantile = {0.5f}}};
     p->prediction = small.prediction;
     compare("small model", p, 7);
     assert_true(fabs(loss_at(p, 0) - (double)loss) < 1e-5);

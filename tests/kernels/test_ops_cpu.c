@@ -1,4 +1,5 @@
-/* Every CPU kernel on every case: against the double reference, between guard zones, and the same bits at 1 and 2 threads. */
+/* Every CPU kernel on every case: against the double reference, between guard zones, and the same bits at 1 and 2
+ * threads. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -66,8 +67,8 @@ static void same_bits_at_any_thread_count(void **state) {
     }
 }
 
-/* The judge must be able to fail: a kernel that is wrong in its last element, one that writes past its output, one that leaves an element
- * unwritten, one that writes to an input. */
+/* The judge must be able to fail: a kernel that is wrong in its last element, one that writes past its output, one
+ * that leaves an element unwritten, one that writes to an input. */
 static pu__kernel honest;
 static int fault;
 

@@ -1,4 +1,5 @@
-/* Training end to end on the CPU backend: a model with every differentiable op overfits a fixed batch, with the same bits at 1 and 2 threads. */
+/* Training end to end on the CPU backend: a model with every differentiable op overfits a fixed batch, with the
+ * same bits at 1 and 2 threads. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,8 +14,13 @@
 
 enum { STEPS = 400, VALUES_MAX = 20000 };
 static const uint64_t seed = 20261123;
-static const pu__small_model model = {
-    .windows = 5, .window_bars = 13, .features = 7, .channels = 32, .horizons = 2, .quantiles = 3, .dropout = 0.0f};
+static const pu__small_model model = {.windows = 5,
+                                      .window_bars = 13,
+                                      .features = 7,
+                                      .channels = 32,
+                                      .horizons = 2,
+                                      .quantiles = 3,
+                                      .dropout = 0.0f};
 
 typedef struct outcome {
     float first, last, best;
@@ -33,10 +39,12 @@ static void train(const pu__small_model *m, int threads, int steps, outcome *out
     for (int step = 1; step <= steps; ++step) {
         float stats[4];
         const float lr = 1e-2f * fminf(1.0f, (float)step / 20.0f) * (step > steps / 2 ? 0.2f : 1.0f);
-        if (pu__small_step(m, &small, (uint64_t)step, lr, &out->last, stats) != PU_OK) fail_msg("%s", pu_error_message());
+        if (pu__small_step(m, &small, (uint64_t)step, lr, &out->last, stats) != PU_OK)
+            fail_msg("%s", pu_error_message());
         if (step == 1) out->first = out->last;
         out->best = fminf(out->best, out->last);
-        assert_true(isfinite(stats[0]) && stats[0] > 0.0f && stats[1] > 0.0f && stats[1] <= 1.0f && stats[2] == 0.0f);
+        assert_true(isfinite(stats[0]) && stats[0] > 0.0f && stats[1] > 0.0f && stats[1] <= 1.0f &&
+                    stats[2] == 0.0f);
     }
     assert_true(pu_parameters_count(parameters) <= VALUES_MAX);
     memset(out->value, 0, sizeof out->value);
@@ -48,12 +56,13 @@ static void train(const pu__small_model *m, int threads, int steps, outcome *out
 
 static outcome one, two;
 
-/* Pinball loss of targets with a deviation of about 0.7 starts near 0.3 for three quantiles; a model that only learns the quantiles of the targets
- * stays above half of that. */
+/* Pinball loss of targets with a deviation of about 0.7 starts near 0.3 for three quantiles; a model that only
+ * learns the quantiles of the targets stays above half of that. */
 static void a_fixed_batch_is_learnt(void **state) {
     (void)state;
     train(&model, 1, STEPS, &one);
-    print_message("seed %llu: pinball loss %.5f -> %.5f in %d steps\n", (unsigned long long)seed, (double)one.first, (double)one.last, STEPS);
+    print_message("seed %llu: pinball loss %.5f -> %.5f in %d steps\n", (unsigned long long)seed,
+                  (double)one.first, (double)one.last, STEPS);
     assert_true(one.last < 0.1f * one.first);
 }
 

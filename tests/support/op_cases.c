@@ -26,8 +26,8 @@ static void append(char *text, size_t size, const pu_shape *shape) {
     snprintf(text + at, size - at, "]");
 }
 
-static pu__op_case *add(pu_op_id op, const char *note, const pu_attributes *attributes, int out_count, int in_count,
-                        const pu_shape *in) {
+static pu__op_case *add(pu_op_id op, const char *note, const pu_attributes *attributes, int out_count,
+                        int in_count, const pu_shape *in) {
     if (case_count == CASES_MAX) abort();
     pu__op_case *c = &cases[case_count];
     c->op = op;
@@ -46,9 +46,11 @@ static pu__op_case *add(pu_op_id op, const char *note, const pu_attributes *attr
 }
 
 static void gemm_cases(void) {
-    static const int64_t size[][3] = {{1, 1, 1},   {1, 7, 5},   {3, 17, 1},   {5, 1, 33}, {64, 32, 48}, {65, 33, 31},
-                                      {127, 5, 17}, {2, 259, 67}, {16, 16, 129}, {0, 4, 3}, {4, 0, 3},    {4, 3, 0}};
-    static const char *const act_note[] = {"none", "bias relu z", "bias gelu z", "bias silu z", "bias sigmoid z", "bias tanh"};
+    static const int64_t size[][3] = {{1, 1, 1},     {1, 7, 5},    {3, 17, 1},   {5, 1, 33},
+                                      {64, 32, 48},  {65, 33, 31}, {127, 5, 17}, {2, 259, 67},
+                                      {16, 16, 129}, {0, 4, 3},    {4, 0, 3},    {4, 3, 0}};
+    static const char *const act_note[] = {"none",        "bias relu z",    "bias gelu z",
+                                           "bias silu z", "bias sigmoid z", "bias tanh"};
     for (size_t s = 0; s < sizeof size / sizeof size[0]; ++s) {
         const int64_t m = size[s][0], k = size[s][1], n = size[s][2];
         const pu_attributes plain = {.gemm = {0, 0, PU_ACT_NONE}}, ta = {.gemm = {1, 0, PU_ACT_NONE}};
@@ -60,7 +62,8 @@ static void gemm_cases(void) {
         if (s % 4 == 1) add(PU_OP_GEMM, "ta tb", &both, 1, 2, (pu_shape[]){S2(k, m), S2(n, k)});
         const pu_act act = (pu_act)(1 + s % 5);
         const pu_attributes fused = {.gemm = {0, 0, act}};
-        add(PU_OP_GEMM, act_note[act], &fused, act == PU_ACT_TANH ? 1 : 2, 3, (pu_shape[]){S2(m, k), S2(k, n), S1(n)});
+        add(PU_OP_GEMM, act_note[act], &fused, act == PU_ACT_TANH ? 1 : 2, 3,
+            (pu_shape[]){S2(m, k), S2(k, n), S1(n)});
     }
 }
 
@@ -70,8 +73,10 @@ static void elementwise_cases(void) {
     for (pu_op_id op = PU_OP_ACT; op <= PU_OP_ACT_GRAD; ++op) {
         for (int kind = PU_ACT_RELU; kind <= (int)PU_ACT_TANH; ++kind) {
             const pu_attributes attributes = {.act = {(pu_act)kind}};
-            for (int s = 0; s < 5; ++s) add(op, act_name[kind], &attributes, 1, op == PU_OP_ACT ? 1 : 2, (pu_shape[]){shape[s], shape[s]});
-            add(op, "extreme", &attributes, 1, op == PU_OP_ACT ? 1 : 2, (pu_shape[]){S1(37), S1(37)})->flavour = PU__OP_EXTREME;
+            for (int s = 0; s < 5; ++s)
+                add(op, act_name[kind], &attributes, 1, op == PU_OP_ACT ? 1 : 2, (pu_shape[]){shape[s], shape[s]});
+            add(op, "extreme", &attributes, 1, op == PU_OP_ACT ? 1 : 2, (pu_shape[]){S1(37), S1(37)})->flavour =
+                PU__OP_EXTREME;
         }
     }
     const pu_shape wide[] = {S1(5), S2(3, 7), S3(2, 3, 17), S3(2, 3, 17), S2(4, 33), S2(0, 7), S2(1025, 3), S1(1)};
@@ -79,9 +84,11 @@ static void elementwise_cases(void) {
     for (pu_op_id op = PU_OP_ADD; op <= PU_OP_MUL; ++op) {
         for (int s = 0; s < 8; ++s) add(op, "", NULL, 1, 2, (pu_shape[]){wide[s], narrow[s]});
     }
-    const pu_attributes affine[] = {{.affine = {-2.5f, 0.75f}}, {.affine = {1.0f, 0.0f}}, {.affine = {0.0f, 3.0f}}};
+    const pu_attributes affine[] = {
+        {.affine = {-2.5f, 0.75f}}, {.affine = {1.0f, 0.0f}}, {.affine = {0.0f, 3.0f}}};
     for (int s = 0; s < 5; ++s) add(PU_OP_AFFINE, "", &affine[s % 3], 1, 1, &shape[s]);
-    const pu_shape sum_in[] = {S2(1, 1),  S2(7, 5), S3(2, 3, 17), S3(2, 3, 17), S2(4099, 3), S1(4099), S2(0, 5), S2(129, 257), S2(5, 0), S2(63, 1030)};
+    const pu_shape sum_in[] = {S2(1, 1), S2(7, 5), S3(2, 3, 17), S3(2, 3, 17), S2(4099, 3),
+                               S1(4099), S2(0, 5), S2(129, 257), S2(5, 0),     S2(63, 1030)};
     const pu_shape sum_out[] = {S1(1), S1(5), S1(17), S2(3, 17), S1(3), scalar, S1(5), S1(257), S1(0), S1(1030)};
     for (int s = 0; s < 10; ++s) add(PU_OP_SUM_LEADING, "", NULL, 1, 1, &sum_in[s])->sum_shape = sum_out[s];
     const pu_shape gate[] = {S2(1, 2), S2(3, 14), S2(5, 66), S2(17, 128), S2(0, 8), S2(1031, 6)};
@@ -94,7 +101,8 @@ static void elementwise_cases(void) {
 }
 
 static void row_cases(void) {
-    const pu_shape shape[] = {S2(1, 1), S2(3, 7), S2(5, 64), S2(2, 65), S2(259, 32), S2(4, 1000), S2(0, 8), S2(33, 31), S2(1, 513)};
+    const pu_shape shape[] = {S2(1, 1),    S2(3, 7), S2(5, 64),  S2(2, 65), S2(259, 32),
+                              S2(4, 1000), S2(0, 8), S2(33, 31), S2(1, 513)};
     const pu_attributes norm = {.layer_norm = {1e-5f}};
     for (int s = 0; s < 9; ++s) {
         const pu_shape row = S1(shape[s].dim[1]), column = S1(shape[s].dim[0]);
@@ -103,7 +111,8 @@ static void row_cases(void) {
         add(PU_OP_SOFTMAX, "", NULL, 1, 1, &shape[s]);
         add(PU_OP_SOFTMAX_GRAD, "", NULL, 1, 2, (pu_shape[]){shape[s], shape[s]});
     }
-    add(PU_OP_LAYER_NORM, "large mean", &norm, 3, 3, (pu_shape[]){S2(7, 96), S1(96), S1(96)})->flavour = PU__OP_LARGE_MEAN;
+    add(PU_OP_LAYER_NORM, "large mean", &norm, 3, 3, (pu_shape[]){S2(7, 96), S1(96), S1(96)})->flavour =
+        PU__OP_LARGE_MEAN;
     add(PU_OP_SOFTMAX, "extreme", NULL, 1, 1, (pu_shape[]){S2(9, 13)})->flavour = PU__OP_EXTREME;
     static const float rate[] = {0.0f, 0.1f, 0.5f, 0.9f};
     const pu_shape drop[] = {S1(1), S2(3, 7), S1(1023), S3(2, 5, 129), S2(0, 4)};
@@ -115,9 +124,10 @@ static void row_cases(void) {
 
 static void attention_cases(void) {
     static const int size[][6] = {/* B, T, H, D, span, rotary base */
-                                  {1, 1, 1, 8, 0, 0},      {2, 5, 2, 8, 0, 10000}, {1, 17, 3, 10, 4, 10000}, {2, 33, 1, 16, 0, 0},
-                                  {1, 64, 2, 32, 0, 10000}, {1, 65, 1, 64, 100, 500}, {1, 9, 1, 128, 1, 10000}, {3, 31, 2, 22, 7, 0},
-                                  {1, 130, 1, 32, 33, 10000}, {0, 5, 1, 8, 0, 0},    {2, 0, 1, 8, 0, 0}};
+                                  {1, 1, 1, 8, 0, 0},       {2, 5, 2, 8, 0, 10000},   {1, 17, 3, 10, 4, 10000},
+                                  {2, 33, 1, 16, 0, 0},     {1, 64, 2, 32, 0, 10000}, {1, 65, 1, 64, 100, 500},
+                                  {1, 9, 1, 128, 1, 10000}, {3, 31, 2, 22, 7, 0},     {1, 130, 1, 32, 33, 10000},
+                                  {0, 5, 1, 8, 0, 0},       {2, 0, 1, 8, 0, 0}};
     for (size_t s = 0; s < sizeof size / sizeof size[0]; ++s) {
         const int64_t b = size[s][0], t = size[s][1], h = size[s][2], width = size[s][2] * size[s][3];
         const pu_attributes attributes = {.attention = {size[s][2], size[s][4], (float)size[s][5]}};
@@ -131,8 +141,9 @@ static void attention_cases(void) {
 
 static void conv_cases(void) {
     static const int size[][5] = {/* B, T, C, K, groups */
-                                  {1, 1, 1, 1, 1}, {2, 7, 3, 3, 1}, {1, 33, 8, 3, 4}, {2, 65, 6, 2, 3}, {3, 16, 64, 3, 8},
-                                  {1, 5, 4, 7, 2}, {5, 129, 33, 4, 1}, {0, 5, 4, 3, 1}, {2, 0, 4, 3, 1}};
+                                  {1, 1, 1, 1, 1},    {2, 7, 3, 3, 1},   {1, 33, 8, 3, 4},
+                                  {2, 65, 6, 2, 3},   {3, 16, 64, 3, 8}, {1, 5, 4, 7, 2},
+                                  {5, 129, 33, 4, 1}, {0, 5, 4, 3, 1},   {2, 0, 4, 3, 1}};
     for (size_t s = 0; s < sizeof size / sizeof size[0]; ++s) {
         const int64_t b = size[s][0], t = size[s][1], c = size[s][2], k = size[s][3];
         pu_attributes attributes = {.conv = {.kernel_bars = size[s][3], .groups = size[s][4]}};
@@ -144,11 +155,16 @@ static void conv_cases(void) {
 
 static void window_cases(void) {
     static const int size[][5] = {/* rows, features, windows, T, W */
-                                  {1, 1, 1, 1, 0}, {40, 3, 5, 7, 0}, {64, 17, 3, 16, 9}, {300, 33, 4, 65, 31}, {20, 2, 0, 5, 1}};
+                                  {1, 1, 1, 1, 0},
+                                  {40, 3, 5, 7, 0},
+                                  {64, 17, 3, 16, 9},
+                                  {300, 33, 4, 65, 31},
+                                  {20, 2, 0, 5, 1}};
     for (size_t s = 0; s < 2 * sizeof size / sizeof size[0]; ++s) {
         const int *v = size[s / 2];
         const pu_attributes attributes = {.window_norm = {v[3], v[4], s % 3 == 0 ? 1.5f : 5.0f, 1e-6f}};
-        pu__op_case *c = add(PU_OP_WINDOW_NORM, s % 2 ? "large mean" : "", &attributes, 1, 2, (pu_shape[]){S2(v[0], v[1]), S1(v[2])});
+        pu__op_case *c = add(PU_OP_WINDOW_NORM, s % 2 ? "large mean" : "", &attributes, 1, 2,
+                             (pu_shape[]){S2(v[0], v[1]), S1(v[2])});
         c->flavour = s % 2 ? PU__OP_LARGE_MEAN : PU__OP_ORDINARY;
     }
     const pu_attributes attributes = {.window_norm = {6, 3, 4.0f, 1e-6f}};
@@ -162,13 +178,15 @@ static void loss_cases(void) {
         const bool extreme = s >= 3 * sizeof size / sizeof size[0];
         const int *v = extreme ? size[1] : size[s / 3];
         const int kind = (int)(s % 3), quantiles = kind == PU_LOSS_PINBALL ? v[2] : 1;
-        pu_attributes a = {.loss = {.kind = (pu_loss)kind, .horizons = v[1], .quantiles = quantiles, .huber_delta = 0.7f}};
+        pu_attributes a = {
+            .loss = {.kind = (pu_loss)kind, .horizons = v[1], .quantiles = quantiles, .huber_delta = 0.7f}};
         for (int q = 0; q < quantiles; ++q) a.loss.quantile[q] = (float)(q + 1) / (float)(quantiles + 1);
         const pu_shape prediction = S2(v[0], v[1] * quantiles), target = S2(v[0], v[1]);
         char note[32];
         snprintf(note, sizeof note, "%s%s", kind_name[kind], extreme ? s % 2 ? " all masked" : " masked NaN" : "");
         pu__op_case *forward = add(PU_OP_LOSS, note, &a, 2, 3, (pu_shape[]){prediction, target, target});
-        pu__op_case *backward = add(PU_OP_LOSS_GRAD, note, &a, 1, 5, (pu_shape[]){S1(1), prediction, target, target, S1(1)});
+        pu__op_case *backward =
+            add(PU_OP_LOSS_GRAD, note, &a, 1, 5, (pu_shape[]){S1(1), prediction, target, target, S1(1)});
         if (extreme) forward->flavour = backward->flavour = PU__OP_EXTREME;
     }
 }
@@ -182,8 +200,8 @@ static void update_cases(void) {
         add(PU_OP_ADAMW, "", &a, 4, 6, (pu_shape[]){S1(n), S1(n), S1(n), S1(n), S1(1), S1(8)});
     }
     const pu_attributes a = {.adamw = {20}};
-    add(PU_OP_ADAMW, "norm not finite", &a, 4, 6, (pu_shape[]){S1(37), S1(37), S1(37), S1(37), S1(1), S1(8)})->flavour =
-        PU__OP_EXTREME;
+    add(PU_OP_ADAMW, "norm not finite", &a, 4, 6, (pu_shape[]){S1(37), S1(37), S1(37), S1(37), S1(1), S1(8)})
+        ->flavour = PU__OP_EXTREME;
 }
 
 static int by_op(const void *left, const void *right) {

@@ -1,8 +1,9 @@
 /* The cases that every backend's kernels are tested with: ragged shapes, special values, all attributes.
  *
- * A case runs on a pu_device, so the CPU, an emulated GPU and a real one are tested by the same code. Every buffer lies between guard zones
- * filled with a NaN pattern (and poisoned under AddressSanitizer on host devices); outputs and the workspace start as that NaN as well, so
- * that a read out of bounds, a value left unwritten and a write out of bounds each show. */
+ * A case runs on a pu_device, so the CPU, an emulated GPU and a real one are tested by the same code. Every buffer
+ * lies between guard zones filled with a NaN pattern (and poisoned under AddressSanitizer on host devices);
+ * outputs and the workspace start as that NaN as well, so that a read out of bounds, a value left unwritten and a
+ * write out of bounds each show. */
 #ifndef PU_TESTS_OP_CASES_H
 #define PU_TESTS_OP_CASES_H
 
@@ -14,8 +15,9 @@ extern "C" {
 
 typedef enum pu__op_flavour {
     PU__OP_ORDINARY = 0, /* values of order 1 */
-    PU__OP_EXTREME,      /* NaN, infinities, large arguments, masked rows, starts out of range: what the op's contract promises for them */
-    PU__OP_LARGE_MEAN    /* values about 1000 with a deviation of 1 */
+    PU__OP_EXTREME,   /* NaN, infinities, large arguments, masked rows, starts out of range: what the op's contract
+                         promises for them */
+    PU__OP_LARGE_MEAN /* values about 1000 with a deviation of 1 */
 } pu__op_flavour;
 
 typedef struct pu__op_case {
@@ -51,13 +53,15 @@ typedef struct pu__op_result {
 } pu__op_result;
 void pu__op_result_free(pu__op_result *result);
 
-/* Runs one kernel on a case. `entry` null: the device's own kernel for the op. PU_ERR_CORRUPT with a message when a guard zone or an input
- * was written to. */
-pu_status pu__op_case_run(const pu__op_case *op_case, pu_device *device, const pu__kernel_entry *entry, pu__op_result *result);
+/* Runs one kernel on a case. `entry` null: the device's own kernel for the op. PU_ERR_CORRUPT with a message when
+ * a guard zone or an input was written to. */
+pu_status pu__op_case_run(const pu__op_case *op_case, pu_device *device, const pu__kernel_entry *entry,
+                          pu__op_result *result);
 
-/* Compares with the double reference. Allowed per element: twice the largest error of the naive float evaluation, plus
- * 4 u (max |reference| + sqrt(L)), u = 2^-24 and L the length of the op's longest sum: inputs are of order 1, so a sum of L products in any
- * order rounds terms of order 1. NaN must meet NaN and infinity the same infinity. PU_ERR_DATA with the worst element's place. */
+/* Compares with the double reference. Allowed per element: twice the largest error of the naive float evaluation,
+ * plus 4 u (max |reference| + sqrt(L)), u = 2^-24 and L the length of the op's longest sum: inputs are of order 1,
+ * so a sum of L products in any order rounds terms of order 1. NaN must meet NaN and infinity the same infinity.
+ * PU_ERR_DATA with the worst element's place. */
 pu_status pu__op_case_judge(const pu__op_case *op_case, const pu__op_result *result);
 
 /* Run and judge; `result` may be null. */

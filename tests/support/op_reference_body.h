@@ -1,5 +1,6 @@
-/* Included twice by op_reference.c, with REAL = double and REAL = float. No include guard: that is the point. Sums run in index order; only what a
- * contract demands in double (window statistics, sum of squares, loss sums) is in double in both. */
+/* Included twice by op_reference.c, with REAL = double and REAL = float. No include guard: that is the point. Sums
+ * run in index order; only what a contract demands in double (window statistics, sum of squares, loss sums) is in
+ * double in both. */
 
 static const float *NAME(in)(const pu__call *call, int slot) { return call->in[slot].data; }
 static int64_t NAME(dim)(const pu__call *call, int slot, int axis) { return call->in[slot].shape.dim[axis]; }
@@ -11,12 +12,12 @@ static REAL NAME(sigmoid)(REAL x) { return x >= 0 ? 1 / (1 + EXP(-x)) : EXP(x) /
 static REAL NAME(act_value)(pu_act kind, REAL x) {
     const REAL c = (REAL)0.7978845608028653559, k = (REAL)0.044715;
     switch (kind) {
-        case PU_ACT_NONE: return x;
-        case PU_ACT_RELU: return x > 0 ? x : x != x ? x : 0;
-        case PU_ACT_GELU: return (REAL)0.5 * x * (1 + TANH(c * (x + k * x * x * x)));
-        case PU_ACT_SILU: return x * NAME(sigmoid)(x);
-        case PU_ACT_SIGMOID: return NAME(sigmoid)(x);
-        case PU_ACT_TANH: return TANH(x);
+    case PU_ACT_NONE: return x;
+    case PU_ACT_RELU: return x > 0 ? x : x != x ? x : 0;
+    case PU_ACT_GELU: return (REAL)0.5 * x * (1 + TANH(c * (x + k * x * x * x)));
+    case PU_ACT_SILU: return x * NAME(sigmoid)(x);
+    case PU_ACT_SIGMOID: return NAME(sigmoid)(x);
+    case PU_ACT_TANH: return TANH(x);
     }
     return (REAL)NAN;
 }
@@ -24,24 +25,24 @@ static REAL NAME(act_value)(pu_act kind, REAL x) {
 static REAL NAME(act_slope)(pu_act kind, REAL x) {
     const REAL c = (REAL)0.7978845608028653559, k = (REAL)0.044715;
     switch (kind) {
-        case PU_ACT_NONE: return 1;
-        case PU_ACT_RELU: return x > 0 ? 1 : x != x ? x : 0;
-        case PU_ACT_GELU: {
-            const REAL t = TANH(c * (x + k * x * x * x));
-            return (REAL)0.5 * (1 + t) + (REAL)0.5 * x * (1 - t * t) * c * (1 + 3 * k * x * x);
-        }
-        case PU_ACT_SILU: {
-            const REAL s = NAME(sigmoid)(x);
-            return s * (1 + x * (1 - s));
-        }
-        case PU_ACT_SIGMOID: {
-            const REAL s = NAME(sigmoid)(x);
-            return s * (1 - s);
-        }
-        case PU_ACT_TANH: {
-            const REAL t = TANH(x);
-            return 1 - t * t;
-        }
+    case PU_ACT_NONE: return 1;
+    case PU_ACT_RELU: return x > 0 ? 1 : x != x ? x : 0;
+    case PU_ACT_GELU: {
+        const REAL t = TANH(c * (x + k * x * x * x));
+        return (REAL)0.5 * (1 + t) + (REAL)0.5 * x * (1 - t * t) * c * (1 + 3 * k * x * x);
+    }
+    case PU_ACT_SILU: {
+        const REAL s = NAME(sigmoid)(x);
+        return s * (1 + x * (1 - s));
+    }
+    case PU_ACT_SIGMOID: {
+        const REAL s = NAME(sigmoid)(x);
+        return s * (1 - s);
+    }
+    case PU_ACT_TANH: {
+        const REAL t = TANH(x);
+        return 1 - t * t;
+    }
     }
     return (REAL)NAN;
 }
@@ -53,11 +54,11 @@ static void NAME(elementwise)(const pu__call *call, REAL *y) {
     for (int64_t i = 0; i < n; ++i) {
         const REAL x = a[i];
         switch (call->op) {
-            case PU_OP_ACT: y[i] = NAME(act_value)(call->attributes->act.kind, x); break;
-            case PU_OP_ACT_GRAD: y[i] = x * NAME(act_slope)(call->attributes->act.kind, b[i]); break;
-            case PU_OP_ADD: y[i] = x + (REAL)b[i % m]; break;
-            case PU_OP_MUL: y[i] = x * (REAL)b[i % m]; break;
-            default: y[i] = (REAL)call->attributes->affine.scale * x + (REAL)call->attributes->affine.shift; break;
+        case PU_OP_ACT: y[i] = NAME(act_value)(call->attributes->act.kind, x); break;
+        case PU_OP_ACT_GRAD: y[i] = x * NAME(act_slope)(call->attributes->act.kind, b[i]); break;
+        case PU_OP_ADD: y[i] = x + (REAL)b[i % m]; break;
+        case PU_OP_MUL: y[i] = x * (REAL)b[i % m]; break;
+        default: y[i] = (REAL)call->attributes->affine.scale * x + (REAL)call->attributes->affine.shift; break;
         }
     }
 }
@@ -103,12 +104,15 @@ static void NAME(glu_grad)(const pu__call *call, REAL *dx) {
 
 static void NAME(gemm)(const pu__call *call, REAL *y, REAL *z) {
     const int ta = call->attributes->gemm.transpose_a, tb = call->attributes->gemm.transpose_b;
-    const int64_t m = NAME(dim)(call, 0, ta ? 1 : 0), k = NAME(dim)(call, 0, ta ? 0 : 1), n = NAME(dim)(call, 1, tb ? 0 : 1);
-    const float *a = NAME(in)(call, 0), *b = NAME(in)(call, 1), *bias = call->in_count > 2 ? NAME(in)(call, 2) : NULL;
+    const int64_t m = NAME(dim)(call, 0, ta ? 1 : 0), k = NAME(dim)(call, 0, ta ? 0 : 1),
+                  n = NAME(dim)(call, 1, tb ? 0 : 1);
+    const float *a = NAME(in)(call, 0), *b = NAME(in)(call, 1),
+                *bias = call->in_count > 2 ? NAME(in)(call, 2) : NULL;
     for (int64_t i = 0; i < m; ++i) {
         for (int64_t j = 0; j < n; ++j) {
             REAL sum = 0;
-            for (int64_t l = 0; l < k; ++l) sum += (REAL)(ta ? a[l * m + i] : a[i * k + l]) * (REAL)(tb ? b[j * k + l] : b[l * n + j]);
+            for (int64_t l = 0; l < k; ++l)
+                sum += (REAL)(ta ? a[l * m + i] : a[i * k + l]) * (REAL)(tb ? b[j * k + l] : b[l * n + j]);
             if (bias) sum += bias[j];
             if (z) z[i * n + j] = sum;
             y[i * n + j] = NAME(act_value)(call->attributes->gemm.act, sum);
@@ -176,7 +180,8 @@ static void NAME(softmax_grad)(const pu__call *call, REAL *dx) {
 
 /* ---- attention ---- */
 
-/* The rotated query or key of bar t (part 0 or 1) of head h; `sign` -1 turns back. Angles are in double: the contract asks for full accuracy. */
+/* The rotated query or key of bar t (part 0 or 1) of head h; `sign` -1 turns back. Angles are in double: the
+ * contract asks for full accuracy. */
 static void NAME(rotate)(const pu__call *call, int64_t t, int64_t size, const REAL *x, REAL sign, REAL *y) {
     const double base = (double)call->attributes->attention.rotary_base;
     for (int64_t i = 0; i < size; i += 2) {
@@ -204,7 +209,7 @@ static NAME(heads) NAME(heads_new)(const pu__call *call, const pu_shape *qkv) {
     return a;
 }
 
-static void NAME(heads_load)(const pu__call *call, const float *qkv, NAME(heads) *a, int64_t b, int64_t h) {
+static void NAME(heads_load)(const pu__call *call, const float *qkv, NAME(heads) * a, int64_t b, int64_t h) {
     REAL raw[128];
     REAL *const part[] = {a->q, a->k, a->v};
     for (int64_t t = 0; t < a->bars; ++t) {
@@ -222,7 +227,7 @@ static int64_t NAME(first_seen)(const pu__call *call, int64_t t) {
     return span > 0 && t - span + 1 > 0 ? t - span + 1 : 0;
 }
 
-static REAL NAME(score)(const NAME(heads) *a, int64_t t, int64_t u) {
+static REAL NAME(score)(const NAME(heads) * a, int64_t t, int64_t u) {
     REAL sum = 0;
     for (int64_t d = 0; d < a->size; ++d) sum += a->q[t * a->size + d] * a->k[u * a->size + d];
     return sum / SQRT((REAL)a->size);
@@ -252,7 +257,8 @@ static void NAME(attention)(const pu__call *call, REAL *const *out) {
     free(a.q);
 }
 
-static void NAME(attention_grad_head)(const pu__call *call, NAME(heads) *a, int64_t b, int64_t h, REAL *dq, REAL *dk, REAL *dv) {
+static void NAME(attention_grad_head)(const pu__call *call, NAME(heads) * a, int64_t b, int64_t h, REAL *dq,
+                                      REAL *dk, REAL *dv) {
     const int64_t size = a->size, row = a->heads * size;
     for (int64_t i = 0; i < a->bars * size; ++i) dq[i] = dk[i] = dv[i] = 0;
     for (int64_t t = 0; t < a->bars; ++t) {
@@ -340,7 +346,8 @@ static void NAME(conv_grad)(const pu__call *call, REAL *const *out) {
 static REAL NAME(window_value)(const pu__call *call, int64_t start, int64_t t, int64_t f) {
     const float *bars = NAME(in)(call, 0);
     const int64_t rows = NAME(dim)(call, 0, 0), features = NAME(dim)(call, 0, 1);
-    const int64_t warmup = call->attributes->window_norm.warmup_bars, window = call->attributes->window_norm.window_bars;
+    const int64_t warmup = call->attributes->window_norm.warmup_bars,
+                  window = call->attributes->window_norm.window_bars;
     const double clip = (double)call->attributes->window_norm.clip;
     if (start < 0 || start + warmup + window > rows) return (REAL)NAN;
     const int64_t n = warmup + t + 1;
@@ -367,9 +374,9 @@ static void NAME(window_norm)(const pu__call *call, REAL *y) {
 static REAL NAME(loss_of)(const pu_attributes *attributes, int q, REAL e) {
     const REAL tau = attributes->loss.quantile[q], delta = attributes->loss.huber_delta;
     switch (attributes->loss.kind) {
-        case PU_LOSS_PINBALL: return (e >= 0 ? tau * e : (tau - 1) * e) / (REAL)attributes->loss.quantiles;
-        case PU_LOSS_MSE: return e * e;
-        case PU_LOSS_HUBER: return FABS(e) <= delta ? e * e / 2 : delta * (FABS(e) - delta / 2);
+    case PU_LOSS_PINBALL: return (e >= 0 ? tau * e : (tau - 1) * e) / (REAL)attributes->loss.quantiles;
+    case PU_LOSS_MSE: return e * e;
+    case PU_LOSS_HUBER: return FABS(e) <= delta ? e * e / 2 : delta * (FABS(e) - delta / 2);
     }
     return (REAL)NAN;
 }
@@ -377,9 +384,9 @@ static REAL NAME(loss_of)(const pu_attributes *attributes, int q, REAL e) {
 static REAL NAME(loss_slope)(const pu_attributes *attributes, int q, REAL e) {
     const REAL tau = attributes->loss.quantile[q], delta = attributes->loss.huber_delta;
     switch (attributes->loss.kind) {
-        case PU_LOSS_PINBALL: return (e >= 0 ? -tau : 1 - tau) / (REAL)attributes->loss.quantiles;
-        case PU_LOSS_MSE: return -2 * e;
-        case PU_LOSS_HUBER: return e > delta ? -delta : e < -delta ? delta : -e;
+    case PU_LOSS_PINBALL: return (e >= 0 ? -tau : 1 - tau) / (REAL)attributes->loss.quantiles;
+    case PU_LOSS_MSE: return -2 * e;
+    case PU_LOSS_HUBER: return e > delta ? -delta : e < -delta ? delta : -e;
     }
     return (REAL)NAN;
 }
@@ -407,8 +414,9 @@ static void NAME(loss_grad)(const pu__call *call, REAL *dprediction) {
     const int quantiles = call->attributes->loss.quantiles;
     for (int64_t i = 0; i < pu__count(&call->in[1].shape); ++i) {
         const REAL w = weight[i / quantiles], e = (REAL)target[i / quantiles] - (REAL)prediction[i];
-        dprediction[i] =
-            w == 0 || count == 0 ? 0 : dloss * w / count * NAME(loss_slope)(call->attributes, (int)(i % quantiles), e);
+        dprediction[i] = w == 0 || count == 0
+                             ? 0
+                             : dloss * w / count * NAME(loss_slope)(call->attributes, (int)(i % quantiles), e);
     }
 }
 
@@ -420,7 +428,8 @@ static void NAME(sum_squares)(const pu__call *call, REAL *y) {
 }
 
 static void NAME(adamw)(const pu__call *call, REAL *const *out) {
-    const float *param = NAME(in)(call, 0), *grad = NAME(in)(call, 1), *m = NAME(in)(call, 2), *v = NAME(in)(call, 3);
+    const float *param = NAME(in)(call, 0), *grad = NAME(in)(call, 1), *m = NAME(in)(call, 2),
+                *v = NAME(in)(call, 3);
     const float *hyper = NAME(in)(call, 5);
     const REAL lr = hyper[0], b1 = hyper[1], b2 = hyper[2], epsilon = hyper[3], decay = hyper[4], clip = hyper[5];
     const REAL norm = SQRT((REAL)NAME(in)(call, 4)[0]);
@@ -446,29 +455,29 @@ static void NAME(adamw)(const pu__call *call, REAL *const *out) {
 
 static void NAME(evaluate)(const pu__call *call, REAL *const *out) {
     switch (call->op) {
-        case PU_OP_GEMM: NAME(gemm)(call, out[0], call->out_count > 1 ? out[1] : NULL); break;
-        case PU_OP_ACT:
-        case PU_OP_ACT_GRAD:
-        case PU_OP_ADD:
-        case PU_OP_MUL:
-        case PU_OP_AFFINE: NAME(elementwise)(call, out[0]); break;
-        case PU_OP_SUM_LEADING: NAME(sum_leading)(call, out[0]); break;
-        case PU_OP_GLU: NAME(glu)(call, out[0]); break;
-        case PU_OP_GLU_GRAD: NAME(glu_grad)(call, out[0]); break;
-        case PU_OP_LAYER_NORM: NAME(layer_norm)(call, out); break;
-        case PU_OP_LAYER_NORM_GRAD: NAME(layer_norm_grad)(call, out); break;
-        case PU_OP_DROPOUT: NAME(dropout)(call, out[0]); break;
-        case PU_OP_SOFTMAX: NAME(softmax)(call, out[0]); break;
-        case PU_OP_SOFTMAX_GRAD: NAME(softmax_grad)(call, out[0]); break;
-        case PU_OP_ATTENTION: NAME(attention)(call, out); break;
-        case PU_OP_ATTENTION_GRAD: NAME(attention_grad)(call, out[0]); break;
-        case PU_OP_CONV: NAME(conv)(call, out[0]); break;
-        case PU_OP_CONV_GRAD: NAME(conv_grad)(call, out); break;
-        case PU_OP_WINDOW_NORM: NAME(window_norm)(call, out[0]); break;
-        case PU_OP_LOSS: NAME(loss)(call, out); break;
-        case PU_OP_LOSS_GRAD: NAME(loss_grad)(call, out[0]); break;
-        case PU_OP_SUM_SQUARES: NAME(sum_squares)(call, out[0]); break;
-        case PU_OP_ADAMW: NAME(adamw)(call, out); break;
-        case PU_OP_COUNT: break;
+    case PU_OP_GEMM: NAME(gemm)(call, out[0], call->out_count > 1 ? out[1] : NULL); break;
+    case PU_OP_ACT:
+    case PU_OP_ACT_GRAD:
+    case PU_OP_ADD:
+    case PU_OP_MUL:
+    case PU_OP_AFFINE: NAME(elementwise)(call, out[0]); break;
+    case PU_OP_SUM_LEADING: NAME(sum_leading)(call, out[0]); break;
+    case PU_OP_GLU: NAME(glu)(call, out[0]); break;
+    case PU_OP_GLU_GRAD: NAME(glu_grad)(call, out[0]); break;
+    case PU_OP_LAYER_NORM: NAME(layer_norm)(call, out); break;
+    case PU_OP_LAYER_NORM_GRAD: NAME(layer_norm_grad)(call, out); break;
+    case PU_OP_DROPOUT: NAME(dropout)(call, out[0]); break;
+    case PU_OP_SOFTMAX: NAME(softmax)(call, out[0]); break;
+    case PU_OP_SOFTMAX_GRAD: NAME(softmax_grad)(call, out[0]); break;
+    case PU_OP_ATTENTION: NAME(attention)(call, out); break;
+    case PU_OP_ATTENTION_GRAD: NAME(attention_grad)(call, out[0]); break;
+    case PU_OP_CONV: NAME(conv)(call, out[0]); break;
+    case PU_OP_CONV_GRAD: NAME(conv_grad)(call, out); break;
+    case PU_OP_WINDOW_NORM: NAME(window_norm)(call, out[0]); break;
+    case PU_OP_LOSS: NAME(loss)(call, out); break;
+    case PU_OP_LOSS_GRAD: NAME(loss_grad)(call, out[0]); break;
+    case PU_OP_SUM_SQUARES: NAME(sum_squares)(call, out[0]); break;
+    case PU_OP_ADAMW: NAME(adamw)(call, out); break;
+    case PU_OP_COUNT: break;
     }
 }

@@ -28,10 +28,10 @@ static void sprinkle(float *x, int64_t n) {
 }
 
 static void softmax_extremes(float *x, int64_t rows, int64_t columns) {
-    for (int64_t c = 0; c < columns; c += 2) x[c] = -INFINITY;             /* row 0: some probability is zero */
-    for (int64_t c = 0; c < columns; ++c) x[columns + c] = -INFINITY;      /* row 1: no probability is left */
-    for (int64_t c = 0; c < columns; ++c) x[2 * columns + c] += 500.0f;    /* row 2: overflows without the maximum */
-    if (rows > 3) x[3 * columns + columns - 1] = NAN;                      /* row 3 */
+    for (int64_t c = 0; c < columns; c += 2) x[c] = -INFINITY;          /* row 0: some probability is zero */
+    for (int64_t c = 0; c < columns; ++c) x[columns + c] = -INFINITY;   /* row 1: no probability is left */
+    for (int64_t c = 0; c < columns; ++c) x[2 * columns + c] += 500.0f; /* row 2: overflows without the maximum */
+    if (rows > 3) x[3 * columns + columns - 1] = NAN;                   /* row 3 */
 }
 
 static void fill_window_norm(const pu__op_case *c, pu__op_data *data, pu_random *random) {
@@ -39,7 +39,8 @@ static void fill_window_norm(const pu__op_case *c, pu__op_data *data, pu_random 
     float *bars = data->in[0];
     int32_t *start = data->in[1];
     const int64_t room = rows - c->attributes.window_norm.window_bars - c->attributes.window_norm.warmup_bars;
-    for (int64_t b = 0; b < c->in[1].dim[0]; ++b) start[b] = room > 0 ? (int32_t)pu_random_below(random, (uint64_t)room + 1) : 0;
+    for (int64_t b = 0; b < c->in[1].dim[0]; ++b)
+        start[b] = room > 0 ? (int32_t)pu_random_below(random, (uint64_t)room + 1) : 0;
     if (c->flavour != PU__OP_EXTREME) return;
     start[0] = -1;
     start[1] = (int32_t)room + 1;
@@ -71,7 +72,8 @@ static void fill_loss(const pu__op_case *c, pu__op_data *data, pu_random *random
 }
 
 static void fill_adamw(const pu__op_case *c, pu__op_data *data) {
-    const float hyper[2][8] = {{1e-2f, 0.9f, 0.99f, 1e-8f, 0.1f, 0.5f, 0.19f, 0.0199f}, {1e-3f, 0.9f, 0.999f, 1e-6f, 0.0f, 0.0f, 0.1f, 0.001f}};
+    const float hyper[2][8] = {{1e-2f, 0.9f, 0.99f, 1e-8f, 0.1f, 0.5f, 0.19f, 0.0199f},
+                               {1e-3f, 0.9f, 0.999f, 1e-6f, 0.0f, 0.0f, 0.1f, 0.001f}};
     memcpy(data->in[5], hyper[c->seed % 2], sizeof hyper[0]);
     const int64_t n = c->in[0].dim[0];
     const float *grad = data->in[1];
@@ -84,7 +86,8 @@ static void fill_adamw(const pu__op_case *c, pu__op_data *data) {
     *(float *)data->in[4] = c->flavour == PU__OP_EXTREME ? INFINITY : (float)sum;
 }
 
-/* Runs the reference of a forward op over inputs [from, from + count) and rounds one of its outputs into an input of the case. */
+/* Runs the reference of a forward op over inputs [from, from + count) and rounds one of its outputs into an input
+ * of the case. */
 static void derive(const pu__op_case *c, pu__op_data *data, pu_op_id op, int from, int in_count, int out, int to) {
     pu__call call = {.op = op, .in_count = in_count, .attributes = &c->attributes};
     double *result[PU_MAX_OUT] = {0};
@@ -122,7 +125,8 @@ static void fill_derived(const pu__op_case *c, pu__op_data *data) {
             const float *x = (const float *)data->in[1] + r * columns;
             double mean = 0, variance = 0;
             for (int64_t i = 0; i < columns; ++i) mean += (double)x[i] / (double)columns;
-            for (int64_t i = 0; i < columns; ++i) variance += ((double)x[i] - mean) * ((double)x[i] - mean) / (double)columns;
+            for (int64_t i = 0; i < columns; ++i)
+                variance += ((double)x[i] - mean) * ((double)x[i] - mean) / (double)columns;
             ((float *)data->in[3])[r] = (float)mean;
             ((float *)data->in[4])[r] = (float)(1 / sqrt(variance + (double)c->attributes.layer_norm.epsilon));
         }
@@ -137,29 +141,30 @@ static void fill(const pu__op_case *c, pu__op_data *data) {
         fill_normal(&random, data->in[i], pu__count(&c->in[i]), shifted ? 1000.0 : 0.0);
     }
     switch (c->op) {
-        case PU_OP_ACT:
-        case PU_OP_ACT_GRAD:
-            if (c->flavour == PU__OP_EXTREME) sprinkle(data->in[c->in_count - 1], pu__count(&c->in[0]));
-            break;
-        case PU_OP_SOFTMAX:
-            if (c->flavour == PU__OP_EXTREME) softmax_extremes(data->in[0], c->in[0].dim[0], c->in[0].dim[1]);
-            break;
-        case PU_OP_DROPOUT:
-            ((uint64_t *)data->in[1])[0] = 0x123456789abcdefu;
-            ((uint64_t *)data->in[1])[1] = (UINT64_C(1) << 33) + c->seed;
-            break;
-        case PU_OP_WINDOW_NORM: fill_window_norm(c, data, &random); break;
-        case PU_OP_LOSS:
-        case PU_OP_LOSS_GRAD: fill_loss(c, data, &random); break;
-        case PU_OP_ADAMW: fill_adamw(c, data); break;
-        default: fill_derived(c, data); break;
+    case PU_OP_ACT:
+    case PU_OP_ACT_GRAD:
+        if (c->flavour == PU__OP_EXTREME) sprinkle(data->in[c->in_count - 1], pu__count(&c->in[0]));
+        break;
+    case PU_OP_SOFTMAX:
+        if (c->flavour == PU__OP_EXTREME) softmax_extremes(data->in[0], c->in[0].dim[0], c->in[0].dim[1]);
+        break;
+    case PU_OP_DROPOUT:
+        ((uint64_t *)data->in[1])[0] = 0x123456789abcdefu;
+        ((uint64_t *)data->in[1])[1] = (UINT64_C(1) << 33) + c->seed;
+        break;
+    case PU_OP_WINDOW_NORM: fill_window_norm(c, data, &random); break;
+    case PU_OP_LOSS:
+    case PU_OP_LOSS_GRAD: fill_loss(c, data, &random); break;
+    case PU_OP_ADAMW: fill_adamw(c, data); break;
+    default: fill_derived(c, data); break;
     }
 }
 
 pu_status pu__op_data_new(const pu__op_case *op_case, pu__op_data *out) {
     *out = (pu__op_data){.op = op_case->op, .in_count = op_case->in_count, .out_count = op_case->out_count};
     out->out_shape[0] = op_case->sum_shape;
-    const pu__shapes shapes = {op_case->op, op_case->in_count, op_case->out_count, op_case->in, out->out_shape, &op_case->attributes};
+    const pu__shapes shapes = {op_case->op, op_case->in_count, op_case->out_count,
+                               op_case->in, out->out_shape,    &op_case->attributes};
     PU_TRY(pu__op_row(op_case->op)->infer(&shapes));
     for (int i = 0; i < op_case->in_count; ++i) {
         out->in_bytes[i] = bytes_of(op_case->op, i, &op_case->in[i]);
@@ -232,7 +237,8 @@ static void buffer_close(pu_device *device, buffer *b) {
 }
 
 /* Reads the buffer back and checks what the kernel had no business writing to; `input`: nor the payload. */
-static pu_status buffer_check(pu_device *device, buffer *b, const void *input, const char *what, int slot, const char *name) {
+static pu_status buffer_check(pu_device *device, buffer *b, const void *input, const char *what, int slot,
+                              const char *name) {
     poison(device, b, false);
     PU_TRY(pu_device_download(device, PU_STREAM_COMPUTE, b->host, b->device, b->total));
     PU_TRY(pu_device_sync(device));
@@ -261,9 +267,10 @@ typedef struct run_state {
     pu__call call;
 } run_state;
 
-static pu_status prepare(const pu__op_case *c, const pu__op_data *data, pu_device *device, const pu__kernel_entry *entry,
-                         run_state *r) {
-    r->call = (pu__call){.op = c->op, .in_count = c->in_count, .out_count = c->out_count, .attributes = &c->attributes};
+static pu_status prepare(const pu__op_case *c, const pu__op_data *data, pu_device *device,
+                         const pu__kernel_entry *entry, run_state *r) {
+    r->call =
+        (pu__call){.op = c->op, .in_count = c->in_count, .out_count = c->out_count, .attributes = &c->attributes};
     device->backend->bind(device->state, &r->call);
     for (int i = 0; i < c->in_count; ++i) {
         PU_TRY(buffer_open(device, data->in[i], data->in_bytes[i], &r->in[i]));
@@ -282,7 +289,8 @@ static pu_status prepare(const pu__op_case *c, const pu__op_data *data, pu_devic
     return PU_OK;
 }
 
-static pu_status collect(const pu__op_case *c, const pu__op_data *data, pu_device *device, run_state *r, pu__op_result *result) {
+static pu_status collect(const pu__op_case *c, const pu__op_data *data, pu_device *device, run_state *r,
+                         pu__op_result *result) {
     bool overwritten[PU_MAX_IN] = {false};
     for (int i = 0; i < c->out_count; ++i) {
         if (alias_of(c->op, i) >= 0) overwritten[alias_of(c->op, i)] = true;
@@ -304,10 +312,12 @@ static pu_status collect(const pu__op_case *c, const pu__op_data *data, pu_devic
     return PU_OK;
 }
 
-pu_status pu__op_case_run(const pu__op_case *op_case, pu_device *device, const pu__kernel_entry *entry, pu__op_result *result) {
+pu_status pu__op_case_run(const pu__op_case *op_case, pu_device *device, const pu__kernel_entry *entry,
+                          pu__op_result *result) {
     *result = (pu__op_result){0};
     if (!entry) entry = &device->backend->kernels[op_case->op];
-    if (!entry->kernel) return pu_fail(PU_ERR_UNSUPPORTED, "%s: no kernel on %s", op_case->name, pu_device_name(device));
+    if (!entry->kernel)
+        return pu_fail(PU_ERR_UNSUPPORTED, "%s: no kernel on %s", op_case->name, pu_device_name(device));
     pu__op_data data;
     PU_TRY(pu__op_data_new(op_case, &data));
     run_state r = {0};
@@ -328,17 +338,19 @@ pu_status pu__op_case_run(const pu__op_case *op_case, pu_device *device, const p
 /* The longest sum in the op. */
 static double sum_length(const pu__op_case *c) {
     switch (c->op) {
-        case PU_OP_GEMM: return (double)c->in[0].dim[c->attributes.gemm.transpose_a ? 0 : 1];
-        case PU_OP_SUM_LEADING: return (double)pu__count(&c->in[0]) / (double)(pu__count(&c->sum_shape) > 0 ? pu__count(&c->sum_shape) : 1);
-        case PU_OP_LAYER_NORM:
-        case PU_OP_SOFTMAX:
-        case PU_OP_SOFTMAX_GRAD: return (double)c->in[0].dim[1];
-        case PU_OP_LAYER_NORM_GRAD: return (double)(c->in[0].dim[0] + c->in[0].dim[1]);
-        case PU_OP_ATTENTION:
-        case PU_OP_ATTENTION_GRAD: return (double)(c->in[0].dim[1] + 128);
-        case PU_OP_CONV_GRAD: return (double)(c->in[0].dim[0] * c->in[0].dim[1]);
-        case PU_OP_CONV: return (double)c->in[1].dim[0];
-        default: return 1.0;
+    case PU_OP_GEMM: return (double)c->in[0].dim[c->attributes.gemm.transpose_a ? 0 : 1];
+    case PU_OP_SUM_LEADING:
+        return (double)pu__count(&c->in[0]) /
+               (double)(pu__count(&c->sum_shape) > 0 ? pu__count(&c->sum_shape) : 1);
+    case PU_OP_LAYER_NORM:
+    case PU_OP_SOFTMAX:
+    case PU_OP_SOFTMAX_GRAD: return (double)c->in[0].dim[1];
+    case PU_OP_LAYER_NORM_GRAD: return (double)(c->in[0].dim[0] + c->in[0].dim[1]);
+    case PU_OP_ATTENTION:
+    case PU_OP_ATTENTION_GRAD: return (double)(c->in[0].dim[1] + 128);
+    case PU_OP_CONV_GRAD: return (double)(c->in[0].dim[0] * c->in[0].dim[1]);
+    case PU_OP_CONV: return (double)c->in[1].dim[0];
+    default: return 1.0;
     }
 }
 
@@ -348,7 +360,8 @@ typedef struct verdict {
 } verdict;
 
 static pu_status evaluate(const pu__op_case *c, const pu__op_data *data, verdict *v) {
-    pu__call call = {.op = c->op, .in_count = c->in_count, .out_count = c->out_count, .attributes = &c->attributes};
+    pu__call call = {
+        .op = c->op, .in_count = c->in_count, .out_count = c->out_count, .attributes = &c->attributes};
     for (int i = 0; i < c->in_count; ++i) call.in[i] = (pu__view){data->in[i], c->in[i]};
     for (int i = 0; i < c->out_count; ++i) {
         const size_t count = (size_t)pu__count(&data->out_shape[i]);
@@ -362,7 +375,8 @@ static pu_status evaluate(const pu__op_case *c, const pu__op_data *data, verdict
     return PU_OK;
 }
 
-static pu_status judge_output(const pu__op_case *c, int slot, int64_t count, const float *out, const double *reference, const float *naive) {
+static pu_status judge_output(const pu__op_case *c, int slot, int64_t count, const float *out,
+                              const double *reference, const float *naive) {
     double naive_error = 0, largest = 0;
     for (int64_t i = 0; i < count; ++i) {
         if (!isfinite(reference[i]) || !isfinite(naive[i])) continue;
@@ -372,10 +386,16 @@ static pu_status judge_output(const pu__op_case *c, int slot, int64_t count, con
     const double allowed = 2.0 * naive_error + 4.0 * 0x1p-24 * (largest + sqrt(sum_length(c)));
     for (int64_t i = 0; i < count; ++i) {
         const double error = fabs((double)out[i] - reference[i]);
-        const bool same = isnan(reference[i]) ? isnan(out[i]) : isinf(reference[i]) ? (double)out[i] == reference[i] : error <= allowed;
+        const bool same = isnan(reference[i])   ? isnan(out[i])
+                          : isinf(reference[i]) ? (double)out[i] == reference[i]
+                                                : error <= allowed;
         if (same) continue;
-        return pu_fail(PU_ERR_DATA, "%s: output %d, element %lld of %lld is %.9g, reference %.17g: error %.3g, allowed %.3g (naive float "
-                       "%.3g)", c->name, slot, (long long)i, (long long)count, (double)out[i], reference[i], error, allowed, naive_error);
+        return pu_fail(
+            PU_ERR_DATA,
+            "%s: output %d, element %lld of %lld is %.9g, reference %.17g: error %.3g, allowed %.3g (naive float "
+            "%.3g)",
+            c->name, slot, (long long)i, (long long)count, (double)out[i], reference[i], error, allowed,
+            naive_error);
     }
     return PU_OK;
 }
@@ -386,7 +406,8 @@ pu_status pu__op_case_judge(const pu__op_case *op_case, const pu__op_result *res
     verdict v = {0};
     pu_status status = evaluate(op_case, &data, &v);
     for (int i = 0; i < op_case->out_count; ++i) {
-        if (status == PU_OK) status = judge_output(op_case, i, result->count[i], result->out[i], v.reference[i], v.naive[i]);
+        if (status == PU_OK)
+            status = judge_output(op_case, i, result->count[i], result->out[i], v.reference[i], v.naive[i]);
         pu_free(v.reference[i]);
         pu_free(v.naive[i]);
     }

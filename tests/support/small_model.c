@@ -7,7 +7,8 @@
 
 enum { TAPS = 3, GROUPS = 2, HEADS = 2 };
 
-pu_status pu__small_parameters(const pu__small_model *model, pu_device *device, uint64_t seed, pu_parameters **out) {
+pu_status pu__small_parameters(const pu__small_model *model, pu_device *device, uint64_t seed,
+                               pu_parameters **out) {
     const int64_t f = model->features, c = model->channels, outputs = model->horizons * model->quantiles;
     const struct {
         const char *name;
@@ -15,19 +16,26 @@ pu_status pu__small_parameters(const pu__small_model *model, pu_device *device, 
         pu_init init;
         int decay;
     } wanted[] = {
-        {"input.weight", PU_SHAPE2(f, c), PU_INIT_XAVIER, 1},      {"input.bias", PU_SHAPE1(c), PU_INIT_ZERO, 0},
-        {"norm.gain", PU_SHAPE1(c), PU_INIT_ONE, 0},               {"norm.bias", PU_SHAPE1(c), PU_INIT_ZERO, 0},
-        {"qkv.weight", PU_SHAPE2(c, 3 * c), PU_INIT_XAVIER, 1},    {"conv.weight", PU_SHAPE2(TAPS, c), PU_INIT_NORMAL, 1},
-        {"conv.bias", PU_SHAPE1(c), PU_INIT_ZERO, 0},              {"glu.weight", PU_SHAPE2(c, 2 * c), PU_INIT_XAVIER, 1},
-        {"scale", PU_SHAPE1(c), PU_INIT_ONE, 0},                   {"mix.weight", PU_SHAPE2(c, c), PU_INIT_XAVIER, 1},
-        {"head.weight", PU_SHAPE2(c, outputs), PU_INIT_XAVIER, 1}, {"head.bias", PU_SHAPE1(outputs), PU_INIT_ZERO, 0},
+        {"input.weight", PU_SHAPE2(f, c), PU_INIT_XAVIER, 1},
+        {"input.bias", PU_SHAPE1(c), PU_INIT_ZERO, 0},
+        {"norm.gain", PU_SHAPE1(c), PU_INIT_ONE, 0},
+        {"norm.bias", PU_SHAPE1(c), PU_INIT_ZERO, 0},
+        {"qkv.weight", PU_SHAPE2(c, 3 * c), PU_INIT_XAVIER, 1},
+        {"conv.weight", PU_SHAPE2(TAPS, c), PU_INIT_NORMAL, 1},
+        {"conv.bias", PU_SHAPE1(c), PU_INIT_ZERO, 0},
+        {"glu.weight", PU_SHAPE2(c, 2 * c), PU_INIT_XAVIER, 1},
+        {"scale", PU_SHAPE1(c), PU_INIT_ONE, 0},
+        {"mix.weight", PU_SHAPE2(c, c), PU_INIT_XAVIER, 1},
+        {"head.weight", PU_SHAPE2(c, outputs), PU_INIT_XAVIER, 1},
+        {"head.bias", PU_SHAPE1(outputs), PU_INIT_ZERO, 0},
         {"unused", PU_SHAPE2(3, 5), PU_INIT_NORMAL, 1},
     };
     PU_TRY(pu_parameters_new(device, out));
     pu_status status = PU_OK;
     for (size_t i = 0; status == PU_OK && i < sizeof wanted / sizeof wanted[0]; ++i) {
         const float scale = wanted[i].init == PU_INIT_NORMAL ? 0.3f : 1.0f;
-        status = pu_parameter_declare(*out, wanted[i].name, wanted[i].shape, wanted[i].init, scale, wanted[i].decay);
+        status =
+            pu_parameter_declare(*out, wanted[i].name, wanted[i].shape, wanted[i].init, scale, wanted[i].decay);
     }
     if (status == PU_OK) status = pu_parameters_allocate(*out, seed);
     if (status != PU_OK) {
@@ -37,29 +45,37 @@ pu_status pu__small_parameters(const pu__small_model *model, pu_device *device, 
     return status;
 }
 
-static pu_tensor *parameter(pu__small_graph *small, const char *name) { return pu_graph_parameter(small->graph, name); }
+static pu_tensor *parameter(pu__small_graph *small, const char *name) {
+    return pu_graph_parameter(small->graph, name);
+}
 
 static pu_tensor *input_of(const pu__small_model *model, pu__small_graph *small) {
     if (!model->normalised) {
-        small->x = pu_graph_input(small->graph, "x", PU_F32, PU_SHAPE3(model->windows, model->window_bars, model->features));
+        small->x = pu_graph_input(small->graph, "x", PU_F32,
+                                  PU_SHAPE3(model->windows, model->window_bars, model->features));
         return small->x;
     }
     const int64_t rows = model->windows * 3 + 2 * model->window_bars;
     small->x = pu_graph_input(small->graph, "bars", PU_F32, PU_SHAPE2(rows, model->features));
     small->start = pu_graph_input(small->graph, "start", PU_I32, PU_SHAPE1(model->windows));
-    return pu_window_norm(small->graph, small->x, small->start, (int)model->window_bars, (int)model->window_bars / 2, 5.0f, 1e-6f);
+    return pu_window_norm(small->graph, small->x, small->start, (int)model->window_bars,
+                          (int)model->window_bars / 2, 5.0f, 1e-6f);
 }
 
 static pu_tensor *forward(const pu__small_model *model, pu__small_graph *s) {
     static const int dilation[GROUPS] = {1, 2};
     pu_graph *g = s->graph;
-    pu_tensor *h = pu_linear(g, input_of(model, s), parameter(s, "input.weight"), parameter(s, "input.bias"), PU_ACT_GELU);
+    pu_tensor *h =
+        pu_linear(g, input_of(model, s), parameter(s, "input.weight"), parameter(s, "input.bias"), PU_ACT_GELU);
     h = pu_layer_norm(g, h, parameter(s, "norm.gain"), parameter(s, "norm.bias"), 1e-5f);
-    pu_tensor *a = pu_attention(g, pu_linear(g, h, parameter(s, "qkv.weight"), NULL, PU_ACT_NONE), HEADS, 0, 10000.0f);
+    pu_tensor *a =
+        pu_attention(g, pu_linear(g, h, parameter(s, "qkv.weight"), NULL, PU_ACT_NONE), HEADS, 0, 10000.0f);
     if (model->dropout > 0.0f) s->clock = pu_graph_input(g, "clock", PU_U64, PU_SHAPE1(2));
     h = pu_add(g, h, pu_dropout(g, a, s->clock, model->dropout));
     pu_tensor *c = pu_conv(g, h, parameter(s, "conv.weight"), parameter(s, "conv.bias"), dilation, GROUPS);
-    pu_tensor *gate = pu_glu(g, pu_linear(g, pu_act_of(g, c, PU_ACT_SILU), parameter(s, "glu.weight"), NULL, PU_ACT_NONE), PU_ACT_SIGMOID);
+    pu_tensor *gate =
+        pu_glu(g, pu_linear(g, pu_act_of(g, c, PU_ACT_SILU), parameter(s, "glu.weight"), NULL, PU_ACT_NONE),
+               PU_ACT_SIGMOID);
     h = pu_add(g, h, pu_mul(g, gate, parameter(s, "scale")));
     pu_tensor *mix = pu_softmax(g, pu_linear(g, h, parameter(s, "mix.weight"), NULL, PU_ACT_NONE));
     h = pu_mul(g, h, pu_affine(g, mix, 2.0f, 0.5f));
@@ -72,8 +88,10 @@ static pu_status build(const pu__small_model *model, bool train, pu__small_graph
     s->prediction = forward(model, s);
     s->target = pu_graph_input(g, "target", PU_F32, PU_SHAPE2(rows, model->horizons));
     s->weight = pu_graph_input(g, "weight", PU_F32, PU_SHAPE2(rows, model->horizons));
-    pu_attributes loss = {.loss = {.kind = PU_LOSS_PINBALL, .horizons = (int)model->horizons, .quantiles = (int)model->quantiles}};
-    for (int q = 0; q < (int)model->quantiles; ++q) loss.loss.quantile[q] = (float)(q + 1) / (float)(model->quantiles + 1);
+    pu_attributes loss = {
+        .loss = {.kind = PU_LOSS_PINBALL, .horizons = (int)model->horizons, .quantiles = (int)model->quantiles}};
+    for (int q = 0; q < (int)model->quantiles; ++q)
+        loss.loss.quantile[q] = (float)(q + 1) / (float)(model->quantiles + 1);
     s->loss = pu_loss_of(g, s->prediction, s->target, s->weight, &loss);
     PU_TRY(pu_graph_status(g));
     PU_TRY(pu_graph_output(g, s->prediction));
@@ -88,7 +106,8 @@ static pu_status build(const pu__small_model *model, bool train, pu__small_graph
     return pu_compile(g, &s->program);
 }
 
-pu_status pu__small_build(const pu__small_model *model, pu_parameters *parameters, bool train, pu__small_graph *out) {
+pu_status pu__small_build(const pu__small_model *model, pu_parameters *parameters, bool train,
+                          pu__small_graph *out) {
     *out = (pu__small_graph){0};
     PU_TRY(pu_graph_new(parameters, &out->graph));
     const pu_status status = build(model, train, out);
@@ -133,9 +152,11 @@ pu_status pu__small_feed(const pu__small_model *model, pu__small_graph *small, u
     return status;
 }
 
-pu_status pu__small_step(const pu__small_model *model, pu__small_graph *small, uint64_t step, float lr, float *loss, float *stats) {
+pu_status pu__small_step(const pu__small_model *model, pu__small_graph *small, uint64_t step, float lr,
+                         float *loss, float *stats) {
     const uint64_t clock[2] = {77, step};
-    const float hyper[8] = {lr, 0.9f, 0.99f, 1e-8f, 0.01f, 1.0f, 1.0f - powf(0.9f, (float)step), 1.0f - powf(0.99f, (float)step)};
+    const float hyper[8] = {
+        lr, 0.9f, 0.99f, 1e-8f, 0.01f, 1.0f, 1.0f - powf(0.9f, (float)step), 1.0f - powf(0.99f, (float)step)};
     if (model->dropout > 0.0f) PU_TRY(pu_program_write(small->program, small->clock, clock));
     if (small->hyper) PU_TRY(pu_program_write(small->program, small->hyper, hyper));
     PU_TRY(pu_program_run(small->program));

@@ -1,4 +1,5 @@
-/* Building graphs: errors that name the op and the shapes, what is kept and what is dropped, parameters, and the memory plan. */
+/* Building graphs: errors that name the op and the shapes, what is kept and what is dropped, parameters, and the
+ * memory plan. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -42,50 +43,73 @@ static void close_world(world *w) {
 
 static pu_tensor *in(pu_graph *g, pu_shape shape) { return pu_graph_input(g, "in", PU_F32, shape); }
 
-static const pu_attributes pinball = {.loss = {.kind = PU_LOSS_PINBALL, .horizons = 2, .quantiles = 2, .quantile = {0.1f, 0.9f}}};
-static const pu_attributes no_quantile = {.loss = {.kind = PU_LOSS_PINBALL, .horizons = 2, .quantiles = 2, .quantile = {0.1f, 1.0f}}};
+static const pu_attributes pinball = {
+    .loss = {.kind = PU_LOSS_PINBALL, .horizons = 2, .quantiles = 2, .quantile = {0.1f, 0.9f}}};
+static const pu_attributes no_quantile = {
+    .loss = {.kind = PU_LOSS_PINBALL, .horizons = 2, .quantiles = 2, .quantile = {0.1f, 1.0f}}};
 static const int one_dilation[] = {1}, zero_dilation[] = {0};
 
 /* Every line builds one wrong thing. */
 static const char *const expected[][2] = {
-    {"gemm", "[3,5]"},      {"gemm", "[7]"},      {"gemm", "scalar"},      {"add", "[2,3]"},         {"mul", "[3]"},
-    {"dropout", "1.5"},     {"dropout", "i32"},   {"glu", "[3,5]"},        {"layer_norm", "[5]"},    {"layer_norm", "epsilon"},
-    {"attention", "[2,3,25]"}, {"attention", "heads 0"}, {"attention", "7"}, {"conv", "[2,5]"},      {"conv", "groups"},
-    {"conv", "dilation"},   {"window_norm", "0"}, {"window_norm", "f32"},  {"loss", "[6,5]"},        {"loss", "quantile 1"},
-    {"reshape", "[5,5]"},   {"nowhere", "not declared"}, {"input", "[-1]"}, {"gradients", "no parameter"}, {"gradients", "[3,6]"},
-    {"adamw", "before it"}, {"softmax", "null"},
+    {"gemm", "[3,5]"},
+    {"gemm", "[7]"},
+    {"gemm", "scalar"},
+    {"add", "[2,3]"},
+    {"mul", "[3]"},
+    {"dropout", "1.5"},
+    {"dropout", "i32"},
+    {"glu", "[3,5]"},
+    {"layer_norm", "[5]"},
+    {"layer_norm", "epsilon"},
+    {"attention", "[2,3,25]"},
+    {"attention", "heads 0"},
+    {"attention", "7"},
+    {"conv", "[2,5]"},
+    {"conv", "groups"},
+    {"conv", "dilation"},
+    {"window_norm", "0"},
+    {"window_norm", "f32"},
+    {"loss", "[6,5]"},
+    {"loss", "quantile 1"},
+    {"reshape", "[5,5]"},
+    {"nowhere", "not declared"},
+    {"input", "[-1]"},
+    {"gradients", "no parameter"},
+    {"gradients", "[3,6]"},
+    {"adamw", "before it"},
+    {"softmax", "null"},
 };
 
 static void build_wrong(pu_graph *g, int which) {
     pu_tensor *w = pu_graph_parameter(g, "w"), *b = pu_graph_parameter(g, "b");
     switch (which) {
-        case 0: pu_linear(g, in(g, S2(3, 5)), w, b, PU_ACT_NONE); break;
-        case 1: pu_linear(g, in(g, S2(3, 4)), w, in(g, S1(7)), PU_ACT_NONE); break;
-        case 2: pu_linear(g, in(g, (pu_shape){0}), w, b, PU_ACT_NONE); break;
-        case 3: pu_add(g, in(g, S2(3, 2)), in(g, S2(2, 3))); break;
-        case 4: pu_mul(g, in(g, S1(3)), in(g, S2(2, 3))); break;
-        case 5: pu_dropout(g, w, pu_graph_input(g, "clock", PU_U64, S1(2)), 1.5f); break;
-        case 6: pu_dropout(g, w, pu_graph_input(g, "clock", PU_I32, S1(2)), 0.5f); break;
-        case 7: pu_glu(g, in(g, S2(3, 5)), PU_ACT_SILU); break;
-        case 8: pu_layer_norm(g, in(g, S2(3, 6)), in(g, S1(5)), b, 1e-5f); break;
-        case 9: pu_layer_norm(g, in(g, S2(3, 6)), b, b, 0.0f); break;
-        case 10: pu_attention(g, in(g, S3(2, 3, 25)), 1, 0, 0); break;
-        case 11: pu_attention(g, in(g, S3(2, 3, 24)), 0, 0, 0); break;
-        case 12: pu_attention(g, in(g, S3(2, 3, 21)), 1, 0, 0); break;
-        case 13: pu_conv(g, in(g, S2(3, 5)), in(g, S2(2, 5)), in(g, S1(5)), one_dilation, 1); break;
-        case 14: pu_conv(g, in(g, S3(1, 3, 5)), in(g, S2(2, 5)), in(g, S1(5)), one_dilation, 9); break;
-        case 15: pu_conv(g, in(g, S3(1, 3, 5)), in(g, S2(2, 5)), in(g, S1(5)), zero_dilation, 1); break;
-        case 16: pu_window_norm(g, in(g, S2(9, 5)), pu_graph_input(g, "start", PU_I32, S1(2)), 0, 0, 5, 1e-6f); break;
-        case 17: pu_window_norm(g, in(g, S2(9, 5)), in(g, S1(2)), 3, 0, 5, 1e-6f); break;
-        case 18: pu_loss_of(g, in(g, S2(6, 5)), in(g, S2(6, 2)), in(g, S2(6, 2)), &pinball); break;
-        case 19: pu_loss_of(g, in(g, S2(6, 4)), in(g, S2(6, 2)), in(g, S2(6, 2)), &no_quantile); break;
-        case 20: pu_reshape(g, w, S2(5, 5)); break;
-        case 21: pu_graph_parameter(g, "nowhere"); break;
-        case 22: in(g, S1(-1)); break;
-        case 23: pu_gradients(g, in(g, S1(1))); break;
-        case 24: pu_gradients(g, pu_linear(g, in(g, S2(3, 4)), w, b, PU_ACT_NONE)); break;
-        case 25: pu_adamw(g, in(g, S1(8))); break;
-        case 26: pu_softmax(g, NULL); break;
+    case 0: pu_linear(g, in(g, S2(3, 5)), w, b, PU_ACT_NONE); break;
+    case 1: pu_linear(g, in(g, S2(3, 4)), w, in(g, S1(7)), PU_ACT_NONE); break;
+    case 2: pu_linear(g, in(g, (pu_shape){0}), w, b, PU_ACT_NONE); break;
+    case 3: pu_add(g, in(g, S2(3, 2)), in(g, S2(2, 3))); break;
+    case 4: pu_mul(g, in(g, S1(3)), in(g, S2(2, 3))); break;
+    case 5: pu_dropout(g, w, pu_graph_input(g, "clock", PU_U64, S1(2)), 1.5f); break;
+    case 6: pu_dropout(g, w, pu_graph_input(g, "clock", PU_I32, S1(2)), 0.5f); break;
+    case 7: pu_glu(g, in(g, S2(3, 5)), PU_ACT_SILU); break;
+    case 8: pu_layer_norm(g, in(g, S2(3, 6)), in(g, S1(5)), b, 1e-5f); break;
+    case 9: pu_layer_norm(g, in(g, S2(3, 6)), b, b, 0.0f); break;
+    case 10: pu_attention(g, in(g, S3(2, 3, 25)), 1, 0, 0); break;
+    case 11: pu_attention(g, in(g, S3(2, 3, 24)), 0, 0, 0); break;
+    case 12: pu_attention(g, in(g, S3(2, 3, 21)), 1, 0, 0); break;
+    case 13: pu_conv(g, in(g, S2(3, 5)), in(g, S2(2, 5)), in(g, S1(5)), one_dilation, 1); break;
+    case 14: pu_conv(g, in(g, S3(1, 3, 5)), in(g, S2(2, 5)), in(g, S1(5)), one_dilation, 9); break;
+    case 15: pu_conv(g, in(g, S3(1, 3, 5)), in(g, S2(2, 5)), in(g, S1(5)), zero_dilation, 1); break;
+    case 16: pu_window_norm(g, in(g, S2(9, 5)), pu_graph_input(g, "start", PU_I32, S1(2)), 0, 0, 5, 1e-6f); break;
+    case 17: pu_window_norm(g, in(g, S2(9, 5)), in(g, S1(2)), 3, 0, 5, 1e-6f); break;
+    case 18: pu_loss_of(g, in(g, S2(6, 5)), in(g, S2(6, 2)), in(g, S2(6, 2)), &pinball); break;
+    case 19: pu_loss_of(g, in(g, S2(6, 4)), in(g, S2(6, 2)), in(g, S2(6, 2)), &no_quantile); break;
+    case 20: pu_reshape(g, w, S2(5, 5)); break;
+    case 21: pu_graph_parameter(g, "nowhere"); break;
+    case 22: in(g, S1(-1)); break;
+    case 23: pu_gradients(g, in(g, S1(1))); break;
+    case 24: pu_gradients(g, pu_linear(g, in(g, S2(3, 4)), w, b, PU_ACT_NONE)); break;
+    case 25: pu_adamw(g, in(g, S1(8))); break;
+    case 26: pu_softmax(g, NULL); break;
     }
 }
 
@@ -100,7 +124,8 @@ static void wrong_graphs_name_the_fault(void **state) {
         char message[512];
         snprintf(message, sizeof message, "%s", pu_error_message());
         if (!strstr(message, expected[i][0]) || !strstr(message, expected[i][1])) {
-            fail_msg("%d: \"%s\" names neither or only one of %s and %s", i, message, expected[i][0], expected[i][1]);
+            fail_msg("%d: \"%s\" names neither or only one of %s and %s", i, message, expected[i][0],
+                     expected[i][1]);
         }
         /* The first error stays, whatever follows. */
         assert_null(pu_graph_parameter(w.graph, "w"));
@@ -118,7 +143,8 @@ static void order_of_calls(void **state) {
     open_world(&w);
     open_world(&other);
     pu_tensor *x = in(w.graph, S2(3, 4));
-    pu_tensor *y = pu_linear(w.graph, x, pu_graph_parameter(w.graph, "w"), pu_graph_parameter(w.graph, "b"), PU_ACT_GELU);
+    pu_tensor *y =
+        pu_linear(w.graph, x, pu_graph_parameter(w.graph, "w"), pu_graph_parameter(w.graph, "b"), PU_ACT_GELU);
     const pu_attributes mse = {.loss = {.kind = PU_LOSS_MSE, .horizons = 6, .quantiles = 1}};
     pu_tensor *loss = pu_loss_of(w.graph, y, in(w.graph, S2(3, 6)), in(w.graph, S2(3, 6)), &mse);
     assert_int_equal(pu_gradients(w.graph, loss), PU_OK);
@@ -143,7 +169,8 @@ static void builders_leave_out_what_does_nothing(void **state) {
     assert_ptr_equal(pu_reshape(w.graph, pu_reshape(w.graph, x, S1(12)), S2(3, 4)), x);
     assert_ptr_equal(pu_graph_parameter(w.graph, "w"), pu_graph_parameter(w.graph, "w"));
     assert_int_equal(w.graph->node_count, 0);
-    const pu_shape shape = pu_tensor_shape(pu_linear(w.graph, in(w.graph, S3(2, 3, 4)), pu_graph_parameter(w.graph, "w"), NULL, PU_ACT_NONE));
+    const pu_shape shape = pu_tensor_shape(
+        pu_linear(w.graph, in(w.graph, S3(2, 3, 4)), pu_graph_parameter(w.graph, "w"), NULL, PU_ACT_NONE));
     const pu_shape wanted = pu_shape_of(3, (int64_t)2, (int64_t)3, (int64_t)6);
     assert_true(pu__shape_equal(&shape, &wanted));
     close_world(&w);
@@ -182,7 +209,9 @@ static void dead_nodes_do_not_run(void **state) {
 
 /* ---- the memory plan ---- */
 
-static bool lives_overlap(const pu__interval *a, const pu__interval *b) { return a->first <= b->last && b->first <= a->last; }
+static bool lives_overlap(const pu__interval *a, const pu__interval *b) {
+    return a->first <= b->last && b->first <= a->last;
+}
 
 static void check_plan(const pu__interval *interval, int count, int64_t total) {
     int64_t peak = 0, sum = 0;
@@ -193,7 +222,8 @@ static void check_plan(const pu__interval *interval, int count, int64_t total) {
         sum += (interval[i].bytes + PU__PLAN_ALIGNMENT - 1) / PU__PLAN_ALIGNMENT * PU__PLAN_ALIGNMENT;
         last = interval[i].last > last ? interval[i].last : last;
         for (int k = 0; k < i; ++k) {
-            if (!lives_overlap(&interval[i], &interval[k]) || interval[i].bytes == 0 || interval[k].bytes == 0) continue;
+            if (!lives_overlap(&interval[i], &interval[k]) || interval[i].bytes == 0 || interval[k].bytes == 0)
+                continue;
             const bool apart = interval[i].offset + interval[i].bytes <= interval[k].offset ||
                                interval[k].offset + interval[k].bytes <= interval[i].offset;
             if (!apart) fail_msg("values %d and %d live at the same time and share bytes", i, k);
@@ -221,9 +251,10 @@ static void random_plans_are_sound(void **state) {
         for (int i = 0; i < count; ++i) {
             const int first = (int)pu_random_below(&random, (uint64_t)positions);
             const int length = (int)pu_random_below(&random, 1 + (uint64_t)(positions - first));
-            interval[i] = (pu__interval){.first = first,
-                                         .last = first + length < positions ? first + length : positions - 1,
-                                         .bytes = (int64_t)pu_random_below(&random, 1 + (UINT64_C(1) << pu_random_below(&random, 17)))};
+            interval[i] = (pu__interval){
+                .first = first,
+                .last = first + length < positions ? first + length : positions - 1,
+                .bytes = (int64_t)pu_random_below(&random, 1 + (UINT64_C(1) << pu_random_below(&random, 17)))};
         }
         int64_t total = -1;
         assert_int_equal(pu__plan(interval, count, &total), PU_OK);
@@ -233,8 +264,14 @@ static void random_plans_are_sound(void **state) {
 
 static void a_training_step_shares_memory(void **state) {
     (void)state;
-    static const pu__small_model model = {
-        .windows = 4, .window_bars = 16, .features = 5, .channels = 32, .horizons = 2, .quantiles = 3, .dropout = 0.1f, .normalised = true};
+    static const pu__small_model model = {.windows = 4,
+                                          .window_bars = 16,
+                                          .features = 5,
+                                          .channels = 32,
+                                          .horizons = 2,
+                                          .quantiles = 3,
+                                          .dropout = 0.1f,
+                                          .normalised = true};
     pu_device *device = NULL;
     pu_parameters *parameters = NULL;
     pu__small_graph small;
@@ -243,12 +280,14 @@ static void a_training_step_shares_memory(void **state) {
     assert_int_equal(pu__small_build(&model, parameters, true, &small), PU_OK);
     const pu_memory_plan plan = pu_program_memory(small.program);
     check_plan(small.program->interval, small.program->interval_count, plan.activation_bytes);
-    print_message("%d nodes: %lld bytes shared, %lld unshared\n", plan.node_count, (long long)plan.activation_bytes, (long long)plan.unshared_bytes);
+    print_message("%d nodes: %lld bytes shared, %lld unshared\n", plan.node_count,
+                  (long long)plan.activation_bytes, (long long)plan.unshared_bytes);
     assert_true(plan.activation_bytes < plan.unshared_bytes * 3 / 4);
     assert_true(plan.input_bytes > 0 && plan.workspace_bytes >= 0);
     assert_int_equal(plan.parameter_bytes, 16 * pu_parameters_count(parameters));
     /* Inputs and outputs keep their bytes for the whole program. */
-    const pu_tensor *const whole[] = {small.x, small.start, small.target, small.weight, small.clock, small.hyper, small.prediction, small.loss, small.stats};
+    const pu_tensor *const whole[] = {small.x,     small.start,      small.target, small.weight, small.clock,
+                                      small.hyper, small.prediction, small.loss,   small.stats};
     for (size_t i = 0; i < sizeof whole / sizeof whole[0]; ++i) {
         const pu_tensor *base = whole[i]->base ? whole[i]->base : whole[i];
         const pu__interval *interval = &small.program->interval[small.program->slot[base->index]];

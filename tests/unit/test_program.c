@@ -1,4 +1,5 @@
-/* Running programs: the same bits on every replay, programs that share parameters, recording and replay, every allocation failing once. */
+/* Running programs: the same bits on every replay, programs that share parameters, recording and replay, every
+ * allocation failing once. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,8 +13,14 @@
 #include "host/graph/internal.h"
 #include "tests/support/small_model.h"
 
-static const pu__small_model model = {
-    .windows = 3, .window_bars = 9, .features = 5, .channels = 16, .horizons = 2, .quantiles = 3, .dropout = 0.2f, .normalised = true};
+static const pu__small_model model = {.windows = 3,
+                                      .window_bars = 9,
+                                      .features = 5,
+                                      .channels = 16,
+                                      .horizons = 2,
+                                      .quantiles = 3,
+                                      .dropout = 0.2f,
+                                      .normalised = true};
 
 typedef struct world {
     pu_device *device;
@@ -51,7 +58,8 @@ static size_t block_bytes(const world *w) { return (size_t)pu_parameters_count(w
 
 static void run_steps(world *w, int first, int last, float *loss) {
     for (int step = first; step <= last; ++step) {
-        if (pu__small_step(&model, &w->train, (uint64_t)step, 1e-2f, loss, NULL) != PU_OK) fail_msg("%s", pu_error_message());
+        if (pu__small_step(&model, &w->train, (uint64_t)step, 1e-2f, loss, NULL) != PU_OK)
+            fail_msg("%s", pu_error_message());
     }
 }
 
@@ -104,7 +112,8 @@ static void evaluation_shares_parameters(void **state) {
     open_world(&w, 1);
     assert_int_equal(pu__small_build(&calm, w.parameters, false, &evaluate), PU_OK);
     assert_int_equal(pu__small_feed(&calm, &evaluate, 21), PU_OK);
-    assert_true(pu_program_memory(evaluate.program).node_count * 2 < pu_program_memory(w.train.program).node_count);
+    assert_true(pu_program_memory(evaluate.program).node_count * 2 <
+                pu_program_memory(w.train.program).node_count);
     assert_int_equal(pu__small_step(&calm, &evaluate, 1, 0, &before, NULL), PU_OK);
     run_steps(&w, 1, 30, &loss);
     float *trained = part_of(&w, PU_PART_VALUE), *gradient = part_of(&w, PU_PART_GRADIENT);
@@ -138,7 +147,8 @@ static void unreached_parameters_get_a_zero_gradient(void **state) {
     assert_int_equal(pu__small_step(&model, &w.train, 1, 1e-3f, &loss, stats), PU_OK);
     float *gradient = part_of(&w, PU_PART_GRADIENT);
     double sum = 0;
-    for (int64_t i = 0; i < pu_parameters_count(w.parameters); ++i) sum += (double)gradient[i] * (double)gradient[i];
+    for (int64_t i = 0; i < pu_parameters_count(w.parameters); ++i)
+        sum += (double)gradient[i] * (double)gradient[i];
     assert_true(fabs(sqrt(sum) - (double)stats[0]) < 1e-5 * sqrt(sum));
     assert_true(sum < 1e6);
     for (int i = 0; i < pu_parameters_number(w.parameters); ++i) {
@@ -205,7 +215,8 @@ static pu_status replay(void *state, void *executable) {
     assert_ptr_equal(executable, &recorder);
     ++recorder.replays;
     for (int i = 0; i < recorder.zeros; ++i) memset(recorder.zero[i].memory, 0, recorder.zero[i].bytes);
-    for (int i = 0; i < recorder.launches; ++i) PU_TRY(pu__cpu_backend()->kernels[recorder.call[i]->op].kernel(recorder.call[i]));
+    for (int i = 0; i < recorder.launches; ++i)
+        PU_TRY(pu__cpu_backend()->kernels[recorder.call[i]->op].kernel(recorder.call[i]));
     return PU_OK;
 }
 
@@ -304,7 +315,8 @@ static void only_inputs_and_outputs_can_be_reached(void **state) {
     open_world(&w, 1);
     pu_program *program = w.train.program;
     assert_int_equal(pu_program_write(program, w.train.loss, value), PU_ERR_ARGUMENT);
-    assert_int_equal(pu_program_read(program, pu_graph_parameter(w.train.graph, "norm.gain"), value), PU_ERR_ARGUMENT);
+    assert_int_equal(pu_program_read(program, pu_graph_parameter(w.train.graph, "norm.gain"), value),
+                     PU_ERR_ARGUMENT);
     assert_null(pu_program_buffer(program, NULL));
     for (int i = 0; i < 8; ++i) value[i] = (float)i;
     float back[8] = {0};
@@ -328,8 +340,8 @@ static void launches_are_profiled(void **state) {
         assert_true(info.flops > 0 && info.bytes > 0 && info.seconds > 0);
         if (info.op == PU_OP_GEMM) flops += info.flops;
     }
-    /* Rows 27; products 5x16, 16x48, 16x32, 16x16, 16x6: forward, and for the weight and the input in the backward pass, but the first has no
-     * gradient of its input. */
+    /* Rows 27; products 5x16, 16x48, 16x32, 16x16, 16x6: forward, and for the weight and the input in the backward
+     * pass, but the first has no gradient of its input. */
     const double forward = 2.0 * 27 * (5 * 16 + 16 * 48 + 16 * 32 + 16 * 16 + 16 * 6);
     assert_true(flops == 3 * forward - 2.0 * 27 * 5 * 16);
     assert_int_equal(pu_program_launch(w.train.program, -1).op, PU_OP_COUNT);

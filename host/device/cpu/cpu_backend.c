@@ -71,8 +71,8 @@ static pu_status cpu_open(int index, int threads, void **state, pu__device_text 
     if (!proc_value("/proc/cpuinfo", "model name", model, sizeof model)) snprintf(model, sizeof model, "CPU");
     const double memory_gib = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE) / 1073741824.0;
     snprintf(text->name, sizeof text->name, "cpu");
-    snprintf(text->description, sizeof text->description, "%s, %d thread%s, %.1f GiB memory", model, pu_pool_threads(pool),
-             pu_pool_threads(pool) == 1 ? "" : "s", memory_gib);
+    snprintf(text->description, sizeof text->description, "%s, %d thread%s, %.1f GiB memory", model,
+             pu_pool_threads(pool), pu_pool_threads(pool) == 1 ? "" : "s", memory_gib);
     *state = pool;
     return PU_OK;
 }
@@ -95,7 +95,8 @@ enum { ALIGNMENT = 256 };
 /* pu_calloc aligns to 64 bytes; the pointer it gave stands right before the aligned memory. */
 static pu_status cpu_alloc(void *state, size_t bytes, void **out) {
     (void)state;
-    if (bytes > SIZE_MAX - 2 * ALIGNMENT) return pu_fail(PU_ERR_MEMORY, "an allocation of %zu bytes is too large", bytes);
+    if (bytes > SIZE_MAX - 2 * ALIGNMENT)
+        return pu_fail(PU_ERR_MEMORY, "an allocation of %zu bytes is too large", bytes);
     unsigned char *block = pu_calloc(1, bytes + ALIGNMENT + sizeof(void *));
     if (!block) return PU_ERR_MEMORY;
     const uintptr_t past_pointer = (uintptr_t)block + sizeof(void *);
