@@ -31,7 +31,8 @@ typedef struct attention_args {
     int tiles;
     bool rotary, vector;
     float scale;                   /* 1 / sqrt(D) */
-    float frequency[HEAD_MAX / 2]; /* half turns a bar, of each pair */
+    float frequency[HEAD_MAX / 2]; /* half turns a bar, of each pair; and what rounding it to a float left over */
+    float frequency_rest[HEAD_MAX / 2];
 } attention_args;
 
 /* What the compiler knows about a kernel: the padded head size and how many dimensions one thread holds. */
@@ -48,6 +49,14 @@ template <int HEAD, int SLICE> struct layout {
     };
 };
 
+/* position * (frequency + rest) less whole turns. The product's rounding error is added back after the turns are gone, so the angle of a late
+ * bar is as exact as that of an early one; half turns make the reduction exact (and spare the local array of sincosf). */
+static __device__ inline float half_turns(float position, float frequency, float rest) {
+    const float product = position * frequency;
+    const float error = fmaf(position, frequency, -product);
+    return (product - 2.0f * rintf(0.5f * product)) + fmaf(position, rest, error);
+}
+
 /* Rotations for the TILE positions from `first` on (a multiple of LOW_POSITIONS): (cos, sin) of the low and the high part of a position, to be
  * combined by the sum formulas. A sincosf for each (position, pair) would cost as much as a third of the scores. */
 template <int HEAD, int TILE> static __device__ void fill_table(float2 *table, const attention_args *args, int first) {
@@ -55,9 +64,9 @@ template <int HEAD, int TILE> static __device__ void fill_table(float2 *table, c
     for (int i = (int)threadIdx.x; i < rows * pairs; i += (int)blockDim.x) {
         const int row = i / pairs, pair = i % pairs;
         const int position = row < LOW_POSITIONS ? row : first + (row - LOW_POSITIONS) * LOW_POSITIONS;
-        const float angle = pair < args->head_size / 2 ? (float)position * args->frequency[pair] : 0.0f;
-        float sine, cosine;
-        sincospif(angle, &sine, &cosine); /* reduces exactly, and without the local array of sincosf */
+        float angle = 0.0f, sine, cosine;
+        if (pair < args->head_size / 2) angle = half_turns((float)position, args->frequency[pair], args->frequency_rest[pair]);
+        sincospif(angle, &sine, &cosine);
         table[i] = make_float2(cosine, sine);
     }
 }
@@ -81,7 +90,7 @@ template <int HEAD, int TILE>
 static __device__ void load_tile(float *tile, const float *rows, int64_t stride, int first, const attention_args *args,
                                  const float2 *table, float scale) {
     const int chunks = HEAD / 4;
-#pragma unroll 1 /* unrolled, these loads take so many registers that the loops over pairs spill */
+    PU_UNROLL_BY(1) /* unrolled, these loads take so many registers that the loops over pairs spill */
     for (int i = (int)threadIdx.x; i < TILE * chunks; i += (int)blockDim.x) {
         const int r = i / chunks, c = 4 * (i % chunks);
         float v[4] = {0.0f, 0.0f, 0.0f, 0.0f};
@@ -97,7 +106,7 @@ template <int HEAD, int SLICE>
 static __device__ inline void load_slice(float slice[SLICE], const float *row, bool live, int lane, const attention_args *args,
                                          const float2 *table, int r, float scale) {
     typedef layout<HEAD, SLICE> L;
-#pragma unroll
+    PU_UNROLL
     for (int j = 0; j < L::CHUNKS; ++j) {
         float v[4] = {0.0f, 0.0f, 0.0f, 0.0f};
         const int c = 4 * (j * L::LANES + lane);
@@ -111,7 +120,7 @@ template <int HEAD, int SLICE>
 static __device__ inline void store_slice(float *row, const float slice[SLICE], int lane, const attention_args *args,
                                           const float2 *table, int r, float scale) {
     typedef layout<HEAD, SLICE> L;
-#pragma unroll
+    PU_UNROLL
     for (int j = 0; j < L::CHUNKS; ++j) {
         const int c = 4 * (j * L::LANES + lane);
         float v[4];
@@ -126,7 +135,7 @@ template <int HEAD, int SLICE>
 static __device__ inline float dot(const float slice[SLICE], const float *tile_row, int lane) {
     typedef layout<HEAD, SLICE> L;
     float part[4] = {0.0f, 0.0f, 0.0f, 0.0f};
-#pragma unroll
+    PU_UNROLL
     for (int j = 0; j < L::CHUNKS; ++j) {
         const float4 q = *(const float4 *)(tile_row + 4 * (j * L::LANES + lane));
         part[0] = fmaf(slice[4 * j], q.x, part[0]);
@@ -143,7 +152,7 @@ static __device__ inline float dot(const float slice[SLICE], const float *tile_r
 template <int HEAD, int SLICE>
 static __device__ inline void accumulate(float slice[SLICE], float weight, const float *tile_row, int lane) {
     typedef layout<HEAD, SLICE> L;
-#pragma unroll
+    PU_UNROLL
     for (int j = 0; j < L::CHUNKS; ++j) {
         const float4 q = *(const float4 *)(tile_row + 4 * (j * L::LANES + lane));
         slice[4 * j] = fmaf(weight, q.x, slice[4 * j]);
@@ -188,7 +197,7 @@ template <int HEAD, int SLICE>
 static __device__ inline void forward_group(softmax_state *state, float out[SLICE], const float q[SLICE], const float *keys,
                                             const float *values, int t, int s, int span, int lane) {
     float score[GROUP], high = state->high;
-#pragma unroll
+    PU_UNROLL
     for (int u = 0; u < GROUP; ++u) {
         score[u] = dot<HEAD, SLICE>(q, keys + u * HEAD, lane);
         if (visible(t, s + u, span)) high = fmaxf(high, score[u]);
@@ -197,10 +206,10 @@ static __device__ inline void forward_group(softmax_state *state, float out[SLIC
         const float shrink = exp2f(state->high - high);
         state->high = high;
         state->sum *= shrink;
-#pragma unroll
+        PU_UNROLL
         for (int i = 0; i < SLICE; ++i) out[i] *= shrink;
     }
-#pragma unroll
+    PU_UNROLL
     for (int u = 0; u < GROUP; ++u) {
         if (visible(t, s + u, span)) {
             const float p = exp2f(score[u] - high);
@@ -361,8 +370,10 @@ static pu_status args_of(const pu__call *call, const pu_shape *qkv, attention_ar
         return pu_fail(PU_ERR_UNSUPPORTED, "attention with a head size of %d: it must be even and at most %d", args->head_size,
                        (int)HEAD_MAX);
     }
-    for (int i = 0; i < HEAD_MAX / 2; ++i) {
-        args->frequency[i] = args->rotary ? (float)(pow(base, -2.0 * i / args->head_size) / M_PI) : 0.0f;
+    for (int i = 0; args->rotary && i < HEAD_MAX / 2; ++i) {
+        const double frequency = pow(base, -2.0 * i / args->head_size) / M_PI;
+        args->frequency[i] = (float)frequency;
+        args->frequency_rest[i] = (float)(frequency - args->frequency[i]);
     }
     return PU_OK;
 }

@@ -22,7 +22,7 @@ static __device__ inline float pu__act_at(pu_act kind, float x) {
 
 static __device__ inline float pu__act_slope_at(pu_act kind, float x) {
     switch (kind) {
-    case PU_ACT_RELU: return x > 0.0f ? 1.0f : 0.0f;
+    case PU_ACT_RELU: return x > 0.0f ? 1.0f : x <= 0.0f ? 0.0f : x;
     case PU_ACT_GELU: {
         const float t = tanhf(PU_GELU_SCALE * (x + PU_GELU_CUBIC * x * x * x));
         const float inner = PU_GELU_SCALE * (1.0f + 3.0f * PU_GELU_CUBIC * x * x);

@@ -38,7 +38,7 @@ static __global__ void __launch_bounds__(PU_BLOCK)
     const int64_t end = chunk_end < rows ? chunk_end : rows;
     float sum = 0.0f;
     if (column < columns) {
-#pragma unroll 4
+        PU_UNROLL_BY(4)
         for (int64_t row = first; row < end; row += height) sum += x[row * columns + column];
     }
     partial[thread] = sum;

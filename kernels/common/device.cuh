@@ -17,6 +17,15 @@ enum { PU_WARP = 32, PU_BLOCK = 256, PU_BLOCK_WARPS = PU_BLOCK / PU_WARP };
 
 static __host__ __device__ inline int64_t pu__ceil_div(int64_t n, int64_t d) { return (n + d - 1) / d; }
 
+#ifdef __CUDACC__
+#define PU_PRAGMA(text) _Pragma(#text)
+#define PU_UNROLL PU_PRAGMA(unroll)
+#define PU_UNROLL_BY(times) PU_PRAGMA(unroll times)
+#else
+#define PU_UNROLL
+#define PU_UNROLL_BY(times)
+#endif
+
 static inline int64_t pu__lesser(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t pu__greater(int64_t a, int64_t b) { return a > b ? a : b; }
 

@@ -38,7 +38,7 @@ static __device__ inline int dilation_of(const conv_args *args, int64_t channel)
 /* tile[i][lane] = the channel's value at bar first + i, for `count` bars within the window. */
 static __device__ inline void load_bars(float *tile, const float *x, int64_t channels, int first, int count, bool live) {
     const int lane = (int)threadIdx.x % PU_WARP;
-#pragma unroll 4
+    PU_UNROLL_BY(4)
     for (int i = (int)threadIdx.x / PU_WARP; i < count; i += LEVELS) {
         tile[i * PU_WARP + lane] = live ? x[(first + i) * channels] : 0.0f;
     }
@@ -97,7 +97,7 @@ static __global__ void __launch_bounds__(PU_BLOCK) conv_kernel(const __grid_cons
         for (int i = 0; i < BARS_AT_ONCE; ++i) sum[i] = bias;
         for (int k = 0; k < args.taps; ++k) {
             const float w = args.w[k * args.channels + at.channel];
-#pragma unroll
+            PU_UNROLL
             for (int i = 0; i < BARS_AT_ONCE; ++i) {
                 const int row = t + i * LEVELS;
                 const int64_t from = row + (int64_t)SIGN * k * dilation;
@@ -134,7 +134,7 @@ static __global__ void __launch_bounds__(PU_BLOCK)
             load_bars(tile, x, args.channels, tile_first, at.end - tile_first, at.live);
             __syncthreads();
         }
-#pragma unroll
+        PU_UNROLL
         for (int i = 0; i < BARS_PER_THREAD; ++i) {
             const int t = at.first + level + i * LEVELS;
             dy[i] = t < at.end ? args.dy[at.offset + t * args.channels] : 0.0f;
@@ -142,7 +142,7 @@ static __global__ void __launch_bounds__(PU_BLOCK)
         for (int k = 0; k < taps; ++k) {
             const int tap = tap_first + k;
             float sum = 0.0f;
-#pragma unroll
+            PU_UNROLL
             for (int i = 0; i < BARS_PER_THREAD; ++i) {
                 const int t = at.first + level + i * LEVELS;
                 const int64_t from = t - (int64_t)tap * dilation;
