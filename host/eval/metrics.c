@@ -12,7 +12,8 @@ static const double euler_gamma = 0.57721566490153286061;
 /* A quotient that is NaN, not infinite, over zero. */
 static double ratio(double a, double b) { return b != 0.0 ? a / b : (double)NAN; }
 
-double pu__expected_maximum_sharpe(int64_t trials, double sd) {
+/* Bailey and Lopez de Prado (2014), equation 1: sd is the standard deviation of the tries' Sharpe ratios. */
+static double expected_maximum_sharpe(int64_t trials, double sd) {
     if (trials < 2) return 0.0;
     const double n = (double)trials;
     return sd * ((1.0 - euler_gamma) * pu__normal_quantile(1.0 - 1.0 / n) +
@@ -25,7 +26,8 @@ static double sharpe_variance(double sharpe, double skewness, double kurtosis) {
     return 1.0 - skewness * sharpe + 0.25 * (kurtosis - 1.0) * sharpe * sharpe;
 }
 
-double pu__probabilistic_sharpe(int64_t n, double sharpe, double threshold, double skewness, double kurtosis) {
+/* Probability that the true Sharpe ratio exceeds `threshold`; both per period. */
+static double probabilistic_sharpe(int64_t n, double sharpe, double threshold, double skewness, double kurtosis) {
     const double variance = sharpe_variance(sharpe, skewness, kurtosis);
     if (n < 2 || !(variance > 0.0)) return (double)NAN;
     return pu__normal_cdf((sharpe - threshold) * sqrt((double)(n - 1)) / sqrt(variance));
@@ -140,9 +142,9 @@ static void benchmark_metrics(int64_t n, const double *r, const pu__metric_optio
 static void significance_metrics(int64_t n, double sharpe, int64_t trials, pu__metrics *out) {
     /* Without the other tries' ratios at hand, their spread is taken as the sampling error of a Sharpe ratio of
      * zero. */
-    const double threshold = pu__expected_maximum_sharpe(trials, 1.0 / sqrt((double)(n - 1)));
-    out->probabilistic_sharpe = pu__probabilistic_sharpe(n, sharpe, 0.0, out->skewness, out->kurtosis);
-    out->deflated_sharpe = pu__probabilistic_sharpe(n, sharpe, threshold, out->skewness, out->kurtosis);
+    const double threshold = expected_maximum_sharpe(trials, 1.0 / sqrt((double)(n - 1)));
+    out->probabilistic_sharpe = probabilistic_sharpe(n, sharpe, 0.0, out->skewness, out->kurtosis);
+    out->deflated_sharpe = probabilistic_sharpe(n, sharpe, threshold, out->skewness, out->kurtosis);
     if (sharpe > 0.0) {
         const double z = pu__normal_quantile(0.95) / sharpe;
         out->track_record_min = 1.0 + sharpe_variance(sharpe, out->skewness, out->kurtosis) * z * z;

@@ -34,14 +34,13 @@
  * see pu__expected_maximum_sharpe track_record_min       1 + (1 - g3 s + (g4 - 1)/4 s^2) (z(0.95) / s)^2 periods
  * that make s significant; NaN unless s > 0 The last three: Bailey and Lopez de Prado, "The Sharpe ratio efficient
  * frontier" (2012) and "The deflated Sharpe ratio" (2014). */
+// clang-format off
 #define PU__METRICS(M)                                                                                            \
-    M(total_return)                                                                                               \
-    M(cagr)                                                                                                       \
-    M(volatility)                                                                                                 \
-    M(sharpe) M(downside_deviation) M(sortino) M(max_drawdown) M(calmar) M(var_5) M(cvar_5) M(var_1) M(cvar_1)    \
-        M(omega) M(tail_ratio) M(hit_rate) M(profit_factor) M(skewness) M(kurtosis) M(best_period)                \
-            M(worst_period) M(under_water_periods) M(under_water_ratio) M(beta) M(alpha) M(information_ratio)     \
-                M(probabilistic_sharpe) M(deflated_sharpe) M(track_record_min)
+    M(total_return) M(cagr) M(volatility) M(sharpe) M(downside_deviation) M(sortino) M(max_drawdown) M(calmar)    \
+    M(var_5) M(cvar_5) M(var_1) M(cvar_1) M(omega) M(tail_ratio) M(hit_rate) M(profit_factor) M(skewness)         \
+    M(kurtosis) M(best_period) M(worst_period) M(under_water_periods) M(under_water_ratio) M(beta) M(alpha)       \
+    M(information_ratio) M(probabilistic_sharpe) M(deflated_sharpe) M(track_record_min)
+// clang-format on
 
 typedef struct pu__metrics {
     int64_t periods;
@@ -56,21 +55,12 @@ typedef struct pu__metrics {
 
 typedef struct pu__metric_options {
     double periods_per_year;
-    double risk_free; /* per period */
-    const double
-        *benchmark; /* [n] returns over the same periods, or null: beta, alpha and information ratio are NaN */
-    int64_t trials; /* models tried before this one was chosen, itself included; at least 1 */
+    double risk_free;        /* per period */
+    const double *benchmark; /* [n] returns over the same periods; null: beta, alpha, information ratio are NaN */
+    int64_t trials;          /* models tried before this one was chosen, itself included; at least 1 */
 } pu__metric_options;
 
 pu_status pu__metrics_compute(int64_t n, const double *r, const pu__metric_options *options, pu__metrics *out);
-
-/* Sharpe ratio per period that the best of `trials` independent tries without skill is expected to show:
- * sd ((1 - e) z(1 - 1/trials) + e z(1 - 1/(trials e'))), e Euler's constant, e' Euler's number; sd is the standard
- * deviation of the tries' Sharpe ratios. 0 for one trial. */
-double pu__expected_maximum_sharpe(int64_t trials, double sd);
-
-/* Probability that the true Sharpe ratio exceeds `threshold`; both per period. */
-double pu__probabilistic_sharpe(int64_t n, double sharpe, double threshold, double skewness, double kurtosis);
 
 /* Sharpe ratio per period of r - f; NaN when it is not defined. */
 double pu__sharpe(int64_t n, const double *r, double risk_free);

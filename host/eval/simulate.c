@@ -156,7 +156,7 @@ static void finish(const scene *s, pu__run *run) {
         a->hit_rate = moved > 0.0 ? (double)s->gains[i] / moved : (double)NAN;
     }
     run->time_in_market = run->times > 0 ? run->time_in_market / times : (double)NAN;
-    run->holding_bars = s->holdings > 0 ? (double)s->held_bars / (double)s->holdings : (double)NAN;
+    run->average_holding_bars = s->holdings > 0 ? (double)s->held_bars / (double)s->holdings : (double)NAN;
     run->spread_paid = s->account.spread_paid;
     run->slippage_paid = s->account.slippage_paid;
     run->fee_paid = s->account.fee_paid;

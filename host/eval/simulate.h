@@ -43,7 +43,7 @@ typedef struct pu__run {
     bool ruined;
     /* Mean length in bars of the runs of one sign of an asset's position; NaN when nothing was held. Runs open at
      * the end count as long as they lasted. */
-    double holding_bars;
+    double average_holding_bars;
     double time_in_market; /* share of the times with a position */
 } pu__run;
 

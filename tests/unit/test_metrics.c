@@ -39,9 +39,9 @@ static void figures_equal_the_libraries(void **state) {
                                             (int64_t)golden_real(one, "trials")};
         pu__metrics m;
         assert_int_equal(pu__metrics_compute(n, r, &options, &m), PU_OK);
-#define CHECK(name)                                                                                               \
-    if (!golden_near(m.name, golden_real(want, #name), 1e-10))                                                    \
-        fail_msg("%s: %s is %.17g, not %.17g", json_string_value(json_object_get(one, "name")), #name, m.name,    \
+#define CHECK(name)                                                                                            \
+    if (!golden_near(m.name, golden_real(want, #name), 1e-10))                                                 \
+        fail_msg("%s: %s is %.17g, not %.17g", json_string_value(json_object_get(one, "name")), #name, m.name, \
                  golden_real(want, #name));
         PU__METRICS(CHECK)
 #undef CHECK

@@ -1,0 +1,196 @@
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "host/eval/backtest.h"
+#include "host/eval/positions.h"
+#include "plusultra/memory.h"
+
+void pu__backtest_warn(pu__backtest *backtest, const char *format, ...) {
+    if (backtest->warning_count == PU__WARNINGS_MAX) return;
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(backtest->warning[backtest->warning_count++], PU__WARNING_BYTES, format, arguments);
+    va_end(arguments);
+}
+
+void pu__rows_between(const int64_t *ts, int64_t count, int64_t from_ts, int64_t to_ts, int64_t *first,
+                      int64_t *end) {
+    int64_t at[2];
+    const int64_t limit[2] = {from_ts, to_ts};
+    for (int side = 0; side < 2; ++side) {
+        int64_t low = 0, high = count;
+        while (low < high) {
+            const int64_t middle = low + (high - low) / 2;
+            if (ts[middle] < limit[side]) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        at[side] = low;
+    }
+    *first = at[0];
+    *end = at[1];
+}
+
+static pu_status find_horizon(const pu_config *config, const pu_prediction_set *set, const char *symbol,
+                              int *out) {
+    for (int h = 0; h < set->horizons; ++h) {
+        if (set->horizon_bars[h] != config->backtest.horizon) continue;
+        *out = h;
+        return PU_OK;
+    }
+    return pu_fail(PU_ERR_CONFIG,
+                   "backtest.horizon is %lld bars, but run '%s' predicted no such horizon for %s: choose one of "
+                   "windows.horizons, or train and "
+                   "predict again",
+                   (long long)config->backtest.horizon, config->run.name, symbol);
+}
+
+/* Every asset must be predicted alike, or pooled scores would mix different things. */
+static pu_status check_alike(const pu__backtest *b, const pu__asset_input *input) {
+    const pu_prediction_set *a = &b->input[0].predictions, *p = &input->predictions;
+    bool alike = a->horizons == p->horizons && a->quantiles == p->quantiles;
+    for (int h = 0; alike && h < a->horizons; ++h) alike = a->horizon_bars[h] == p->horizon_bars[h];
+    for (int q = 0; alike && q < a->quantiles; ++q) alike = a->quantile[q] == p->quantile[q];
+    if (alike) return PU_OK;
+    return pu_fail(
+        PU_ERR_DATA,
+        "run '%s' predicted %s and %s with different horizons or quantiles: run `plusultra predict` again",
+        b->config->run.name, b->input[0].asset->symbol, input->asset->symbol);
+}
+
+static pu_status load_asset(pu__backtest *b, int index) {
+    pu__asset_input *input = &b->input[index];
+    input->asset = pu_dataset_asset(b->dataset, index);
+    input->ic = (double)NAN;
+    PU_TRY(pu_store_bars(b->store, input->asset->id, INT64_MIN, INT64_MAX, &input->bars));
+    const pu_status status =
+        pu_store_get_predictions(b->store, b->config->run.name, input->asset->id, &input->predictions);
+    if (status != PU_OK) return pu_fail_within(status, "%s", input->asset->symbol);
+    const pu_prediction_set *set = &input->predictions;
+    PU_TRY(check_alike(b, input));
+    PU_TRY(find_horizon(b->config, set, input->asset->symbol, &b->horizon));
+    input->forecast = pu_calloc((size_t)set->count, sizeof *input->forecast);
+    input->sigma = pu_calloc((size_t)set->count, sizeof *input->sigma);
+    if (!input->forecast || !input->sigma) return PU_ERR_MEMORY;
+    for (int64_t t = 0; t < set->count; ++t) {
+        const float *value = set->value + (t * set->horizons + b->horizon) * set->quantiles;
+        input->forecast[t] = pu__forecast_mean(set->quantiles, set->quantile, value);
+        input->sigma[t] = (double)set->sigma[t];
+    }
+    return PU_OK;
+}
+
+static pu_status make_panel(pu__backtest *b) {
+    pu__series *price = pu_calloc((size_t)b->asset_count, sizeof *price);
+    if (!price) return PU_ERR_MEMORY;
+    int64_t from = b->test_from;
+    for (int i = 0; i < b->asset_count; ++i) {
+        const pu__asset_input *input = &b->input[i];
+        price[i] = (pu__series){input->bars.count, input->bars.ts, input->bars.adjusted};
+        if (input->predictions.count > 0 && input->predictions.ts[0] < from) from = input->predictions.ts[0];
+    }
+    const pu_status status = pu__panel_make(b->asset_count, price, from, b->test_to, &b->panel);
+    pu_free(price);
+    PU_TRY(status);
+    b->forecast = pu__panel_table(&b->panel);
+    b->sigma = pu__panel_table(&b->panel);
+    if (!b->forecast || !b->sigma) return PU_ERR_MEMORY;
+    for (int i = 0; i < b->asset_count; ++i) {
+        const pu__asset_input *input = &b->input[i];
+        const pu__series forecast = {input->predictions.count, input->predictions.ts, input->forecast};
+        const pu__series sigma = {input->predictions.count, input->predictions.ts, input->sigma};
+        pu__panel_put(&b->panel, i, &forecast, b->forecast);
+        pu__panel_put(&b->panel, i, &sigma, b->sigma);
+    }
+    int64_t end = 0;
+    pu__rows_between(b->panel.ts, b->panel.times, b->test_from, b->test_to, &b->first, &end);
+    return PU_OK;
+}
+
+static pu_status check_coverage(pu__backtest *b) {
+    int64_t bars = 0, known = 0;
+    for (int64_t cell = b->first * b->panel.assets; cell < b->panel.times * b->panel.assets; ++cell) {
+        bars += !isnan(b->panel.price[cell]);
+        known += !isnan(b->panel.price[cell]) && !isnan(b->forecast[cell]);
+    }
+    if (b->panel.times - b->first < 2) {
+        return pu_fail(PU_ERR_DATA, "the test segment holds %lld times of %d assets: give split.test more bars",
+                       (long long)(b->panel.times - b->first), b->asset_count);
+    }
+    if (known == 0) {
+        return pu_fail(
+            PU_ERR_DATA,
+            "run '%s' has no prediction in the test segment: run `plusultra predict` with this configuration",
+            b->config->run.name);
+    }
+    if (known < bars) {
+        pu__backtest_warn(b, "%.1f %% of the test bars have no prediction; there the model holds no position.",
+                          100.0 * (double)(bars - known) / (double)bars);
+    }
+    return PU_OK;
+}
+
+/* The benchmark at the panel's times: its last close since the time before, so that a benchmark on another
+ * calendar still marks each bar once. */
+static pu_status load_benchmark(pu__backtest *b) {
+    const char *symbol = b->config->data.benchmark;
+    if (!symbol[0]) return PU_OK;
+    int count = 0;
+    pu_asset *asset = 0;
+    PU_TRY(pu_store_assets(b->store, 1, &symbol, &count, &asset));
+    b->benchmark = asset[0];
+    pu_free(asset);
+    pu_bars bars;
+    PU_TRY(pu_store_bars(b->store, b->benchmark.id, INT64_MIN, INT64_MAX, &bars));
+    pu__panel *panel = &b->benchmark_panel;
+    *panel = (pu__panel){.times = b->panel.times - b->first, .assets = 1};
+    panel->ts = pu_calloc((size_t)panel->times, sizeof *panel->ts);
+    panel->price = pu__panel_table(panel);
+    int64_t k = 0;
+    for (int64_t t = 0; panel->ts && panel->price && t < panel->times; ++t) {
+        panel->ts[t] = b->panel.ts[b->first + t];
+        const int64_t after = t > 0 ? panel->ts[t - 1] : INT64_MIN;
+        while (k < bars.count && bars.ts[k] <= panel->ts[t]) ++k;
+        if (k > 0 && bars.ts[k - 1] > after) panel->price[t] = bars.adjusted[k - 1];
+    }
+    pu_bars_free(&bars);
+    return panel->ts && panel->price ? PU_OK : PU_ERR_MEMORY;
+}
+
+pu_status pu__backtest_load(const pu_config *config, pu__backtest *out) {
+    *out = (pu__backtest){.config = config};
+    PU_TRY(pu_dataset_open(config, &out->dataset));
+    PU_TRY(pu_store_open(config->data.store, PU_STORE_READ, &out->store));
+    pu_dataset_segment(out->dataset, PU_SEGMENT_TEST, &out->test_from, &out->test_to);
+    out->asset_count = pu_dataset_assets(out->dataset);
+    out->input = pu_calloc((size_t)out->asset_count, sizeof *out->input);
+    if (!out->input) return PU_ERR_MEMORY;
+    for (int i = 0; i < out->asset_count; ++i) PU_TRY(load_asset(out, i));
+    PU_TRY(make_panel(out));
+    PU_TRY(check_coverage(out));
+    return load_benchmark(out);
+}
+
+void pu__backtest_free(pu__backtest *backtest) {
+    for (int i = 0; backtest->input && i < backtest->asset_count; ++i) {
+        pu_bars_free(&backtest->input[i].bars);
+        pu_prediction_set_free(&backtest->input[i].predictions);
+        pu_free(backtest->input[i].forecast);
+        pu_free(backtest->input[i].sigma);
+    }
+    for (int i = 0; i < backtest->strategy_count; ++i) pu__strategy_free(&backtest->strategy[i]);
+    pu_free(backtest->input);
+    pu_free(backtest->forecast);
+    pu_free(backtest->sigma);
+    pu_free(backtest->scores);
+    pu__panel_free(&backtest->panel);
+    pu__panel_free(&backtest->benchmark_panel);
+    pu_pool_free(backtest->settings.pool);
+    pu_store_close(backtest->store);
+    pu_dataset_close(backtest->dataset);
+    *backtest = (pu__backtest){0};
+}
