@@ -9,7 +9,8 @@
 
 #include <cmocka.h>
 
-#include "plusultra/memory.h"
+#include "host/device/backend.h"
+#include "tests/support/op_reference.h"
 #include "tests/support/small_model.h"
 
 enum { STEPS = 400, VALUES_MAX = 20000 };
@@ -78,10 +79,36 @@ static void same_bits_at_two_threads(void **state) {
     assert_true(one.last != one.first);
 }
 
+/* The same model on kernels that are the naive float evaluation of the formulas. */
+static pu_status naive_kernel(const pu__call *call) {
+    float *out[PU_MAX_OUT];
+    for (int i = 0; i < call->out_count; ++i) out[i] = call->out[i].data;
+    pu__op_naive(call, out);
+    return PU_OK;
+}
+
+static void training_matches_plain_kernels(void **state) {
+    (void)state;
+    static pu__kernel_entry kernels[PU_OP_COUNT];
+    for (int op = 0; op < PU_OP_COUNT; ++op) kernels[op].kernel = naive_kernel;
+    pu__backend naive = *pu__cpu_backend();
+    naive.kernels = kernels;
+    pu_device *judged = NULL, *judge = NULL;
+    pu__small_model noisy = model;
+    noisy.dropout = 0.1f;
+    noisy.normalised = true;
+    assert_int_equal(pu_device_open("cpu", 2, &judged), PU_OK);
+    assert_int_equal(pu__device_open_backend(&naive, 0, 1, &judge), PU_OK);
+    if (pu__small_compare(&noisy, judged, judge, 10) != PU_OK) fail_msg("%s", pu_error_message());
+    pu_device_close(judged);
+    pu_device_close(judge);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_fixed_batch_is_learnt),
         cmocka_unit_test(same_bits_at_two_threads),
+        cmocka_unit_test(training_matches_plain_kernels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

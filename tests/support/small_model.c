@@ -163,3 +163,64 @@ pu_status pu__small_step(const pu__small_model *model, pu__small_graph *small, u
     if (stats && small->stats) PU_TRY(pu_program_read(small->program, small->stats, stats));
     return pu_program_read(small->program, small->loss, loss);
 }
+
+typedef struct side {
+    pu_parameters *parameters;
+    pu__small_graph small;
+    float *block;
+    float loss, stats[4];
+} side;
+
+static pu_status side_open(const pu__small_model *model, pu_device *device, side *s) {
+    PU_TRY(pu__small_parameters(model, device, 20261123, &s->parameters));
+    s->block = pu_calloc((size_t)pu_parameters_count(s->parameters), sizeof *s->block);
+    if (!s->block) return PU_ERR_MEMORY;
+    PU_TRY(pu__small_build(model, s->parameters, true, &s->small));
+    return pu__small_feed(model, &s->small, 4);
+}
+
+static void side_close(side *s) {
+    pu__small_free(&s->small);
+    pu_parameters_free(s->parameters);
+    pu_free(s->block);
+}
+
+/* Largest difference of one part, relative to the largest value of the judge. */
+static pu_status part_difference(side *judged, side *judge, pu_parameter_part part, double *difference) {
+    PU_TRY(pu_parameters_read(judged->parameters, part, judged->block));
+    PU_TRY(pu_parameters_read(judge->parameters, part, judge->block));
+    double most = 0, largest = 0;
+    for (int64_t i = 0; i < pu_parameters_count(judge->parameters); ++i) {
+        const double error = fabs((double)judged->block[i] - (double)judge->block[i]);
+        if (!(error <= most)) most = error;
+        largest = fmax(largest, fabs((double)judge->block[i]));
+    }
+    *difference = most / largest;
+    return PU_OK;
+}
+
+static pu_status compare_steps(const pu__small_model *model, side *judged, side *judge, int steps) {
+    for (int step = 1; step <= steps; ++step) {
+        PU_TRY(pu__small_step(model, &judged->small, (uint64_t)step, 1e-3f, &judged->loss, judged->stats));
+        PU_TRY(pu__small_step(model, &judge->small, (uint64_t)step, 1e-3f, &judge->loss, judge->stats));
+        double gradient = 0;
+        PU_TRY(part_difference(judged, judge, PU_PART_GRADIENT, &gradient));
+        const double loss = fabs((double)judged->loss - (double)judge->loss) / fabs((double)judge->loss);
+        const double allowed = step == 1 ? 5e-6 : 1e-4;
+        if (!(gradient <= allowed) || !(loss <= 0.1 * allowed)) {
+            return pu_fail(PU_ERR_DATA, "step %d: loss %.9g against %.9g, gradients differ by %.3g of the largest",
+                           step, (double)judged->loss, (double)judge->loss, gradient);
+        }
+    }
+    return PU_OK;
+}
+
+pu_status pu__small_compare(const pu__small_model *model, pu_device *judged, pu_device *judge, int steps) {
+    side a = {0}, b = {0};
+    pu_status status = side_open(model, judged, &a);
+    if (status == PU_OK) status = side_open(model, judge, &b);
+    if (status == PU_OK) status = compare_steps(model, &a, &b, steps);
+    side_close(&a);
+    side_close(&b);
+    return status;
+}
