@@ -94,7 +94,7 @@ static void faults_are_found(void **state) {
         const pu__kernel_entry wrong = {faulty, entry->workspace};
         honest = entry->kernel;
         for (fault = 0; fault < 4; ++fault) {
-#ifdef __SANITIZE_ADDRESS__
+#ifdef PU__ADDRESS_SANITIZER
             if (fault == 1) continue; /* the poisoned guard zone stops the process, as it should */
 #endif
             assert_int_equal(pu__op_case_test(&cases[i], device[0], &wrong), expected[fault]);

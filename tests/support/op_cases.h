@@ -9,6 +9,15 @@
 
 #include "host/device/backend.h"
 
+/* gcc says it with a macro, clang with a feature. */
+#if defined(__SANITIZE_ADDRESS__)
+#define PU__ADDRESS_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define PU__ADDRESS_SANITIZER 1
+#endif
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif

@@ -1,7 +1,4 @@
 /* Inputs of a case, its run between guard zones, and the verdict. */
-#ifdef __SANITIZE_ADDRESS__
-#include <sanitizer/asan_interface.h>
-#endif
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,6 +6,9 @@
 #include "host/graph/op_table.h"
 #include "plusultra/random.h"
 #include "tests/support/op_cases.h"
+#ifdef PU__ADDRESS_SANITIZER
+#include <sanitizer/asan_interface.h>
+#endif
 #include "tests/support/op_reference.h"
 
 /* ---- inputs ---- */
@@ -200,7 +200,7 @@ typedef struct buffer {
 } buffer;
 
 static void poison(const pu_device *device, const buffer *b, bool on) {
-#ifdef __SANITIZE_ADDRESS__
+#ifdef PU__ADDRESS_SANITIZER
     if (!pu_device_is_host(device) || !b->device) return;
     const size_t tail = GUARD_BYTES + (b->bytes + 7) / 8 * 8;
     if (on) {
