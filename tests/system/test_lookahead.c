@@ -26,8 +26,8 @@ static test_market market;
 static pu_config *run_config(const test_market *bars_of) {
     char out[600];
     snprintf(out, sizeof out, "run.out=%s", market.folder);
-    return test_config(bars_of, out, "run.name=r", "run.device=cpu", "split.train=[2010-01-01, 2010-10-01]",
-                       "split.valid=[2010-10-01, 2011-01-01]", "split.test=[2011-01-01, 2013-01-01]", "windows.window_bars=16",
+    return test_config(bars_of, out, "run.name=r", "run.device=cpu", "split.train=[2010-01-01, 2010-09-01]",
+                       "split.valid=[2010-09-01, 2010-11-10]", "split.test=[2010-11-10, 2013-01-01]", "windows.window_bars=16",
                        "windows.warmup_bars=24", "windows.stride_bars=4", "windows.horizons=[1, 3]", "split.embargo_bars=5", "model.width=16",
                        "model.layers=2", "model.heads=2", "train.steps=20", "train.warmup_steps=5", "train.eval_every=10", "train.batch=8",
                        NULL);
