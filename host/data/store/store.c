@@ -104,7 +104,7 @@ static pu_status open_on(pu_store *store, pu_store_mode mode) {
     struct stat info = {0};
     if (stat(store->path, &info) != 0 && (mode != PU_STORE_CREATE || errno != ENOENT)) {
         return pu_fail(errno == ENOENT ? PU_ERR_NOT_FOUND : PU_ERR_IO, "cannot open the store %s: %s%s",
-                       store->path, strerror(errno), errno == ENOENT ? "; `plusultra init` makes one" : "");
+                       store->path, strerror(errno), errno == ENOENT ? "; `plusultra import` and `plusultra synth` make one" : "");
     }
     if (S_ISDIR(info.st_mode))
         return pu_fail(PU_ERR_IO, "cannot open the store %s: it is a folder; name a file in it", store->path);
