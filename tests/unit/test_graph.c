@@ -176,6 +176,17 @@ static void builders_leave_out_what_does_nothing(void **state) {
     close_world(&w);
 }
 
+static void every_dropout_has_its_own_tag(void **state) {
+    (void)state;
+    world w;
+    open_world(&w);
+    pu_tensor *clock = pu_graph_input(w.graph, "clock", PU_U64, S1(2));
+    pu_tensor *x = in(w.graph, S2(3, 4));
+    for (int i = 0; i < 3; ++i) x = pu_dropout(w.graph, x, clock, 0.5f);
+    for (int i = 0; i < 3; ++i) assert_int_equal(w.graph->node[i]->attributes.dropout.tag, i);
+    close_world(&w);
+}
+
 /* ---- what runs ---- */
 
 static void dead_nodes_do_not_run(void **state) {
@@ -378,6 +389,7 @@ int main(void) {
         cmocka_unit_test(wrong_graphs_name_the_fault),
         cmocka_unit_test(order_of_calls),
         cmocka_unit_test(builders_leave_out_what_does_nothing),
+        cmocka_unit_test(every_dropout_has_its_own_tag),
         cmocka_unit_test(dead_nodes_do_not_run),
         cmocka_unit_test(random_plans_are_sound),
         cmocka_unit_test(a_training_step_shares_memory),
