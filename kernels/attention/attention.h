@@ -12,7 +12,7 @@
  * Gradient: p recomputed as exp(s - lse); delta_t = dy_t . y_t; ds = p (dy_t . v_u - delta_t) / sqrt(D); dq_rot = sum_u ds k_rot, dk_rot =
  * sum_t ds q_rot, both turned back by the transposed rotation; dv_u = sum_t p dy_t.
  * Layout: dense, row-major. No aliasing. Outputs are overwritten.
- * Workspace: ATTENTION none; ATTENTION_GRAD as the backend needs.
+ * Workspace: as the backend needs (CPU: rotary angles, and packed copies of one head per thread of the call's pool).
  * Determinism: a fixed order per (b, h), no atomics; a row of y depends on rows u <= t only and its bits do not change when later bars do or
  * when T grows.
  * Floor: with P = pairs (t, u) seen, about B H T^2 / 2: forward 4 D P flops and P exp, backward 10 D P flops and P exp; bytes 4 B T H D 4
@@ -30,6 +30,7 @@ pu_status pu__attention_cpu(const pu__call *call);
 pu_status pu__attention_cuda(const pu__call *call);
 pu_status pu__attention_grad_cpu(const pu__call *call);
 pu_status pu__attention_grad_cuda(const pu__call *call);
+size_t pu__attention_workspace_cpu(const pu__call *call);
 size_t pu__attention_grad_workspace_cpu(const pu__call *call);
 size_t pu__attention_grad_workspace_cuda(const pu__call *call);
 

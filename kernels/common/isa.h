@@ -33,6 +33,7 @@
 #define pu__gemm_workspace_cpu PU__ISA_NAME(pu__gemm_workspace_cpu)
 #define pu__sum_leading_workspace_cpu PU__ISA_NAME(pu__sum_leading_workspace_cpu)
 #define pu__layer_norm_grad_workspace_cpu PU__ISA_NAME(pu__layer_norm_grad_workspace_cpu)
+#define pu__attention_workspace_cpu PU__ISA_NAME(pu__attention_workspace_cpu)
 #define pu__attention_grad_workspace_cpu PU__ISA_NAME(pu__attention_grad_workspace_cpu)
 #define pu__conv_grad_workspace_cpu PU__ISA_NAME(pu__conv_grad_workspace_cpu)
 #define pu__loss_workspace_cpu PU__ISA_NAME(pu__loss_workspace_cpu)

@@ -3,6 +3,7 @@
 #ifndef PU_KERNELS_COMMON_VECTOR_H
 #define PU_KERNELS_COMMON_VECTOR_H
 
+#include <math.h>
 #include <string.h>
 
 #include "kernels/common/vector_math.h"
@@ -24,13 +25,45 @@ PU__INLINE pu__vec pu__load(const float *from) {
 PU__INLINE void pu__store(float *to, pu__vec value) { memcpy(to, &value, sizeof value); }
 PU__INLINE pu__vec pu__splat(float x) { return x - (pu__vec){0}; }
 
-PU__INLINE float pu__sum_lanes(pu__vec value) {
-    float lane[PU__LANES];
-    pu__store(lane, value);
-    for (int width = PU__LANES / 2; width > 0; width /= 2) {
-        for (int i = 0; i < width; ++i) lane[i] += lane[i + width];
-    }
-    return lane[0];
+typedef int32_t pu__vec_mask __attribute__((vector_size(PU__LANES * sizeof(int32_t))));
+
+/* Lane by lane a > b ? a : b, so that a NaN in `a` is passed over. */
+PU__INLINE pu__vec pu__greater(pu__vec a, pu__vec b) {
+    const pu__vec_mask mask = a > b;
+    return (pu__vec)((mask & (pu__vec_mask)a) | (~mask & (pu__vec_mask)b));
+}
+
+/* The upper half of the lanes that are still in play onto the lower one. */
+#if defined(__AVX512F__)
+#define PU__FOLD(v, half)                                                                                      \
+    ((half) == 8   ? __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7)       \
+     : (half) == 4 ? __builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3, 8, 9, 10, 11, 12, 13, 14, 15)       \
+     : (half) == 2 ? __builtin_shufflevector(v, v, 2, 3, 0, 1, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)       \
+                   : __builtin_shufflevector(v, v, 1, 0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15))
+#elif defined(__AVX__)
+#define PU__FOLD(v, half)                                                                                      \
+    ((half) == 4   ? __builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3)                                     \
+     : (half) == 2 ? __builtin_shufflevector(v, v, 2, 3, 0, 1, 4, 5, 6, 7)                                     \
+                   : __builtin_shufflevector(v, v, 1, 0, 2, 3, 4, 5, 6, 7))
+#else
+#define PU__FOLD(v, half)                                                                                      \
+    ((half) == 2 ? __builtin_shufflevector(v, v, 2, 3, 0, 1) : __builtin_shufflevector(v, v, 1, 0, 2, 3))
+#endif
+
+PU__INLINE float pu__sum_lanes(pu__vec v) {
+    if (PU__LANES > 8) v += PU__FOLD(v, 8);
+    if (PU__LANES > 4) v += PU__FOLD(v, 4);
+    v += PU__FOLD(v, 2);
+    v += PU__FOLD(v, 1);
+    return v[0];
+}
+
+PU__INLINE float pu__max_lanes(pu__vec v) {
+    if (PU__LANES > 8) v = pu__greater(v, PU__FOLD(v, 8));
+    if (PU__LANES > 4) v = pu__greater(v, PU__FOLD(v, 4));
+    v = pu__greater(v, PU__FOLD(v, 2));
+    v = pu__greater(v, PU__FOLD(v, 1));
+    return v[0];
 }
 
 PU__INLINE float pu__sum(const float *x, int64_t n) {
@@ -55,6 +88,19 @@ PU__INLINE float pu__dot(const float *x, const float *y, int64_t n) {
     float total = pu__sum_lanes(sum + other);
     for (; i < n; ++i) total += x[i] * y[i];
     return total;
+}
+
+/* The largest that is not NaN; -inf if there is none. */
+PU__INLINE float pu__max(const float *x, int64_t n) {
+    pu__vec top = pu__splat(-INFINITY), other = top;
+    int64_t i = 0;
+    for (; i + 2 * PU__LANES <= n; i += 2 * PU__LANES) {
+        top = pu__greater(pu__load(x + i), top);
+        other = pu__greater(pu__load(x + i + PU__LANES), other);
+    }
+    float out = pu__max_lanes(pu__greater(top, other));
+    for (; i < n; ++i) out = x[i] > out ? x[i] : out;
+    return out;
 }
 
 /* Items per chunk of a parallel loop so that a chunk moves about 32 KiB: long against the cost of handing it out, short against a level-2

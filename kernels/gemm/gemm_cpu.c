@@ -5,16 +5,12 @@
  * rows. Only where A is transposed (weight gradients: K is the batch) K is cut into parts whose sums are added in order. */
 #include "kernels/gemm/gemm.h"
 
-#include "kernels/common/vector.h"
+#include "kernels/common/tile.h"
 #include "plusultra/pool.h"
 
-#if defined(__AVX512F__)
-enum { TILE_ROWS = 12 };
-#else
-enum { TILE_ROWS = 6 };
-#endif
 enum {
-    PANEL = 2 * PU__LANES,
+    TILE_ROWS = PU__TILE_ROWS,
+    PANEL = PU__PANEL,
     BLOCK_ROWS = 4 * TILE_ROWS, /* of one chunk of the parallel loop */
     BLOCK_K = 512,
     PARTS_MAX = 16,
@@ -79,55 +75,22 @@ static void pack_panels(void *context, int64_t begin, int64_t end, int worker) {
     }
 }
 
-typedef struct tile {
-    const float *a;
-    int64_t a_row, a_col;
-    const float *b;
-    int64_t b_row, k;
-    float *c;
-    int64_t c_row;
-} tile;
-
-/* c[rows][vectors * PU__LANES] (+)= a b. `rows`, `vectors` and `by_row` are constants where this is used; `by_row`: A's columns are adjacent. */
-PU__INLINE void multiply_tile(const tile *t, int rows, int vectors, int by_row, int add) {
-    pu__vec sum[TILE_ROWS][2] = {{{0}}};
-    const int64_t a_row = by_row ? t->a_row : 1, a_col = by_row ? 1 : t->a_col, b_row = t->b_row;
-    if (add) {
-        for (int r = 0; r < rows; ++r) {
-            for (int v = 0; v < vectors; ++v) sum[r][v] = pu__load(t->c + r * t->c_row + v * PU__LANES);
-        }
-    }
-    const float *restrict a = t->a, *restrict b = t->b;
-    for (int64_t k = 0; k < t->k; ++k, a += a_col, b += b_row) {
-        pu__vec value[2];
-        for (int v = 0; v < vectors; ++v) value[v] = pu__load(b + v * PU__LANES);
-        for (int r = 0; r < rows; ++r) {
-            for (int v = 0; v < vectors; ++v) sum[r][v] += a[r * a_row] * value[v];
-        }
-    }
-    for (int r = 0; r < rows; ++r) {
-        for (int v = 0; v < vectors; ++v) pu__store(t->c + r * t->c_row + v * PU__LANES, sum[r][v]);
-    }
-}
-
-#define TILE_VARIANT(name, rows, vectors, by_row)                                                              \
-    static __attribute__((noinline)) void name(const tile *t, int add) { multiply_tile(t, rows, vectors, by_row, add); }
-TILE_VARIANT(rows_full, TILE_ROWS, 2, 1)
-TILE_VARIANT(rows_three, 3, 2, 1)
-TILE_VARIANT(rows_one, 1, 2, 1)
-TILE_VARIANT(rows_full_narrow, TILE_ROWS, 1, 1)
-TILE_VARIANT(rows_three_narrow, 3, 1, 1)
-TILE_VARIANT(rows_one_narrow, 1, 1, 1)
-TILE_VARIANT(columns_full, TILE_ROWS, 2, 0)
-TILE_VARIANT(columns_three, 3, 2, 0)
-TILE_VARIANT(columns_one, 1, 2, 0)
-TILE_VARIANT(columns_full_narrow, TILE_ROWS, 1, 0)
-TILE_VARIANT(columns_three_narrow, 3, 1, 0)
-TILE_VARIANT(columns_one_narrow, 1, 1, 0)
+PU__TILE_FUNCTION(rows_full, TILE_ROWS, 2, 1)
+PU__TILE_FUNCTION(rows_three, 3, 2, 1)
+PU__TILE_FUNCTION(rows_one, 1, 2, 1)
+PU__TILE_FUNCTION(rows_full_narrow, TILE_ROWS, 1, 1)
+PU__TILE_FUNCTION(rows_three_narrow, 3, 1, 1)
+PU__TILE_FUNCTION(rows_one_narrow, 1, 1, 1)
+PU__TILE_FUNCTION(columns_full, TILE_ROWS, 2, 0)
+PU__TILE_FUNCTION(columns_three, 3, 2, 0)
+PU__TILE_FUNCTION(columns_one, 1, 2, 0)
+PU__TILE_FUNCTION(columns_full_narrow, TILE_ROWS, 1, 0)
+PU__TILE_FUNCTION(columns_three_narrow, 3, 1, 0)
+PU__TILE_FUNCTION(columns_one_narrow, 1, 1, 0)
 
 /* All rows of a block times one panel: c[rows][width] (+)= a b. */
-static void multiply_panel(tile t, int64_t rows, int narrow, int add) {
-    static void (*const variant[2][2][3])(const tile *, int) = {
+static void multiply_panel(pu__tile t, int64_t rows, int narrow, int add) {
+    static void (*const variant[2][2][3])(const pu__tile *, int) = {
         {{columns_full, columns_three, columns_one}, {columns_full_narrow, columns_three_narrow, columns_one_narrow}},
         {{rows_full, rows_three, rows_one}, {rows_full_narrow, rows_three_narrow, rows_one_narrow}}};
     while (rows > 0) {
@@ -147,7 +110,7 @@ static void multiply_block(const product *p, float *c, int64_t first_row, int64_
             const int64_t first = panel * PANEL, width = p->n - first < PANEL ? p->n - first : PANEL;
             const int packed = panel >= p->packed_first;
             float edge[BLOCK_ROWS * PANEL];
-            tile t = {.a = p->a + first_row * p->a_row + k * p->a_col, .a_row = p->a_row, .a_col = p->a_col, .c = c + first, .c_row = p->n};
+            pu__tile t = {.a = p->a + first_row * p->a_row + k * p->a_col, .a_row = p->a_row, .a_col = p->a_col, .c = c + first, .c_row = p->n};
             t.b = packed ? p->packed + ((panel - p->packed_first) * p->k + k) * PANEL : p->b + k * p->b_row + first;
             t.b_row = packed ? PANEL : p->b_row;
             t.k = end_k - k < BLOCK_K ? end_k - k : BLOCK_K;

@@ -18,6 +18,16 @@ static float sum_squared_deviations(const float *x, float mean, int64_t n) {
     return total;
 }
 
+/* sum of e (x - mean) */
+static float dot_deviations(const float *e, const float *x, float mean, int64_t n) {
+    pu__vec sum = {0};
+    int64_t i = 0;
+    for (; i + PU__LANES <= n; i += PU__LANES) sum += pu__load(e + i) * (pu__load(x + i) - mean);
+    float total = pu__sum_lanes(sum);
+    for (; i < n; ++i) total += e[i] * (x[i] - mean);
+    return total;
+}
+
 static void layer_norm_rows(void *context, int64_t begin, int64_t end, int worker) {
     (void)worker;
     const pu__call *call = context;
@@ -60,9 +70,7 @@ static void layer_norm_grad_rows(void *context, int64_t begin, int64_t end, int 
         const float mean = mean_in[n], rstd = rstd_in[n];
         for (int64_t c = 0; c < width; ++c) dx[c] = dy[c] * gain[c];
         const float mean_e = pu__sum(dx, width) / (float)width;
-        float sum_eh = 0.0f;
-        for (int64_t c = 0; c < width; ++c) sum_eh += dx[c] * ((x[c] - mean) * rstd);
-        const float mean_eh = sum_eh / (float)width;
+        const float mean_eh = (dot_deviations(dx, x, mean, width) * rstd) / (float)width;
         for (int64_t c = 0; c < width; ++c) {
             const float h = (x[c] - mean) * rstd;
             dx[c] = rstd * (dx[c] - mean_e - h * mean_eh);

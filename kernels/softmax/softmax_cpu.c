@@ -1,7 +1,5 @@
 #include "kernels/softmax/softmax.h"
 
-#include <math.h>
-
 #include "kernels/common/vector.h"
 #include "plusultra/pool.h"
 
@@ -12,8 +10,7 @@ static void softmax_rows(void *context, int64_t begin, int64_t end, int worker) 
     for (int64_t n = begin; n < end; ++n) {
         const float *restrict x = (const float *)call->in[0].data + n * width;
         float *restrict y = (float *)call->out[0].data + n * width;
-        float top = -INFINITY;
-        for (int64_t c = 0; c < width; ++c) top = x[c] > top ? x[c] : top;
+        const float top = pu__max(x, width);
         for (int64_t c = 0; c < width; ++c) y[c] = pu__exp(x[c] - top);
         const float scale = 1.0f / pu__sum(y, width);
         for (int64_t c = 0; c < width; ++c) y[c] *= scale;
