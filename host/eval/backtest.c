@@ -114,15 +114,25 @@ static pu_status choose_settings(pu__backtest *b) {
 /* ---- strategies ---- */
 
 static pu_status add_strategy(pu__backtest *b, const char *name, const char *label, const pu__panel *panel,
-                              int64_t first, const double *weight) {
-    return pu__strategy_run(name, label, panel, first, weight, &b->settings, &b->strategy[b->strategy_count++]);
+                              int64_t first, const double *weight, const pu__physics_rules *rules) {
+    return pu__strategy_run(name, label, panel, first, weight, rules, &b->strategy[b->strategy_count++]);
+}
+
+/* Bought once and held. The band against small changes is not for it: an equal part may be smaller than the band.
+ */
+static pu_status add_held(pu__backtest *b, const char *name, const char *label, const pu__panel *panel,
+                          int64_t first, double *weight) {
+    pu__physics_rules rules = b->settings.rules;
+    rules.no_trade_weight = 0.0;
+    pu__buy_and_hold(panel, first, weight);
+    return add_strategy(b, name, label, panel, first, weight, &rules);
 }
 
 /* A strategy that is sized like the model, from forecasts in a table. */
 static pu_status add_forecast(pu__backtest *b, const char *name, const char *label, const double *forecast,
                               double *weight, double *limited_ratio) {
     PU_TRY(pu__positions(&b->panel, forecast, b->sigma, &b->sizing, weight, b->first, limited_ratio));
-    return add_strategy(b, name, label, &b->panel, b->first, weight);
+    return add_strategy(b, name, label, &b->panel, b->first, weight, &b->settings.rules);
 }
 
 static pu_status add_model(pu__backtest *b, double *weight) {
@@ -134,7 +144,6 @@ static pu_status add_model(pu__backtest *b, double *weight) {
                           "volatility stays below its target.",
                           100.0 * limited);
     }
-    /* A market-neutral book buys and sells alike; the band, if any, is part of both. */
     return pu__break_even_cost_bps(&b->panel, b->first, weight, &b->settings, &b->break_even_bps);
 }
 
@@ -166,8 +175,7 @@ static pu_status add_benchmark(pu__backtest *b) {
     if (!b->benchmark.symbol[0]) return PU_OK;
     double *weight = pu__panel_table(&b->benchmark_panel);
     if (!weight) return PU_ERR_MEMORY;
-    pu__buy_and_hold(&b->benchmark_panel, 0, weight);
-    const pu_status status = add_strategy(b, "benchmark", b->benchmark.symbol, &b->benchmark_panel, 0, weight);
+    const pu_status status = add_held(b, "benchmark", b->benchmark.symbol, &b->benchmark_panel, 0, weight);
     pu_free(weight);
     return status;
 }
@@ -175,8 +183,7 @@ static pu_status add_benchmark(pu__backtest *b) {
 static pu_status run_with_tables(pu__backtest *b, double *forecast, double *weight) {
     PU_TRY(add_model(b, weight));
     clear_table(&b->panel, weight);
-    pu__buy_and_hold(&b->panel, b->first, weight);
-    PU_TRY(add_strategy(b, "buy_and_hold", "Buy and hold", &b->panel, b->first, weight));
+    PU_TRY(add_held(b, "buy_and_hold", "Buy and hold", &b->panel, b->first, weight));
     PU_TRY(add_momentum(b, forecast, weight));
     PU_TRY(add_ridge(b, forecast, weight));
     return add_benchmark(b);

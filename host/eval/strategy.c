@@ -15,10 +15,10 @@ void pu__strategy_free(pu__strategy *strategy) {
 }
 
 pu_status pu__strategy_run(const char *name, const char *label, const pu__panel *panel, int64_t first,
-                           const double *weight, const pu__settings *settings, pu__strategy *out) {
+                           const double *weight, const pu__physics_rules *rules, pu__strategy *out) {
     *out = (pu__strategy){
         .name = name, .label = label, .hedged_sharpe = (double)NAN, .hedged_interval = {(double)NAN, (double)NAN}};
-    return pu__simulate(panel, first, weight, &settings->rules, &out->run);
+    return pu__simulate(panel, first, weight, rules, &out->run);
 }
 
 /* The first point is the start; the returns to measure are those of the others. */

@@ -38,7 +38,7 @@ typedef struct pu__strategy {
 } pu__strategy;
 
 pu_status pu__strategy_run(const char *name, const char *label, const pu__panel *panel, int64_t first,
-                           const double *weight, const pu__settings *settings, pu__strategy *out);
+                           const double *weight, const pu__physics_rules *rules, pu__strategy *out);
 /* Fills in the figures. `market` is the strategy that beta, alpha and the hedged Sharpe ratio refer to; may be
  * null. */
 pu_status pu__strategy_measure(pu__strategy *strategy, const pu__strategy *market, const pu__settings *settings);

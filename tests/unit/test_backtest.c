@@ -12,6 +12,7 @@
 #include "plusultra/eval.h"
 #include "plusultra/memory.h"
 #include "plusultra/random.h"
+#include "plusultra/synth.h"
 #include "plusultra/windows.h"
 #include "tests/support/golden.h"
 #include "tests/support/market.h"
@@ -253,6 +254,74 @@ static void costs_only_cost(void **state) {
     }
 }
 
+/* A band wider than an equal part would keep buy and hold out of the market. */
+static void the_band_is_not_for_buy_and_hold(void **state) {
+    (void)state;
+    pu_config *config = configure("band", "backtest.no_trade_ratio=0.3");
+    predict(config, 0.2, 13);
+    json_t *root = backtest(config);
+    assert_true(metric(root, "buy_and_hold", "fills") == 3 && metric(root, "benchmark", "fills") == 1);
+    assert_true(metric(root, "model", "fills") < 100);
+    json_decref(root);
+    pu_config_free(config);
+}
+
+/* Predictions equal to the truth a synthetic market was made from must keep nearly all of the Sharpe ratio that
+ * the truth is worth, under the default limits. The sampling error of one ratio over 1,500 bars is 1 / sqrt(1500 /
+ * 252) / 3.4 = 12 %. */
+static void the_truth_keeps_its_sharpe(void **state) {
+    (void)state;
+    test_market truth = test_market_new();
+    char out[600];
+    snprintf(out, sizeof out, "run.out=%s", truth.folder);
+    pu_store *store = NULL;
+    assert_int_equal(pu_store_open(truth.store, PU_STORE_WRITE, &store), PU_OK);
+    pu_synth_options options = pu_synth_defaults();
+    pu_synth_result made;
+    options.assets = 8;
+    options.bars = 2200;
+    options.seed = 21;
+    assert_int_equal(pu_synth(store, &options, &made), PU_OK);
+    pu_config *config = test_config(
+        &truth, out, "run.name=truth", "data.benchmark=INDEX", "features.names=[rsi_14]", "windows.horizons=[1]",
+        "split.train_ratio=0.2", "split.valid_ratio=0.1", "backtest.market_neutral=true", "backtest.spread_bps=0",
+        "backtest.slippage_bps=0", "backtest.fee_bps=0", "backtest.bootstrap_samples=300", NULL);
+    pu_dataset *dataset = NULL;
+    assert_int_equal(pu_dataset_open(config, &dataset), PU_OK);
+    for (int a = 0; a < pu_dataset_assets(dataset); ++a) {
+        const int64_t id = pu_dataset_asset(dataset, a)->id;
+        int64_t count = 0, sigma_count = 0, *ts = NULL, *sigma_ts = NULL;
+        double *signal = NULL, *sigma = NULL;
+        assert_int_equal(pu_store_get_indicator(store, id, "truth_signal", &count, &ts, &signal), PU_OK);
+        assert_int_equal(pu_store_get_indicator(store, id, "truth_sigma", &sigma_count, &sigma_ts, &sigma), PU_OK);
+        assert_int_equal(count, sigma_count);
+        float *value = pu_calloc((size_t)count, 2 * sizeof *value);
+        assert_non_null(value);
+        for (int64_t i = 0; i < count; ++i) {
+            value[i] = (float)signal[i];
+            value[count + i] = (float)sigma[i];
+        }
+        const double middle = 0.5;
+        const int64_t horizon = 1;
+        const pu_prediction_set set = {id, count, ts, 1, &horizon, 1, &middle, value, value + count};
+        assert_int_equal(pu_store_put_predictions(store, "truth", &set), PU_OK);
+        pu_free(value);
+        pu_free(ts);
+        pu_free(sigma_ts);
+    }
+    pu_dataset_close(dataset);
+    pu_store_close(store);
+    json_t *root = backtest(config);
+    const double best = pu_synth_best_sharpe(&options, config->backtest.latency_bars, true),
+                 sharpe = metric(root, "model", "sharpe");
+    print_message("Sharpe ratio %.2f, the truth is worth %.2f\n", sharpe, best);
+    assert_true(sharpe > 0.8 * best);
+    assert_true(json_is_true(json_object_get(root, "claims_edge")));
+    json_decref(root);
+    pu_config_free(config);
+    test_market_remove(&truth);
+}
+
 static void what_is_missing_is_named(void **state) {
     (void)state;
     pu_config *config = configure("unpredicted", "backtest.latency_bars=1");
@@ -283,6 +352,8 @@ int main(void) {
         cmocka_unit_test(trades_are_stored_as_they_were_filled),
         cmocka_unit_test(the_same_run_gives_the_same_document),
         cmocka_unit_test(costs_only_cost),
+        cmocka_unit_test(the_band_is_not_for_buy_and_hold),
+        cmocka_unit_test(the_truth_keeps_its_sharpe),
         cmocka_unit_test(what_is_missing_is_named),
     };
     return cmocka_run_group_tests(tests, open_market, drop_market);

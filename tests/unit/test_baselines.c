@@ -184,10 +184,11 @@ static void judge(walk *w, const double *forecast, pu__strategy *model, pu__verd
     for (int i = 0; i < TIMES * ASSETS; ++i) w->weight[i] = (double)NAN;
     pu__strategy market = {0};
     pu__buy_and_hold(&w->panel, 0, w->weight);
-    assert_int_equal(pu__strategy_run("buy_and_hold", "Buy and hold", &w->panel, 0, w->weight, &settings, &market),
-                     PU_OK);
+    assert_int_equal(
+        pu__strategy_run("buy_and_hold", "Buy and hold", &w->panel, 0, w->weight, &settings.rules, &market),
+        PU_OK);
     assert_int_equal(pu__positions(&w->panel, forecast, w->sigma, &sizing, w->weight, 0, 0), PU_OK);
-    assert_int_equal(pu__strategy_run("model", "Model", &w->panel, 0, w->weight, &settings, model), PU_OK);
+    assert_int_equal(pu__strategy_run("model", "Model", &w->panel, 0, w->weight, &settings.rules, model), PU_OK);
     assert_int_equal(pu__strategy_measure(model, &market, &settings), PU_OK);
     pu__judge(model, settings.trials, verdict);
     pu__strategy_free(&market);
