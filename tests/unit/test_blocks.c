@@ -42,7 +42,7 @@ static float *read_back(const pu_config *config, pu__block_kind kind, pu__blocks
     pu__block_reader reader = {.store = store};
     for (int64_t i = 0; i < out->count; ++i) {
         float *at = data + i * out->block_rows * out->columns;
-        assert_int_equal(pu__block_read(&reader, out, i, 0, pu__block_rows(out, i), at), PU_OK);
+        assert_int_equal(pu__block_read(&reader, out, i, 0, pu__block_rows(out, i) * out->columns, at), PU_OK);
         assert_int_equal(pu__block_verify(out, i, at), PU_OK);
     }
     pu__block_reader_rest(&reader);
@@ -106,16 +106,17 @@ static void labels_follow_their_definition(void **state) {
     assert_int_equal(blocks.columns, 3);
     pu_bars bars;
     assert_true(test_bars_walk(3, BARS, TEST_FIRST_TS, TEST_DAY_S, &bars));
+    const float *sigmas = got + BARS * 2; /* one block: targets, then sigma */
     for (int64_t t = 0; t < BARS; ++t) {
         const double sigma = sigma_by_definition(&bars, t);
-        if (t > 0) assert_true(fabs((double)got[t * 3] - sigma) <= 1e-6 * sigma); /* float32 */
+        if (t > 0) assert_true(fabs((double)sigmas[t] - sigma) <= 1e-6 * sigma); /* float32 */
         for (int h = 0; h < 2; ++h) {
+            const double target = (double)got[t * 2 + h];
             const bool known = t >= VOL_BARS && t + LATENCY + horizon[h] < BARS;
-            assert_int_equal(isnan(got[t * 3 + 1 + h]), !known);
+            assert_int_equal(isnan(target), !known);
             if (!known) continue;
             const double move = log(bars.adjusted[t + LATENCY + horizon[h]] / bars.adjusted[t + LATENCY]);
-            assert_true(fabs((double)got[t * 3 + 1 + h] - move / (sigma * sqrt(horizon[h]))) <
-                        2e-6 * fmax(1, fabs((double)got[t * 3 + 1 + h])));
+            assert_true(fabs(target - move / (sigma * sqrt(horizon[h]))) < 2e-6 * fmax(1, fabs(target)));
         }
     }
     pu_free(got);
@@ -162,7 +163,7 @@ static void a_flipped_bit_is_found_and_repaired(void **state) {
     assert_int_equal(pu_store_open(market.store, PU_STORE_READ, &store), PU_OK);
     pu__block_reader reader = {.store = store};
     float *data = pu_calloc((size_t)(BLOCK * blocks.columns), sizeof *data);
-    assert_int_equal(pu__block_read(&reader, &blocks, 1, 0, BLOCK, data), PU_OK);
+    assert_int_equal(pu__block_read(&reader, &blocks, 1, 0, (int64_t)BLOCK * blocks.columns, data), PU_OK);
     assert_int_equal(pu__block_verify(&blocks, 1, data), PU_ERR_CORRUPT);
     assert_non_null(strstr(pu_error_message(), "block 1 of AAA"));
     assert_non_null(strstr(pu_error_message(), "plusultra features build"));

@@ -351,7 +351,8 @@ static void reads_without_a_cache_are_the_same(void **state) {
         }
         assert_memory_equal(out[0], out[1], sizeof out[0]);
     }
-    assert_true(dataset[1]->asset[0].feature_cache.data[0] == NULL);
+    assert_null(dataset[1]->asset[0].feature_cache.data);
+    assert_non_null(dataset[0]->asset[0].feature_cache.data);
     for (int d = 0; d < 2; ++d) {
         pu_dataset_close(dataset[d]);
         pu_config_free(config[d]);

@@ -13,7 +13,7 @@
 #include "plusultra/log.h"
 #include "plusultra/memory.h"
 
-/* Columns of one series: features, then sigma, then one target per horizon. */
+/* Columns of one series: features, then one target per horizon, then sigma. */
 typedef struct table {
     int64_t rows;
     int columns;
@@ -50,21 +50,22 @@ static void note(pu_audit_result *result, const char *feature, const char *symbo
     result->ts = ts;
 }
 
+static const char *column_name(int feature_count, const pu_feature *const *features, int columns, int column) {
+    if (column < feature_count) return features[column]->name;
+    return column + 1 == columns ? "sigma" : "target";
+}
+
 /* A target that a cut does not know is no leak; one that it knows has to agree. */
 static void compare(int feature_count, const pu_feature *const *features, const table *whole, const table *cut,
                     const pu_bars *bars, const char *symbol, pu_audit_result *result) {
     for (int64_t i = 0; i < cut->rows; ++i) {
         for (int c = 0; c < cut->columns; ++c) {
             const double value = cut->value[i * cut->columns + c];
-            if (c > feature_count && isnan(value)) continue;
+            if (c >= feature_count && isnan(value)) continue;
             ++result->values;
             if (same(value, whole->value[i * whole->columns + c])) continue;
             ++result->leaks;
-            note(result,
-                 c < feature_count    ? features[c]->name
-                 : c == feature_count ? "sigma"
-                                      : "target",
-                 symbol, bars->ts[i]);
+            note(result, column_name(feature_count, features, cut->columns, c), symbol, bars->ts[i]);
         }
     }
 }
@@ -123,27 +124,39 @@ pu_status pu__audit_bars(int feature_count, const pu_feature *const *features, c
 
 /* ---- what the store holds ---- */
 
-/* Blocks of one kind against the columns [first_column, first_column + blocks->columns) of the table. */
+/* Where value `i` of a block lies in the table: row within the block, and column. */
+static void locate(const pu__plan *plan, const pu__blocks *blocks, int64_t rows, int64_t i, int64_t *row,
+                   int *column) {
+    const int features = plan->features.count, horizons = plan->labels.horizons;
+    if (blocks->kind == PU__BLOCKS_FEATURE) {
+        *row = i / features;
+        *column = (int)(i % features);
+    } else {
+        const bool target = i < rows * horizons;
+        *row = target ? i / horizons : i - rows * horizons;
+        *column = features + (target ? (int)(i % horizons) : horizons);
+    }
+}
+
 static pu_status compare_blocks(const pu__plan *plan, const pu__blocks *blocks, const table *whole,
-                                int first_column, const pu_bars *bars, pu_audit_result *result) {
+                                const pu_bars *bars, pu_audit_result *result) {
     pu__block_reader reader = {.store = plan->store};
     float *data = pu_calloc((size_t)(blocks->block_rows * blocks->columns), sizeof *data);
     pu_status status = data ? PU_OK : PU_ERR_MEMORY;
     for (int64_t b = 0; b < blocks->count && status == PU_OK; ++b) {
-        status = pu__block_read(&reader, blocks, b, 0, pu__block_rows(blocks, b), data);
+        const int64_t rows = pu__block_rows(blocks, b), count = rows * blocks->columns;
+        status = pu__block_read(&reader, blocks, b, 0, count, data);
         if (status == PU_OK) status = pu__block_verify(blocks, b, data);
-        for (int64_t i = 0; status == PU_OK && i < pu__block_rows(blocks, b) * blocks->columns; ++i) {
-            const int64_t bar = blocks->first_bar + b * blocks->block_rows + i / blocks->columns;
-            const int column = first_column + (int)(i % blocks->columns);
+        for (int64_t i = 0; status == PU_OK && i < count; ++i) {
+            int64_t row = 0;
+            int column = 0;
+            locate(plan, blocks, rows, i, &row, &column);
+            const int64_t bar = blocks->first_bar + b * blocks->block_rows + row;
             const float now = (float)whole->value[bar * whole->columns + column];
             ++result->values;
             if (same((double)now, (double)data[i])) continue;
             ++result->stale;
-            const int features = plan->features.count;
-            note(result,
-                 column < features    ? plan->features.feature[column]->name
-                 : column == features ? "sigma"
-                                      : "target",
+            note(result, column_name(plan->features.count, plan->features.feature, whole->columns, column),
                  blocks->symbol, bars->ts[bar]);
         }
     }
@@ -162,8 +175,8 @@ static pu_status audit_stored(const pu__plan *plan, int asset, const pu_bars *ba
     if (status == PU_OK && (features.first_bar + features.rows > bars->count || labels.rows > bars->count)) {
         status = pu_fail(PU_ERR_STORE, "%s: its bars changed during the audit; run again", features.symbol);
     }
-    if (status == PU_OK) status = compare_blocks(plan, &features, &whole, 0, bars, result);
-    if (status == PU_OK) status = compare_blocks(plan, &labels, &whole, plan->features.count, bars, result);
+    if (status == PU_OK) status = compare_blocks(plan, &features, &whole, bars, result);
+    if (status == PU_OK) status = compare_blocks(plan, &labels, &whole, bars, result);
     pu_free(whole.value);
     pu__blocks_free(&features);
     pu__blocks_free(&labels);

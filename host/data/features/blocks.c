@@ -131,10 +131,9 @@ static pu_status read_failure(pu__block_reader *reader, const pu__blocks *blocks
     return pu_fail_within(status, "%s block %" PRId64 " of %s", kind_name[blocks->kind], index, blocks->symbol);
 }
 
-pu_status pu__block_read(pu__block_reader *reader, const pu__blocks *blocks, int64_t index, int64_t row,
-                         int64_t rows, float *out) {
-    const int64_t row_bytes = (int64_t)sizeof(float) * blocks->columns, bytes = rows * row_bytes,
-                  offset = row * row_bytes;
+pu_status pu__block_read(pu__block_reader *reader, const pu__blocks *blocks, int64_t index, int64_t first,
+                         int64_t count, float *out) {
+    const int64_t bytes = count * (int64_t)sizeof *out, offset = first * (int64_t)sizeof *out;
     if (bytes > INT32_MAX || offset > INT32_MAX - bytes) {
         return pu_fail(PU_ERR_CONFIG,
                        "blocks of %" PRId64 " rows and %d columns pass 2 GiB: lower features.block_bars",
@@ -196,7 +195,7 @@ pu_status pu__block_writer_open(pu_store *store, const char *source_hash, const 
     blocks->set_id = sqlite3_last_insert_rowid(pu_store_sqlite(store));
     blocks->count = 0;
     writer->buffer = writer->row =
-        pu_calloc((size_t)(blocks->block_rows * blocks->columns), sizeof *writer->buffer);
+        pu_calloc(2 * (size_t)(blocks->block_rows * blocks->columns), sizeof *writer->buffer);
     if (!writer->buffer) return PU_ERR_MEMORY;
     const pu_status status = pu__sql_prepare(store,
                                              "INSERT INTO feature_blocks (set_id, first_row, row_count, "
@@ -206,21 +205,35 @@ pu_status pu__block_writer_open(pu_store *store, const char *source_hash, const 
     return status;
 }
 
+/* The buffered rows in the block's layout. */
+static const float *lay_out(const pu__block_writer *writer) {
+    const pu__blocks *blocks = writer->blocks;
+    const int64_t rows = writer->buffered, horizons = blocks->columns - 1;
+    if (blocks->kind == PU__BLOCKS_FEATURE) return writer->buffer;
+    float *targets = writer->buffer + blocks->block_rows * blocks->columns, *sigma = targets + rows * horizons;
+    for (int64_t r = 0; r < rows; ++r) {
+        const float *row = writer->buffer + r * blocks->columns;
+        memcpy(targets + r * horizons, row, (size_t)horizons * sizeof *row);
+        sigma[r] = row[horizons];
+    }
+    return targets;
+}
+
 static pu_status write_block(pu__block_writer *writer) {
     const pu__blocks *blocks = writer->blocks;
     const int64_t index = blocks->count, rows = writer->buffered;
+    const float *data = lay_out(writer);
     unsigned char sum[PU__CHECKSUM_BYTES];
     char text[2 * PU__CHECKSUM_BYTES + 1];
-    checksum(blocks, index, writer->buffer, sum);
+    checksum(blocks, index, data, sum);
     sodium_bin2hex(text, sizeof text, sum, sizeof sum);
     const int64_t numbers[] = {blocks->set_id, index * blocks->block_rows, rows, blocks->columns};
     bool bound = true;
     for (int i = 0; i < 4; ++i)
         bound = bound && sqlite3_bind_int64(writer->insert, 1 + i, numbers[i]) == SQLITE_OK;
-    bound =
-        bound && sqlite3_bind_text(writer->insert, 5, text, -1, SQLITE_STATIC) == SQLITE_OK &&
-        sqlite3_bind_blob64(writer->insert, 6, writer->buffer,
-                            (sqlite3_uint64)(rows * blocks->columns) * sizeof(float), SQLITE_STATIC) == SQLITE_OK;
+    bound = bound && sqlite3_bind_text(writer->insert, 5, text, -1, SQLITE_STATIC) == SQLITE_OK &&
+            sqlite3_bind_blob64(writer->insert, 6, data, (sqlite3_uint64)(rows * blocks->columns) * sizeof(float),
+                                SQLITE_STATIC) == SQLITE_OK;
     if (!bound) return pu__store_failure(writer->store, "write feature blocks to");
     PU_TRY(pu__sql_run(writer->store, writer->insert, "write feature blocks to"));
     ++writer->blocks->count;

@@ -1,5 +1,6 @@
-/* Feature and label blocks in the store: float32, little-endian, row-major [rows][columns], `block_rows` rows in
- * every block but the last.
+/* Feature and label blocks in the store: float32, little-endian, `block_rows` rows in every block but the last. A
+ * feature block is row-major [rows][columns]. A label block is two planes: targets [rows][horizons], then sigma
+ * [rows]; so the targets of a run of rows are one run of bytes.
  *
  * The checksum of a block is BLAKE2b-128 over the set's hash, the asset, the block's place and its bytes, so that
  * a block that was altered, or is another one's, is found out. */
@@ -49,9 +50,9 @@ typedef struct pu__block_reader {
     sqlite3_blob *blob;
 } pu__block_reader;
 
-/* Rows [row, row + rows) of block `index`, straight into `out`. */
-pu_status pu__block_read(pu__block_reader *reader, const pu__blocks *blocks, int64_t index, int64_t row,
-                         int64_t rows, float *out);
+/* `count` floats of block `index` from float `first` on, straight into `out`. */
+pu_status pu__block_read(pu__block_reader *reader, const pu__blocks *blocks, int64_t index, int64_t first,
+                         int64_t count, float *out);
 /* PU_ERR_CORRUPT, naming asset and block, unless `data`, all of block `index`, has the checksum it was written
  * with. */
 pu_status pu__block_verify(const pu__blocks *blocks, int64_t index, const float *data);
@@ -63,8 +64,8 @@ typedef struct pu__block_writer {
     pu_store *store;
     pu__blocks *blocks;
     sqlite3_stmt *insert;
-    float *row; /* where the next row goes: [columns] */
-    float *buffer;
+    float *row;    /* where the next row goes: [columns] */
+    float *buffer; /* rows as they come, then the same again as planes */
     int64_t buffered;
 } pu__block_writer;
 

@@ -130,7 +130,7 @@ static pu_status verify_blocks(pu__block_reader *reader, const pu__blocks *block
     float *data = pu_calloc((size_t)(blocks->block_rows * blocks->columns), sizeof *data);
     pu_status status = data ? PU_OK : PU_ERR_MEMORY;
     for (int64_t i = 0; i < blocks->count && status == PU_OK; ++i) {
-        status = pu__block_read(reader, blocks, i, 0, pu__block_rows(blocks, i), data);
+        status = pu__block_read(reader, blocks, i, 0, pu__block_rows(blocks, i) * blocks->columns, data);
         if (status == PU_OK) status = pu__block_verify(blocks, i, data);
     }
     pu_free(data);

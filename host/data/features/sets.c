@@ -12,7 +12,7 @@
 #include "plusultra/log.h"
 #include "plusultra/memory.h"
 
-enum { DAY_S = 86400, LABEL_VERSION = 1, TEXT_BYTES = 16384 };
+enum { DAY_S = 86400, LABEL_VERSION = 2, TEXT_BYTES = 16384 };
 
 /* Text that grows into a fixed room; `full` once something did not fit. */
 typedef struct text {
@@ -187,11 +187,11 @@ static pu_status describe_labels(const pu_config *config, pu__plan *plan) {
     text identity = {.used = 0}, columns = {.used = 0};
     append(&identity, "labels %d block %" PRId64 " latency %" PRId64 " volatility %" PRId64, LABEL_VERSION,
            plan->block_bars, set->latency_bars, set->vol_bars);
-    append(&columns, "sigma");
     for (int i = 0; i < set->horizons; ++i) {
         append(&identity, " %" PRId64, set->horizon_bars[i]);
-        append(&columns, ",target_%" PRId64, set->horizon_bars[i]);
+        append(&columns, "target_%" PRId64 ",", set->horizon_bars[i]);
     }
+    append(&columns, "sigma");
     PU_TRY(digest_text(&identity, set->hash));
     set->columns = pu_strdup(columns.at);
     return set->columns ? PU_OK : PU_ERR_MEMORY;
@@ -230,13 +230,14 @@ pu_status pu__source_hash(pu_store *store, const pu_asset *asset, char out[65]) 
 
 void pu__label_row(const pu__label_set *set, const pu_bars *bars, int64_t index, double sigma, float *row) {
     const bool scaled = index >= set->vol_bars && sigma > (double)PU__SIGMA_MIN;
-    row[0] = sigma > (double)PU__SIGMA_MIN ? (float)sigma : PU__SIGMA_MIN;
+    const float stored = sigma > (double)PU__SIGMA_MIN ? (float)sigma : PU__SIGMA_MIN;
     const int64_t fill = index + set->latency_bars;
     for (int i = 0; i < set->horizons; ++i) {
         const int64_t h = set->horizon_bars[i];
-        const bool known = scaled && fill + h < bars->count;
-        row[1 + i] = known ? (float)(log(bars->adjusted[fill + h] / bars->adjusted[fill]) /
-                                     ((double)row[0] * sqrt((double)h)))
-                           : NAN;
+        row[i] = NAN;
+        if (!scaled || fill + h >= bars->count) continue;
+        row[i] =
+            (float)(log(bars->adjusted[fill + h] / bars->adjusted[fill]) / ((double)stored * sqrt((double)h)));
     }
+    row[set->horizons] = stored;
 }

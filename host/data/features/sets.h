@@ -15,12 +15,12 @@ typedef struct pu__feature_set {
     char hash[65];              /* of names, versions, parameters, block size and ABI */
 } pu__feature_set;
 
-/* The label row of bar t, float32: sigma_t, then for each horizon h the target log(a[t+L+h] / a[t+L]) / (sigma_t
+/* The label row of bar t, float32: for each horizon h the target log(a[t+L+h] / a[t+L]) / (sigma_t
  * sqrt(h)), a the adjusted close, L the latency: what a decision at the close of t earns from its fill on, in
  * units of the volatility expected. sigma_t: root of the exponentially weighted mean square log return, span
  * vol_bars, of returns up to t. A target is NaN where it is not known: the series ends before t+L+h, sigma has
  * seen fewer than vol_bars returns, or there is no volatility to scale by (PU__SIGMA_MIN). Targets are not
- * clipped. Row r is bar r. */
+ * clipped. sigma_t comes last. Row r is bar r. */
 typedef struct pu__label_set {
     int horizons;
     const int64_t *horizon_bars; /* owned by the configuration */

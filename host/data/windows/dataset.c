@@ -54,8 +54,6 @@ static pu_status load_asset(pu_dataset *dataset, int index, bool *found) {
     PU_TRY(check_history(dataset, index));
     PU_TRY(pu__asset_blocks(&dataset->plan, index, &asset->features, &asset->labels, found));
     if (!*found) return PU_OK;
-    PU_TRY(pu__cache_open(&asset->features, &asset->feature_cache));
-    PU_TRY(pu__cache_open(&asset->labels, &asset->label_cache));
     return read_times(dataset, index);
 }
 
@@ -82,6 +80,7 @@ static pu_status load(const pu_config *config, pu_dataset *dataset, bool *found)
     *found = true;
     for (int i = 0; i < dataset->plan.asset_count && *found; ++i) PU_TRY(load_asset(dataset, i, found));
     if (!*found) return PU_OK;
+    PU_TRY(pu__cache_open(dataset));
     PU_TRY(pu_store_data_hash(dataset->store, dataset->plan.asset_count, dataset->plan.asset, dataset->hash));
     return pu__segments_compute(config, dataset);
 }
@@ -94,7 +93,7 @@ static pu_status open_once(const pu_config *config, pu_dataset **out, bool *foun
     dataset->stride_bars = config->windows.stride_bars;
     const int64_t asked = config->predict.stride_bars ? config->predict.stride_bars : dataset->window_bars / 2;
     dataset->evaluation_stride_bars = asked < dataset->window_bars ? asked : dataset->window_bars;
-    atomic_init(&dataset->cache_left_bytes, config->windows.cache_mib * MIB_BYTES);
+    dataset->cache_bytes_max = config->windows.cache_mib * MIB_BYTES;
     pu_status status = pu_store_open(config->data.store, PU_STORE_READ, &dataset->store);
     dataset->reader.blocks.store = dataset->store;
     if (status == PU_OK) status = pu__sql_exec(dataset->store, "BEGIN", "read");
@@ -123,10 +122,9 @@ pu_status pu_dataset_open(const pu_config *config, pu_dataset **out) {
 
 void pu_dataset_close(pu_dataset *dataset) {
     if (!dataset) return;
+    pu__cache_close(dataset);
     for (int i = 0; dataset->asset && i < dataset->plan.asset_count; ++i) {
         pu__dataset_asset *asset = &dataset->asset[i];
-        pu__cache_close(&asset->features, &asset->feature_cache);
-        pu__cache_close(&asset->labels, &asset->label_cache);
         pu__blocks_free(&asset->features);
         pu__blocks_free(&asset->labels);
         pu_free(asset->ts);
@@ -162,39 +160,52 @@ typedef struct row_output {
     float *targets, *weights, *sigma;
 } row_output;
 
-/* Weights of rows [first, first + count): each row by the segment it lies in. The ranges of the segments do not
- * overlap, so that their sums are ones. */
-static void weigh(const pu__dataset_asset *asset, const float *labels, int horizons, int64_t first, int64_t count,
-                  float *weights) {
-    memset(weights, 0, (size_t)(count * horizons) * sizeof *weights);
-    for (int s = 0; s < PU_SEGMENT_COUNT; ++s) {
-        const pu__span *span = &asset->span[s];
-        const int64_t from = span->first > first ? span->first : first;
-        const int64_t to = span->usable < first + count ? span->usable : first + count;
-        if (from >= to) continue;
-        const int64_t skip = from - first;
-        pu__labels_split(labels + skip * (1 + horizons), horizons, from, to - from, from, to, NULL,
-                         weights + skip * horizons, NULL);
+/* Takes the weight from rows that no segment can use. */
+static void weigh_segments(const pu__dataset_asset *asset, int64_t first, int64_t count, int horizons,
+                           float *weights) {
+    for (int64_t i = 0; i < count; ++i) {
+        bool usable = false;
+        for (int s = 0; s < PU_SEGMENT_COUNT; ++s) {
+            usable = usable || (first + i >= asset->span[s].first && first + i < asset->span[s].usable);
+        }
+        if (!usable) memset(weights + i * horizons, 0, (size_t)horizons * sizeof *weights);
     }
 }
 
-static pu_status read_labels(pu_dataset *dataset, int index, int64_t first, int64_t count, row_output out) {
+static pu_status read_targets(pu_dataset *dataset, int index, int64_t first, int64_t count, row_output out) {
     pu__dataset_asset *asset = &dataset->asset[index];
     const int horizons = dataset->plan.labels.horizons;
-    float *labels = pu_calloc(SPLIT_ROWS * (1 + (size_t)horizons), sizeof *labels);
-    pu_status status = labels ? PU_OK : PU_ERR_MEMORY;
+    float *targets = pu_calloc(2 * SPLIT_ROWS * (size_t)horizons, sizeof *targets);
+    float *weights = targets ? targets + SPLIT_ROWS * horizons : NULL;
+    pu_status status = targets ? PU_OK : PU_ERR_MEMORY;
     for (int64_t done = 0; done < count && status == PU_OK; done += SPLIT_ROWS) {
         const int64_t rows = count - done < SPLIT_ROWS ? count - done : SPLIT_ROWS, row = first + done;
-        status = pu__rows_read(dataset, &dataset->reader, &asset->labels, &asset->label_cache,
-                               asset->features.first_bar + row, rows, labels);
+        const size_t bytes = (size_t)(rows * horizons) * sizeof *targets;
+        status = pu__rows_read(&dataset->reader, &asset->labels, &asset->label_cache, pu__target_plane(dataset),
+                               asset->features.first_bar + row, rows, targets);
         if (status != PU_OK) break;
-        pu__labels_split(labels, horizons, row, rows, row, row + rows,
-                         out.targets ? out.targets + done * horizons : NULL, NULL,
-                         out.sigma ? out.sigma + done : NULL);
-        if (out.weights) weigh(asset, labels, horizons, row, rows, out.weights + done * horizons);
+        pu__weigh_known(rows * horizons, targets, weights);
+        weigh_segments(asset, row, rows, horizons, weights);
+        if (out.targets) memcpy(out.targets + done * horizons, targets, bytes);
+        if (out.weights) memcpy(out.weights + done * horizons, weights, bytes);
     }
-    pu_free(labels);
+    pu_free(targets);
     return status;
+}
+
+static pu_status read_inside(pu_dataset *dataset, int index, int64_t first, int64_t count, float *features,
+                             row_output out) {
+    pu__dataset_asset *asset = &dataset->asset[index];
+    pu__row_reader *reader = &dataset->reader;
+    if (features) {
+        PU_TRY(pu__rows_read(reader, &asset->features, &asset->feature_cache, pu__feature_plane(dataset), first,
+                             count, features));
+    }
+    if (out.sigma) {
+        PU_TRY(pu__rows_read(reader, &asset->labels, &asset->label_cache, pu__sigma_plane(dataset),
+                             asset->features.first_bar + first, count, out.sigma));
+    }
+    return out.targets || out.weights ? read_targets(dataset, index, first, count, out) : PU_OK;
 }
 
 static void zero_rows(float *at, int64_t first, int64_t count, int64_t columns) {
@@ -222,16 +233,9 @@ pu_status pu_dataset_read(pu_dataset *dataset, int asset, int64_t first, int64_t
         zero_rows(outputs[i].at, before + inside, after, outputs[i].columns);
     }
     if (inside == 0) return PU_OK;
-    pu_status status = PU_OK;
-    if (features) {
-        status = pu__rows_read(dataset, &dataset->reader, &source->features, &source->feature_cache, from, inside,
-                               features + before * columns);
-    }
-    if (status == PU_OK && (targets || weights || sigma)) {
-        const row_output out = {advance(targets, before * horizons), advance(weights, before * horizons),
-                                advance(sigma, before)};
-        status = read_labels(dataset, asset, from, inside, out);
-    }
+    const row_output out = {advance(targets, before * horizons), advance(weights, before * horizons),
+                            advance(sigma, before)};
+    const pu_status status = read_inside(dataset, asset, from, inside, advance(features, before * columns), out);
     pu__block_reader_rest(&dataset->reader.blocks);
     return status;
 }

@@ -14,12 +14,20 @@ typedef struct pu__span {
     int64_t first, usable, last;
 } pu__span;
 
-/* Blocks in memory, kept once read until the budget is spent. Nothing is ever evicted: the sampler's order is a
- * random permutation, under which any fixed part of the blocks is hit as often as a replaced one. */
+/* What is known of a block since the dataset was opened. */
+typedef enum pu__block_state { PU__BLOCK_UNREAD = 0, PU__BLOCK_LOADING, PU__BLOCK_VERIFIED } pu__block_state;
+
+/* Blocks of one asset, and memory for them where the budget has room. Nothing is ever evicted: the sampler's order
+ * is a random permutation, under which any fixed part of the blocks is hit as often as a replaced one. */
 typedef struct pu__cache {
-    _Atomic(float *) *data;  /* [blocks.count]; null: not held */
-    _Atomic(bool) *verified; /* [blocks.count]: the checksum was found right */
+    float *data;         /* all blocks, one behind the other, in the dataset's memory; null: not kept */
+    _Atomic(int) *state; /* [blocks.count], a pu__block_state; VERIFIED: the block is in `data`, if there is any */
 } pu__cache;
+
+/* A plane of a block: rows of `columns` floats, behind planes that take `before` floats per row of the block. */
+typedef struct pu__plane {
+    int64_t columns, before;
+} pu__plane;
 
 typedef struct pu__dataset_asset {
     pu__blocks features, labels;
@@ -46,26 +54,36 @@ struct pu_dataset {
     int64_t from_ts[PU_SEGMENT_COUNT], to_ts[PU_SEGMENT_COUNT];
     char hash[65];
     pu__dataset_asset *asset; /* [plan.asset_count] */
-    _Atomic(int64_t) cache_left_bytes;
+    int64_t cache_bytes_max;
+    float *cache_memory;
     pu__row_reader reader;
 };
 
 /* Fills segment times, embargo and every asset's spans. */
 pu_status pu__segments_compute(const pu_config *config, pu_dataset *dataset);
 
-pu_status pu__cache_open(const pu__blocks *blocks, pu__cache *out);
-void pu__cache_close(const pu__blocks *blocks, pu__cache *cache);
+/* Memory for the blocks of all assets, in their order, as far as cache_bytes_max goes. */
+pu_status pu__cache_open(pu_dataset *dataset);
+void pu__cache_close(pu_dataset *dataset);
 
-/* Rows [first, first + count) of an asset, all of which must exist, into out[count][columns]. Safe in several
+static inline pu__plane pu__feature_plane(const pu_dataset *dataset) {
+    return (pu__plane){dataset->plan.features.count, 0};
+}
+static inline pu__plane pu__target_plane(const pu_dataset *dataset) {
+    return (pu__plane){dataset->plan.labels.horizons, 0};
+}
+static inline pu__plane pu__sigma_plane(const pu_dataset *dataset) {
+    return (pu__plane){1, dataset->plan.labels.horizons};
+}
+
+/* Rows [first, first + count) of a plane, all of which must exist, into out[count][columns]. Safe in several
  * threads with a reader each. */
-pu_status pu__rows_read(pu_dataset *dataset, pu__row_reader *reader, const pu__blocks *blocks, pu__cache *cache,
+pu_status pu__rows_read(pu__row_reader *reader, const pu__blocks *blocks, pu__cache *cache, pu__plane plane,
                         int64_t first, int64_t count, float *out);
 void pu__row_reader_close(pu__row_reader *reader);
 
-/* Splits label rows [count][1 + H] of rows first ...: a target that is not known becomes 0 with weight 0; weight 1
- * only for rows in [from, to). Any of targets, weights, sigma may be null. */
-void pu__labels_split(const float *labels, int horizons, int64_t first, int64_t count, int64_t from, int64_t to,
-                      float *targets, float *weights, float *sigma);
+/* Makes weights of targets: 1 where a target is known, else 0, and the target too is then 0. [count], flat. */
+void pu__weigh_known(int64_t count, float *restrict targets, float *restrict weights);
 
 /* ---- sampler ---- */
 

@@ -42,7 +42,6 @@ typedef struct reader {
     bool started;
     pu_store *store;
     pu__row_reader rows;
-    float *labels; /* [window_bars][1 + H] */
 } reader;
 
 struct pu_loader {
@@ -74,19 +73,28 @@ static int64_t window_index(const pu_loader *loader, int64_t position) {
     return (int64_t)pu_random_permute(loader->seed, EPOCH_STREAM + at / windows, windows, at % windows);
 }
 
+/* Rows of a window that do not weigh lose the weight of their known targets. */
+static void weigh_rows(float *weights, int64_t length, int64_t horizons, int64_t from, int64_t to) {
+    const int64_t head = from < 0 ? 0 : from > length ? length : from;
+    const int64_t tail = to < head ? head : to > length ? length : to;
+    memset(weights, 0, (size_t)(head * horizons) * sizeof *weights);
+    memset(weights + tail * horizons, 0, (size_t)((length - tail) * horizons) * sizeof *weights);
+}
+
 static pu_status fill_window(reader *r, slot *s, int64_t b, const pu__window *window, bool weighs) {
     pu_dataset *dataset = r->loader->dataset;
     pu__dataset_asset *asset = &dataset->asset[window->asset];
-    const int64_t columns = dataset->plan.features.count, length = dataset->window_bars,
-                  warmup = dataset->warmup_bars;
-    const int horizons = dataset->plan.labels.horizons;
-    PU_TRY(pu__rows_read(dataset, &r->rows, &asset->features, &asset->feature_cache, window->start - warmup,
-                         warmup + length, s->bars + b * (warmup + length) * columns));
-    PU_TRY(pu__rows_read(dataset, &r->rows, &asset->labels, &asset->label_cache,
-                         asset->features.first_bar + window->start, length, r->labels));
-    pu__labels_split(r->labels, horizons, window->start, length, weighs ? window->weight_from : 0,
-                     weighs ? window->weight_to : 0, s->targets + b * length * horizons,
-                     s->weights + b * length * horizons, NULL);
+    const int64_t length = dataset->window_bars, warmup = dataset->warmup_bars, start = window->start;
+    const int64_t horizons = dataset->plan.labels.horizons;
+    float *targets = s->targets + b * length * horizons, *weights = s->weights + b * length * horizons;
+    float *bars = s->bars + b * (warmup + length) * dataset->plan.features.count;
+    PU_TRY(pu__rows_read(&r->rows, &asset->features, &asset->feature_cache, pu__feature_plane(dataset),
+                         start - warmup, warmup + length, bars));
+    PU_TRY(pu__rows_read(&r->rows, &asset->labels, &asset->label_cache, pu__target_plane(dataset),
+                         asset->features.first_bar + start, length, targets));
+    pu__weigh_known(length * horizons, targets, weights);
+    weigh_rows(weights, length, horizons, weighs ? window->weight_from - start : 0,
+               weighs ? window->weight_to - start : 0);
     return PU_OK;
 }
 
@@ -186,9 +194,6 @@ static pu_status allocate_ring(pu_loader *loader) {
 static pu_status start_reader(pu_loader *loader, int index) {
     reader *r = &loader->readers[index];
     r->loader = loader;
-    r->labels = pu_calloc((size_t)(loader->dataset->window_bars * (1 + loader->dataset->plan.labels.horizons)),
-                          sizeof *r->labels);
-    if (!r->labels) return PU_ERR_MEMORY;
     PU_TRY(pu_store_open(pu_store_path(loader->dataset->store), PU_STORE_READ, &r->store));
     r->rows.blocks.store = r->store;
     const int error = pthread_create(&r->thread, NULL, reader_main, r);
@@ -275,7 +280,6 @@ void pu_loader_close(pu_loader *loader) {
     for (int i = 0; loader->readers && i < loader->reader_count; ++i) {
         pu__row_reader_close(&loader->readers[i].rows);
         pu_store_close(loader->readers[i].store);
-        pu_free(loader->readers[i].labels);
     }
     pu_free(loader->readers);
     pu_free(loader->slots);
