@@ -34,33 +34,41 @@ enum {
     ROUNDS = 11
 };
 
-static pu_status write_asset(pu_store *store, int index) {
+static void walk(int index, pu__bar *bars) {
+    pu_random random = pu_random_at(1, (uint64_t)index);
+    double close = 100;
+    for (int64_t i = 0; i < BARS; ++i) {
+        const double open = close;
+        close *= exp(0.01 * pu_random_normal(&random));
+        bars[i] = (pu__bar){.ts = FIRST_TS + i * DAY_S,
+                            .open = open,
+                            .high = fmax(open, close) * 1.002,
+                            .low = fmin(open, close) * 0.998,
+                            .close = close,
+                            .adjusted = close,
+                            .volume = 1000 + (double)(i % 97)};
+    }
+}
+
+static pu_status write_asset(pu_store *store, int index, pu__bar *bars) {
     char symbol[16];
     int64_t id = 0;
     pu__bar_writer writer;
     snprintf(symbol, sizeof symbol, "A%02d", index);
     PU_TRY(pu__asset_make(store, symbol, "synthetic", DAY_S, "", 252, &id));
     PU_TRY(pu__bar_writer_open(store, id, &writer));
-    pu_random random = pu_random_at(1, (uint64_t)index);
-    pu_status status = PU_OK;
-    double close = 100;
-    for (int64_t i = 0; i < BARS && status == PU_OK; ++i) {
-        const double open = close;
-        close *= exp(0.01 * pu_random_normal(&random));
-        const pu__bar bar = {FIRST_TS + i * DAY_S,      open,  fmax(open, close) * 1.002,
-                             fmin(open, close) * 0.998, close, close,
-                             1000 + (double)(i % 97)};
-        status = pu__bars_put(&writer, &bar, 1, false, NULL);
-    }
-    return pu__bar_writer_close(&writer, status);
+    walk(index, bars);
+    return pu__bar_writer_close(&writer, pu__bars_put(&writer, bars, BARS, false, NULL));
 }
 
 static pu_status write_market(const char *path) {
     pu_store *store = NULL;
     PU_TRY(pu_store_open(path, PU_STORE_CREATE, &store));
-    pu_status status = pu_store_begin(store);
-    for (int a = 0; a < ASSETS && status == PU_OK; ++a) status = write_asset(store, a);
+    pu__bar *bars = pu_calloc(BARS, sizeof *bars);
+    pu_status status = bars ? pu_store_begin(store) : PU_ERR_MEMORY;
+    for (int a = 0; a < ASSETS && status == PU_OK; ++a) status = write_asset(store, a, bars);
     if (status == PU_OK) status = pu_store_commit(store);
+    pu_free(bars);
     pu_store_close(store);
     return status;
 }
