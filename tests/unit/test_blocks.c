@@ -235,6 +235,7 @@ static void open_plan(void *context) {
     request->status = pu__plan_open(request->config, store, &plan);
     snprintf(request->message, sizeof request->message, "%s", request->status == PU_OK ? "" : pu_error_message());
     if (request->status == PU_OK) {
+        pu__plan_announce(&plan);
         request->count = plan.features.count;
         for (int i = 0; i < plan.features.count; ++i)
             request->has_volume_feature |= plan.features.feature[i]->needs_volume;

@@ -216,6 +216,7 @@ pu_status pu_features_audit(const pu_config *config, int64_t cuts, uint64_t seed
     PU_TRY(pu_store_open(config->data.store, PU_STORE_READ, &store));
     pu_status status = pu__plan_open(config, store, &plan);
     if (status == PU_OK) {
+        pu__plan_announce(&plan);
         status = audit_plan(&plan, cuts, seed, out);
         pu__plan_close(&plan);
     }

@@ -204,6 +204,7 @@ pu_status pu__build(const pu_config *config, bool verify, pu_features_result *ou
     PU_TRY(pu_store_open(config->data.store, PU_STORE_WRITE, &store));
     pu_status status = pu__plan_open(config, store, &plan);
     if (status == PU_OK) {
+        if (verify) pu__plan_announce(&plan);
         status = build_plan(&plan, verify, out);
         pu__plan_close(&plan);
     }

@@ -9,8 +9,8 @@
  * with pu__blocks_free. */
 pu_status pu__asset_blocks(const pu__plan *plan, int asset, pu__blocks *features, pu__blocks *labels, bool *found);
 
-/* Builds what is not current. With `verify`, blocks that are current are read and those of an asset with a bad
- * checksum are made again. */
+/* Builds what is not current. With `verify`, for a person who asked, blocks that are current are read, those of an
+ * asset with a bad checksum are made again, and features left out are announced. */
 pu_status pu__build(const pu_config *config, bool verify, pu_features_result *out);
 
 #endif

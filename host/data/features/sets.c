@@ -121,19 +121,26 @@ static pu_status choose_named(const pu_config *config, const char *volumeless, p
     return PU_OK;
 }
 
-static void choose_default(const pu__plan *plan, const char *volumeless, pu__feature_set *set) {
+static pu_status choose_default(pu__plan *plan, const char *volumeless) {
+    pu__feature_set *set = &plan->features;
     text dropped = {.used = 0};
+    int count = 0;
     for (int i = 0; i < pu_feature_default_count(); ++i) {
         const pu_feature *feature = pu_feature_find(pu_feature_default_at(i));
         if (strstr(feature->tags, "intraday") && plan->asset[0].bar_s >= DAY_S) continue;
         if (feature->needs_volume && *volumeless) {
-            append(&dropped, "%s%s", dropped.used ? ", " : "", feature->name);
+            if (count == 0) append(&dropped, "no volume for %s: left out ", volumeless);
+            append(&dropped, "%s%s", count++ ? ", " : "", feature->name);
         } else {
             set->feature[set->count++] = feature;
         }
     }
-    if (dropped.used)
-        pu_log(PU_LOG_INFO, "features.dropped", "no volume for %s: left out %s", volumeless, dropped.at);
+    if (dropped.used) plan->dropped = pu_strdup(dropped.at);
+    return dropped.used && !plan->dropped ? PU_ERR_MEMORY : PU_OK;
+}
+
+void pu__plan_announce(const pu__plan *plan) {
+    if (plan->dropped) pu_log(PU_LOG_INFO, "features.dropped", "%s", plan->dropped);
 }
 
 static bool any_needs_volume(const pu_config *config) {
@@ -172,7 +179,7 @@ static pu_status choose_features(const pu_config *config, pu__plan *plan) {
     if (named) {
         PU_TRY(choose_named(config, volumeless.at, &plan->features));
     } else {
-        choose_default(plan, volumeless.at, &plan->features);
+        PU_TRY(choose_default(plan, volumeless.at));
     }
     return describe_features(plan);
 }
@@ -214,6 +221,7 @@ void pu__plan_close(pu__plan *plan) {
     pu_free(plan->features.feature);
     pu_free(plan->features.columns);
     pu_free(plan->labels.columns);
+    pu_free(plan->dropped);
     *plan = (pu__plan){0};
 }
 

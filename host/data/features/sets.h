@@ -37,12 +37,15 @@ typedef struct pu__plan {
     pu_asset *asset;
     pu__feature_set features;
     pu__label_set labels;
+    char *dropped; /* a line about default features left out for want of volume; null if none */
 } pu__plan;
 
 /* PU_ERR_CONFIG: an unknown feature, one asked for by name that needs volume the assets lack, one asset twice.
  * PU_ERR_DATA: no asset, an asset without bars, bars of different lengths. */
 pu_status pu__plan_open(const pu_config *config, pu_store *store, pu__plan *out);
 void pu__plan_close(pu__plan *plan);
+/* Logs plan->dropped: once per piece of work, by whoever opens the plan for it. */
+void pu__plan_announce(const pu__plan *plan);
 
 /* Identity of an asset's bars by the summary that the store keeps with them. */
 pu_status pu__source_hash(pu_store *store, const pu_asset *asset, char out[65]);

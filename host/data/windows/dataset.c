@@ -103,6 +103,7 @@ static pu_status open_once(const pu_config *config, pu_dataset **out, bool *foun
         pu_dataset_close(dataset);
         return status;
     }
+    pu__plan_announce(&dataset->plan);
     *out = dataset;
     return PU_OK;
 }
