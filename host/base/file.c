@@ -13,10 +13,11 @@ enum { PATH_BYTES = 4096 };
 
 static pu_status io_failure(const char *what, const char *path) {
     const int error = errno;
-    const char *advice = error == ENOSPC                      ? "; free some space and run again"
+    const char *advice = error == ENOSPC                     ? "; free some space and run again"
                          : error == EROFS || error == EACCES ? "; choose a folder that can be written"
-                                                              : "";
-    return pu_fail(error == ENOENT ? PU_ERR_NOT_FOUND : PU_ERR_IO, "cannot %s %s: %s%s", what, path, strerror(error), advice);
+                                                             : "";
+    return pu_fail(error == ENOENT ? PU_ERR_NOT_FOUND : PU_ERR_IO, "cannot %s %s: %s%s", what, path,
+                   strerror(error), advice);
 }
 
 static pu_status read_all(int file, const char *path, size_t bytes_max, char **data, size_t *bytes) {
@@ -24,7 +25,8 @@ static pu_status read_all(int file, const char *path, size_t bytes_max, char **d
     if (fstat(file, &info) != 0) return io_failure("inspect", path);
     if (!S_ISREG(info.st_mode)) return pu_fail(PU_ERR_IO, "%s is not a regular file", path);
     if ((uint64_t)info.st_size > bytes_max) {
-        return pu_fail(PU_ERR_DATA, "%s has %lld bytes, at most %zu are accepted", path, (long long)info.st_size, bytes_max);
+        return pu_fail(PU_ERR_DATA, "%s has %lld bytes, at most %zu are accepted", path, (long long)info.st_size,
+                       bytes_max);
     }
     const size_t size = (size_t)info.st_size;
     char *block = pu_calloc(1, size + 1);
@@ -74,6 +76,17 @@ static pu_status write_temporary(const char *temporary, const void *data, size_t
     return status;
 }
 
+/* A rename lasts once the folder's entries are on the disk. */
+static pu_status sync_folder(const char *path) {
+    const int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder < 0) return io_failure("open", path);
+    const int result = fsync(folder);
+    const int error = errno;
+    close(folder);
+    errno = error;
+    return result == 0 ? PU_OK : io_failure("sync", path);
+}
+
 pu_status pu__file_replace(const char *path, const void *data, size_t bytes) {
     char temporary[PATH_BYTES], folder[PATH_BYTES];
     if (snprintf(temporary, sizeof temporary, "%s.%ld.tmp", path, (long)getpid()) >= (int)sizeof temporary) {
@@ -88,7 +101,7 @@ pu_status pu__file_replace(const char *path, const void *data, size_t bytes) {
     snprintf(folder, sizeof folder, "%s", path);
     char *slash = strrchr(folder, '/');
     if (slash) *slash = '\0';
-    return pu__folder_sync(!slash ? "." : *folder ? folder : "/");
+    return sync_folder(!slash ? "." : *folder ? folder : "/");
 }
 
 pu_status pu__folder_make(const char *path) {
@@ -104,14 +117,4 @@ pu_status pu__folder_make(const char *path) {
     struct stat info;
     if (stat(path, &info) != 0) return io_failure("inspect", path);
     return S_ISDIR(info.st_mode) ? PU_OK : pu_fail(PU_ERR_IO, "%s exists and is not a folder", path);
-}
-
-pu_status pu__folder_sync(const char *path) {
-    const int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (folder < 0) return io_failure("open", path);
-    const int result = fsync(folder);
-    const int error = errno;
-    close(folder);
-    errno = error;
-    return result == 0 ? PU_OK : io_failure("sync", path);
 }

@@ -7,17 +7,15 @@
 
 #include "plusultra/status.h"
 
-/* Reads a whole file into pu_calloc memory with a zero byte behind it. PU_ERR_NOT_FOUND, PU_ERR_IO, PU_ERR_DATA when it is longer than `bytes_max`. */
+/* Reads a whole file into pu_calloc memory with a zero byte behind it. PU_ERR_NOT_FOUND, PU_ERR_IO, PU_ERR_DATA
+ * when it is longer than `bytes_max`. */
 pu_status pu__file_read(const char *path, size_t bytes_max, char **data, size_t *bytes);
 
-/* Writes a temporary file beside `path`, syncs it, renames it over `path`, syncs the folder: after a crash the old content or the new one is
- * there. On failure the temporary file is removed and `path` is as before. */
+/* Writes a temporary file beside `path`, syncs it, renames it over `path`, syncs the folder: after a crash the old
+ * content or the new one is there. On failure the temporary file is removed and `path` is as before. */
 pu_status pu__file_replace(const char *path, const void *data, size_t bytes);
 
 /* mkdir -p. */
 pu_status pu__folder_make(const char *path);
-
-/* Syncs a folder's entries to disk. */
-pu_status pu__folder_sync(const char *path);
 
 #endif

@@ -64,7 +64,8 @@ static size_t begin_line(char *line, size_t capacity, pu_log_level level, const 
     if (line_format == PU_LOG_JSON) {
         struct timeval now;
         gettimeofday(&now, NULL);
-        return (size_t)snprintf(line, capacity, "{\"ts\":%lld.%03ld,\"level\":\"%s\",\"event\":\"%s\",\"message\":\"",
+        return (size_t)snprintf(line, capacity,
+                                "{\"ts\":%lld.%03ld,\"level\":\"%s\",\"event\":\"%s\",\"message\":\"",
                                 (long long)now.tv_sec, (long)now.tv_usec / 1000, word[level], event);
     }
     if (level == PU_LOG_INFO) return 0;
@@ -108,15 +109,15 @@ static void draw(pu_progress *progress, const char *note, bool last) {
     char time_text[32], line[1024], bar[BAR_CELLS + 1] = "";
     const bool known = progress->total > 0;
     const double share = known ? (double)progress->done / (double)progress->total : 0;
-    format_seconds(last || rate <= 0 || !known ? elapsed : (double)(progress->total - progress->done) / rate, time_text,
-                   sizeof time_text);
+    format_seconds(last || rate <= 0 || !known ? elapsed : (double)(progress->total - progress->done) / rate,
+                   time_text, sizeof time_text);
     for (int i = 0; i < BAR_CELLS; ++i) bar[i] = (double)i < share * BAR_CELLS ? '#' : '.';
     int used = snprintf(line, sizeof line, "%s%s ", progress->terminal ? "\r\033[K" : "", progress->label);
     if (known && progress->terminal) used += snprintf(line + used, sizeof line - (size_t)used, "[%s] ", bar);
     if (known) used += snprintf(line + used, sizeof line - (size_t)used, "%3.0f%% ", 100 * share);
-    used += snprintf(line + used, sizeof line - (size_t)used, "%lld %s, %.3g %s/s, %s %s%s%.400s", (long long)progress->done,
-                     progress->unit, rate, progress->unit, last || !known ? "took" : "left", time_text, note ? ", " : "",
-                     note ? note : "");
+    used += snprintf(line + used, sizeof line - (size_t)used, "%lld %s, %.3g %s/s, %s %s%s%.400s",
+                     (long long)progress->done, progress->unit, rate, progress->unit,
+                     last || !known ? "took" : "left", time_text, note ? ", " : "", note ? note : "");
     if (used > (int)sizeof line - 2) used = (int)sizeof line - 2;
     if (last || !progress->terminal) line[used++] = '\n';
     write_line(line, (size_t)used);

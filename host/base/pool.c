@@ -2,7 +2,8 @@
  *
  * Invariants:
  *  1. `generation` odd or even does not matter; a worker runs a loop at most once per generation.
- *  2. `next` is the next chunk to take; a loop is over when `finished` equals the number of workers that joined it.
+ *  2. `next` is the next chunk to take; a loop is over when `finished` equals the number of workers that joined
+ *     it.
  *  3. The caller takes chunks too, so a pool of n threads has n - 1 workers. */
 #define _GNU_SOURCE
 #include "plusultra/pool.h"
@@ -58,10 +59,12 @@ static void *worker_main(void *argument) {
     pu_free(start);
     uint64_t seen = 0;
     for (;;) {
-        /* Loops follow each other within microseconds during a step: a short spin avoids a sleep and a wake for each. */
+        /* Loops follow each other within microseconds during a step: a short spin avoids a sleep and a wake for
+         * each. */
         for (int spin = 0; spin < SPINS && atomic_load(&pool->generation) == seen; ++spin) sched_yield();
         pthread_mutex_lock(&pool->lock);
-        while (atomic_load(&pool->generation) == seen && !pool->stopping) pthread_cond_wait(&pool->wake, &pool->lock);
+        while (atomic_load(&pool->generation) == seen && !pool->stopping)
+            pthread_cond_wait(&pool->wake, &pool->lock);
         const bool stopping = pool->stopping;
         seen = atomic_load(&pool->generation);
         pthread_mutex_unlock(&pool->lock);
@@ -97,7 +100,8 @@ static pu_status start_worker(pu_pool *pool, int index) {
 
 pu_status pu_pool_new(int threads, pu_pool **out) {
     *out = NULL;
-    if (threads > THREADS_MAX) return pu_fail(PU_ERR_ARGUMENT, "%d threads asked for, at most %d", threads, THREADS_MAX);
+    if (threads > THREADS_MAX)
+        return pu_fail(PU_ERR_ARGUMENT, "%d threads asked for, at most %d", threads, THREADS_MAX);
     pu_pool *pool = pu_calloc(1, sizeof *pool);
     if (!pool) return PU_ERR_MEMORY;
     pool->threads = threads > 0 ? threads : processors();
@@ -132,7 +136,8 @@ void pu_pool_free(pu_pool *pool) {
 int pu_pool_threads(const pu_pool *pool) { return pool ? pool->threads : 1; }
 
 static void run_serially(int64_t n, int64_t grain, pu_loop_body body, void *context) {
-    for (int64_t begin = 0; begin < n; begin += grain) body(context, begin, begin + grain < n ? begin + grain : n, 0);
+    for (int64_t begin = 0; begin < n; begin += grain)
+        body(context, begin, begin + grain < n ? begin + grain : n, 0);
 }
 
 void pu_parallel_for(pu_pool *pool, int64_t n, int64_t grain, pu_loop_body body, void *context) {

@@ -24,12 +24,17 @@ typedef struct pu__cli_value {
 
 /* ---- options ---- */
 
-static const pu__option *find_option(const pu__verb *verb, const char *name, size_t length, char letter) {
+static const pu__option *find_by_name(const pu__verb *verb, const char *name, size_t length) {
     for (int i = 0; i < pu__option_total(verb); ++i) {
         const pu__option *option = pu__option_at(verb, i);
-        if (letter ? option->letter == letter
-                   : strlen(option->name) == length && memcmp(option->name, name, length) == 0)
-            return option;
+        if (strlen(option->name) == length && memcmp(option->name, name, length) == 0) return option;
+    }
+    return NULL;
+}
+
+static const pu__option *find_by_letter(const pu__verb *verb, char letter) {
+    for (int i = 0; i < pu__option_total(verb); ++i) {
+        if (pu__option_at(verb, i)->letter == letter) return pu__option_at(verb, i);
     }
     return NULL;
 }
@@ -97,7 +102,7 @@ static pu_status take_option(pu__cli *cli, int argc, char **argv, int *index) {
     const bool is_long = argument[1] == '-';
     const size_t length = is_long ? strcspn(argument + 2, "=") : 1;
     const pu__option *option =
-        is_long ? find_option(cli->verb, argument + 2, length, 0) : find_option(cli->verb, NULL, 0, argument[1]);
+        is_long ? find_by_name(cli->verb, argument + 2, length) : find_by_letter(cli->verb, argument[1]);
     if (!option) return fail_unknown_option(cli->verb, argument);
     const char *rest = argument + (is_long ? 2 + length : 2);
     const char *text = NULL;
