@@ -61,6 +61,24 @@ typedef struct pu_predict_result {
 } pu_predict_result;
 pu_status pu_predict(const pu_config *config, pu_predict_result *out);
 
+/* ---- measuring ---- */
+
+/* The training step of a configuration on this machine, with random inputs of the right shapes. */
+typedef struct pu_step_bench {
+    char device[160];
+    int64_t parameters;
+    int launches;
+    double step_s;           /* median */
+    double windows_per_s;
+    double matrix_flops_per_s; /* best rate of a 1024 x 1024 x 1024 product on this device */
+    double floor_s;          /* the step's matrix products at that rate */
+    double matrix_ratio;     /* share of the step's time spent in matrix products */
+    double op_s[PU_OP_COUNT];
+} pu_step_bench;
+
+/* Measures for about `seconds`, at least five steps. */
+pu_status pu_bench_step(const pu_config *config, pu_model_dims dims, double seconds, pu_step_bench *out);
+
 /* ---- checkpoints ---- */
 
 /* A named float32 or uint64 array in a safetensors file. */

@@ -1,0 +1,132 @@
+/* How fast this machine takes the training step of a configuration, and where the time goes. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/train/network.h"
+#include "plusultra/log.h"
+#include "plusultra/memory.h"
+#include "plusultra/random.h"
+
+enum { RUNS_MIN = 5, RUNS_MAX = 1000, PROFILE_RUNS = 7, MATRIX_SIZE = 1024, MATRIX_RUNS = 10 };
+
+static int by_value(const void *a, const void *b) {
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static pu_status feed_random(pu__network *network, const pu_config *config, pu_model_dims dims) {
+    const int64_t length = config->windows.warmup_bars + config->windows.window_bars;
+    const int64_t inputs = network->batch * length * dims.features, labels = network->batch * config->windows.window_bars * dims.horizons;
+    float *bars = pu_calloc((size_t)inputs, sizeof *bars), *target = pu_calloc((size_t)labels, sizeof *target);
+    float *weight = pu_calloc((size_t)labels, sizeof *weight);
+    int32_t *start = pu_calloc((size_t)network->batch, sizeof *start);
+    pu_status status = bars && target && weight && start ? PU_OK : PU_ERR_MEMORY;
+    pu_random random = pu_random_at(3, 0);
+    for (int64_t i = 0; status == PU_OK && i < inputs; ++i) bars[i] = (float)pu_random_normal(&random);
+    for (int64_t i = 0; status == PU_OK && i < labels; ++i) {
+        target[i] = (float)pu_random_normal(&random);
+        weight[i] = 1;
+    }
+    for (int64_t i = 0; status == PU_OK && i < network->batch; ++i) start[i] = (int32_t)(i * length);
+    const uint64_t clock[2] = {1, 0};
+    const float hyper[8] = {1e-5f, 0.9f, 0.99f, 1e-8f, 0.01f, 1, 0.1f, 0.01f};
+    const pu_batch batch = {.bars = bars, .start = start, .targets = target, .weights = weight, .windows = network->batch};
+    if (status == PU_OK) status = pu__network_feed(network, &batch);
+    if (status == PU_OK) status = pu_program_write(network->program, network->clock, clock);
+    if (status == PU_OK) status = pu_program_write(network->program, network->hyper, hyper);
+    float stats[4];
+    if (status == PU_OK) status = pu_program_run(network->program);
+    if (status == PU_OK) status = pu_program_read(network->program, network->stats, stats); /* waits: what is freed below was read */
+    if (status == PU_OK && stats[2] != 0) status = pu_fail(PU_ERR_DATA, "the step's gradient is not finite");
+    pu_free(start);
+    pu_free(weight);
+    pu_free(target);
+    pu_free(bars);
+    return status;
+}
+
+static pu_status time_runs(pu_device *device, pu_program *program, double seconds_max, int runs_max, double *median_s, double *best_s) {
+    double seconds[RUNS_MAX];
+    int runs = 0;
+    const double started = pu_clock_s();
+    while (runs < RUNS_MIN || (runs < runs_max && pu_clock_s() - started < seconds_max)) {
+        const double begin = pu_clock_s();
+        PU_TRY(pu_program_run(program));
+        PU_TRY(pu_device_sync(device));
+        seconds[runs++] = pu_clock_s() - begin;
+    }
+    qsort(seconds, (size_t)runs, sizeof *seconds, by_value);
+    *median_s = seconds[runs / 2];
+    *best_s = seconds[0];
+    return PU_OK;
+}
+
+/* What the floor is counted in: the best rate of one large product. */
+static pu_status matrix_rate(pu_device *device, double *flops_per_s) {
+    pu_parameters *parameters = NULL;
+    pu_graph *graph = NULL;
+    pu_program *program = NULL;
+    const int64_t n = MATRIX_SIZE;
+    double median_s = 1, best_s = 1;
+    pu_status status = pu_parameters_new(device, &parameters);
+    if (status == PU_OK) status = pu_parameter_declare(parameters, "w", PU_SHAPE2(n, n), PU_INIT_NORMAL, 1, 0);
+    if (status == PU_OK) status = pu_parameters_allocate(parameters, 1);
+    if (status == PU_OK) status = pu_graph_new(parameters, &graph);
+    if (status == PU_OK) {
+        pu_tensor *x = pu_graph_input(graph, "x", PU_F32, PU_SHAPE2(n, n));
+        status = pu_graph_output(graph, pu_linear(graph, x, pu_graph_parameter(graph, "w"), NULL, PU_ACT_NONE));
+    }
+    if (status == PU_OK) status = pu_compile(graph, &program);
+    if (status == PU_OK) status = time_runs(device, program, 1, MATRIX_RUNS, &median_s, &best_s);
+    *flops_per_s = 2.0 * (double)(n * n * n) / best_s;
+    pu_program_free(program);
+    pu_graph_free(graph);
+    pu_parameters_free(parameters);
+    return status;
+}
+
+static pu_status profile(pu_program *program, pu_step_bench *out) {
+    PU_TRY(pu_program_profile(program, PROFILE_RUNS));
+    double total = 0, flops = 0;
+    out->launches = pu_program_launches(program);
+    for (int i = 0; i < out->launches; ++i) {
+        const pu_launch_info launch = pu_program_launch(program, i);
+        out->op_s[launch.op] += launch.seconds;
+        total += launch.seconds;
+        if (launch.op == PU_OP_GEMM) flops += launch.flops;
+    }
+    out->floor_s = flops / out->matrix_flops_per_s;
+    out->matrix_ratio = total > 0 ? out->op_s[PU_OP_GEMM] / total : 0;
+    return PU_OK;
+}
+
+static pu_status measure(const pu_config *config, pu_model_dims dims, double seconds, pu_device *device, pu_parameters *parameters,
+                         pu__network *network, pu_step_bench *out) {
+    double best_s = 0;
+    snprintf(out->device, sizeof out->device, "%s", pu_device_description(device));
+    PU_TRY(matrix_rate(device, &out->matrix_flops_per_s));
+    PU_TRY(pu_model_declare(config, dims, parameters));
+    PU_TRY(pu_parameters_allocate(parameters, 1));
+    out->parameters = pu_parameters_count(parameters);
+    PU_TRY(pu__network_build(config, dims, parameters, config->train.batch, PU__NETWORK_TRAIN, network));
+    PU_TRY(feed_random(network, config, dims));
+    PU_TRY(time_runs(device, network->program, seconds, RUNS_MAX, &out->step_s, &best_s));
+    out->windows_per_s = (double)config->train.batch / out->step_s;
+    return profile(network->program, out);
+}
+
+pu_status pu_bench_step(const pu_config *config, pu_model_dims dims, double seconds, pu_step_bench *out) {
+    memset(out, 0, sizeof *out);
+    pu_device *device = NULL;
+    pu_parameters *parameters = NULL;
+    pu__network network = {0};
+    pu_status status = pu_device_open(config->run.device, (int)config->run.threads, &device);
+    if (status == PU_OK) status = pu_parameters_new(device, &parameters);
+    if (status == PU_OK) status = measure(config, dims, seconds, device, parameters, &network, out);
+    pu__network_free(&network);
+    pu_parameters_free(parameters);
+    pu_device_close(device);
+    return status;
+}
