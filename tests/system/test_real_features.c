@@ -1,0 +1,135 @@
+/* Features, labels, segments and windows of real markets, where the shared data is there: equities, currencies
+ * without volume, 5-minute bars, a coin, and the files with gaps and jumps. Everything is finite, causal and
+ * usable. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "plusultra/features.h"
+#include "plusultra/import.h"
+#include "plusultra/log.h"
+#include "plusultra/memory.h"
+#include "plusultra/windows.h"
+#include "tests/support/market.h"
+
+enum { CUTS = 2, SEED = 20261123 };
+
+static const char *data_folder(const char *name) {
+    static char path[4096];
+    const char *shared = getenv("PU_SHARED"), *source = getenv("PU_SOURCE");
+    const char *roots[] = {shared, NULL, "/work/shared"};
+    static char beside[4096];
+    snprintf(beside, sizeof beside, "%s/../shared", source ? source : ".");
+    roots[1] = beside;
+    for (int i = 0; i < 3; ++i) {
+        if (!roots[i]) continue;
+        snprintf(path, sizeof path, "%s/data/%s", roots[i], name);
+        if (access(path, R_OK) == 0) return path;
+    }
+    return NULL;
+}
+
+/* Every row of every asset: finite features, sigma above 0, known targets finite; some weight in each segment. */
+static void check_rows(pu_dataset *dataset) {
+    double weight = 0;
+    for (int a = 0; a < pu_dataset_assets(dataset); ++a) {
+        const int64_t rows = pu_dataset_rows(dataset, a), columns = pu_dataset_features(dataset);
+        float *features = pu_calloc((size_t)(rows * columns), sizeof *features),
+              *targets = pu_calloc((size_t)rows * 3, sizeof *targets);
+        float *weights = pu_calloc((size_t)rows * 3, sizeof *weights),
+              *sigma = pu_calloc((size_t)rows, sizeof *sigma);
+        assert_int_equal(pu_dataset_read(dataset, a, 0, rows, features, targets, weights, sigma), PU_OK);
+        for (int64_t i = 0; i < rows * columns; ++i) {
+            if (!isfinite(features[i]))
+                fail_msg("%s: %s", pu_dataset_asset(dataset, a)->symbol,
+                         pu_dataset_feature_name(dataset, (int)(i % columns)));
+        }
+        for (int64_t i = 0; i < rows; ++i) assert_true(sigma[i] > 0 && isfinite(sigma[i]));
+        for (int64_t i = 0; i < rows * 3; ++i) {
+            assert_true(isfinite(targets[i]) && (weights[i] == 0.0f || weights[i] == 1.0f));
+            weight += (double)weights[i];
+        }
+        pu_free(features);
+        pu_free(targets);
+        pu_free(weights);
+        pu_free(sigma);
+    }
+    assert_true(weight > 1000);
+}
+
+static void check_folder(const char *name, int64_t rows_min) {
+    const char *folder = data_folder(name);
+    if (!folder) {
+        print_message("%s is not here: skipped\n", name);
+        skip();
+    }
+    test_market market = test_market_new();
+    pu_store *store = NULL;
+    const pu_import_options options = {0};
+    assert_int_equal(pu_store_open(market.store, PU_STORE_WRITE, &store), PU_OK);
+    if (pu_import_path(store, folder, &options, NULL, NULL) != PU_OK) fail_msg("%s", pu_error_message());
+    pu_store_close(store);
+    pu_config *config = test_config(&market, NULL);
+    pu_dataset *dataset = NULL;
+    pu_loader *loader = NULL;
+    pu_audit_result audit;
+    if (pu_dataset_open(config, &dataset) != PU_OK) fail_msg("%s", pu_error_message());
+    int64_t rows = 0;
+    for (int a = 0; a < pu_dataset_assets(dataset); ++a) rows += pu_dataset_rows(dataset, a);
+    assert_true(rows >= rows_min);
+    check_rows(dataset);
+    for (int s = 0; s < PU_SEGMENT_COUNT; ++s) {
+        pu_batch batch;
+        assert_int_equal(pu_loader_open(dataset, config, (pu_segment)s, NULL, s == 0, SEED, 0, &loader), PU_OK);
+        assert_int_equal(pu_loader_next(loader, &batch), PU_OK);
+        assert_true(batch.windows > 0);
+        pu_loader_close(loader);
+    }
+    assert_int_equal(pu_features_audit(config, CUTS, SEED, &audit), PU_OK);
+    assert_int_equal(audit.leaks + audit.stale, 0);
+    assert_true(audit.values > rows * 20);
+    pu_dataset_close(dataset);
+    pu_config_free(config);
+    test_market_remove(&market);
+}
+
+static void equities(void **state) {
+    (void)state;
+    check_folder("real/equities", 50000);
+}
+
+static void forex(void **state) {
+    (void)state;
+    check_folder("real/forex", 14000);
+}
+
+static void crypto(void **state) {
+    (void)state;
+    check_folder("real/crypto", 1000);
+}
+
+static void crypto_5m(void **state) {
+    (void)state;
+    check_folder("real/crypto_5m", 50000);
+}
+
+static void dirty_equities(void **state) {
+    (void)state;
+    check_folder("dirty/equities", 20000);
+}
+
+int main(void) {
+    pu_progress_silence(true);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(equities),  cmocka_unit_test(forex),          cmocka_unit_test(crypto),
+        cmocka_unit_test(crypto_5m), cmocka_unit_test(dirty_equities),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
