@@ -147,6 +147,11 @@ static void weights_follow_purge_and_embargo(void **state) {
         for (int s = 0; s < PU_SEGMENT_COUNT; ++s) {
             pu_dataset_segment(dataset, (pu_segment)s, &from, &nominal_to[s]);
             assert_true(from >= last_to && nominal_to[s] > from);
+            int64_t between = 0;
+            for (int64_t r = 0; r < pu_dataset_rows(dataset, 0); ++r) {
+                between += pu_dataset_ts(dataset, 0)[r] >= last_to && pu_dataset_ts(dataset, 0)[r] < from;
+            }
+            if (s > 0) assert_int_equal(between, pu_dataset_embargo_bars(dataset));
             last_to = nominal_to[s];
         }
         const int64_t embargo = pu_dataset_embargo_bars(dataset);
