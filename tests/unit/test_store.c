@@ -81,6 +81,7 @@ static void opens_and_sets_up(void **state) {
     assert_int_equal(number(store, "PRAGMA foreign_keys"), 1);
     assert_int_equal(number(store, "PRAGMA trusted_schema"), 0);
     assert_int_equal(number(store, "PRAGMA synchronous"), 2);
+    assert_int_equal(number(store, "PRAGMA page_size"), 8192);
     assert_int_equal(number(store, "SELECT count(*) FROM pragma_journal_mode WHERE journal_mode = 'delete'"), 1);
     assert_int_equal(number(store, "PRAGMA user_version"), 1);
     assert_int_equal(pu_store_check(store), PU_OK);

@@ -48,7 +48,8 @@ pu_status pu__store_migrate(pu_store *store, const pu__store_step *steps, int co
     if (version == count) return PU_OK;
     if (sqlite3_db_readonly(pu_store_sqlite(store), "main") != 0) {
         return pu_fail(PU_ERR_STORE,
-                       "%s has schema version %lld, version %d is needed: `plusultra import` or `plusultra synth` brings it forward",
+                       "%s has schema version %lld, version %d is needed: `plusultra import` or `plusultra synth` "
+                       "brings it forward",
                        pu_store_path(store), (long long)version, count);
     }
     PU_TRY(pu_store_begin(store));

@@ -52,19 +52,17 @@ static pu_status set_options(pu_store *store, pu_store_mode mode) {
 }
 
 static pu_status connect(pu_store *store, int flags) {
-    if (sqlite3_open_v2(store->path, &store->db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL) ==
-        SQLITE_OK)
-        return PU_OK;
+    const int code =
+        sqlite3_open_v2(store->path, &store->db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
+    if (code == SQLITE_OK && sqlite3_busy_timeout(store->db, BUSY_MS) == SQLITE_OK) return PU_OK;
     return pu__sql_failure(store->db, store->path, "open");
 }
 
 /* A read-only connection may not roll back what a killed writer left; a writing one does so by its first read. */
 static pu_status roll_back_leftover(const char *path) {
     pu_store helper = {.path = (char *)(uintptr_t)path};
-    pu_status status = connect(&helper, SQLITE_OPEN_READWRITE);
     int64_t version = 0;
-    if (status == PU_OK && sqlite3_busy_timeout(helper.db, BUSY_MS) != SQLITE_OK)
-        status = pu__store_failure(&helper, "set up");
+    pu_status status = connect(&helper, SQLITE_OPEN_READWRITE);
     if (status == PU_OK) status = pu__sql_integer(&helper, "PRAGMA user_version", 0, &version);
     sqlite3_close(helper.db);
     return status;
@@ -104,7 +102,8 @@ static pu_status open_on(pu_store *store, pu_store_mode mode) {
     struct stat info = {0};
     if (stat(store->path, &info) != 0 && (mode != PU_STORE_CREATE || errno != ENOENT)) {
         return pu_fail(errno == ENOENT ? PU_ERR_NOT_FOUND : PU_ERR_IO, "cannot open the store %s: %s%s",
-                       store->path, strerror(errno), errno == ENOENT ? "; `plusultra import` and `plusultra synth` make one" : "");
+                       store->path, strerror(errno),
+                       errno == ENOENT ? "; `plusultra import` and `plusultra synth` make one" : "");
     }
     if (S_ISDIR(info.st_mode))
         return pu_fail(PU_ERR_IO, "cannot open the store %s: it is a folder; name a file in it", store->path);
@@ -113,8 +112,8 @@ static pu_status open_on(pu_store *store, pu_store_mode mode) {
         return pu_fail(PU_ERR_IO, "the store %s is read-only: change its permissions or copy it elsewhere",
                        store->path);
     }
-    PU_TRY(set_options(store, mode));
     PU_TRY(first_read(store));
+    PU_TRY(set_options(store, mode));
     PU_TRY(check_length(store));
     int count = 0;
     const pu__store_step *steps = pu__store_steps(&count);
