@@ -126,6 +126,7 @@ static void attend_heads(void *context, int64_t begin, int64_t end, int worker) 
 
 pu_status pu__attention_cpu(const pu__call *call) {
     forward f = {.call = call, .heads = pu__heads_of(call, &call->in[0].shape), .angles = call->workspace};
+    if (!call->workspace) return PU_OK; /* nothing to attend to: a dimension is 0 */
     f.scratch = f.angles + pu__round_up(pu__heads_angle_count(&f.heads), 64);
     f.scratch_count = scratch_count(&f.heads);
     pu__angles_fill(&f.heads, call->pool, f.angles);
