@@ -60,6 +60,7 @@ class Hybrid(nn.Module):
         self.blocks = nn.ModuleList(Block(width, int(round(ratio * width)), dropout) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, HORIZONS * len(QUANTILES))
+        self.highway = nn.Linear(features, HORIZONS * len(QUANTILES), bias=False)
         size = width // HEADS
         rates = 10000.0 ** (-torch.arange(0, size, 2) / size)
         self.register_buffer("angles", torch.arange(window)[:, None] * rates)
@@ -72,7 +73,7 @@ class Hybrid(nn.Module):
         h = self.input(x)
         for block in self.blocks:
             h = block(h, self.angles)
-        return self.head(self.norm(h))
+        return self.head(self.norm(h)) + self.highway(x)
 
 
 def main():

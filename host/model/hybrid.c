@@ -5,7 +5,10 @@
  *                                                            launch sees several resolutions
  *                  h += linear(attention(norm(h)))           causal, rotary positions
  *                  h += linear(GLU(linear(norm(h))))         gated MLP (Shazeer 2020, "GLU variants improve transformer", SwiGLU)
- *     norm(h) -> linear -> [horizons x outputs] at every bar of the window
+ *     linear(norm(h)) + linear(normalised bar) -> [horizons x outputs] at every bar of the window
+ *
+ * The second term is the linear highway of Lai et al. 2018 (LSTNet, section 3.6): what is linear in the last bar's features is learnt in the
+ * first steps, before the deep part begins to fit noise, which at the signal-to-noise ratio of returns it soon does.
  *
  * Every part is causal, so the prediction at bar t depends on bars up to t alone; tests/system/test_lookahead.c proves it bit for bit. */
 #include <math.h>
@@ -69,6 +72,7 @@ pu_status pu_model_declare(const pu_config *config, pu_model_dims dims, pu_param
     PU_TRY(pu_parameter_declare(parameters, "head.norm.bias", PU_SHAPE1(c), PU_INIT_ZERO, 0, 0));
     /* Small: the first forecasts are near the bias, which pu_model_start sets to the quantiles of a standard normal. */
     PU_TRY(pu_parameter_declare(parameters, "head.weight", PU_SHAPE2(c, dims.horizons * dims.outputs), PU_INIT_XAVIER, 0.1f, 1));
+    PU_TRY(pu_parameter_declare(parameters, "highway.weight", PU_SHAPE2(dims.features, dims.horizons * dims.outputs), PU_INIT_ZERO, 0, 1));
     return pu_parameter_declare(parameters, "head.bias", PU_SHAPE1(dims.horizons * dims.outputs), PU_INIT_ZERO, 0, 0);
 }
 
@@ -148,6 +152,7 @@ pu_tensor *pu_model_forward(const pu_config *config, pu_model_dims dims, pu_grap
     for (int64_t layer = 0; layer < config->model.layers; ++layer) h = block(config, graph, h, layer, clock);
     h = pu_layer_norm(graph, h, pu_graph_parameter(graph, "head.norm.gain"), pu_graph_parameter(graph, "head.norm.bias"), norm_epsilon);
     h = pu_linear(graph, h, pu_graph_parameter(graph, "head.weight"), pu_graph_parameter(graph, "head.bias"), PU_ACT_NONE);
+    h = pu_add(graph, h, pu_linear(graph, x, pu_graph_parameter(graph, "highway.weight"), NULL, PU_ACT_NONE));
     if (!h) return NULL;
     const pu_shape shape = pu_tensor_shape(h);
     return pu_reshape(graph, h, PU_SHAPE2(shape.dim[0] * shape.dim[1], dims.horizons * dims.outputs));
