@@ -1,11 +1,14 @@
 /* Feature and label blocks in the store: content, currency, repair, atomicity, choice of features. */
 #include <math.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -219,6 +222,37 @@ static void failures_leave_no_half_asset(void **state) {
     test_market_remove(&market);
 }
 
+/* Killed at any moment, the store has each asset's blocks whole, both kinds, or not at all; the next build ends the work. */
+static void a_killed_build_leaves_whole_assets(void **state) {
+    (void)state;
+    enum { ROUNDS = 15, STEP_US = 1500, ASSETS = 4 };
+    static const char torn[] =
+        "SELECT count(*) FROM feature_sets AS s WHERE row_count != (SELECT coalesce(sum(row_count), 0) FROM "
+        "feature_blocks AS b WHERE b.set_id = s.set_id)";
+    static const char single[] =
+        "SELECT count(*) FROM (SELECT asset_id FROM feature_sets GROUP BY asset_id HAVING count(*) != 2)";
+    test_market market = test_market_new();
+    for (int a = 0; a < ASSETS; ++a)
+        test_market_walk(&market, (const char *[]){"A", "B", "C", "D"}[a], (uint64_t)a, BARS, true);
+    pu_config *config = test_config(&market, "features.block_bars=64", NULL);
+    for (int n = 0; n < ROUNDS; ++n) {
+        pu_features_result result;
+        test_market_sql(&market, "DELETE FROM feature_sets");
+        const pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) _exit(pu_features_build(config, &result) == PU_OK ? 0 : 1);
+        usleep((useconds_t)(n * STEP_US));
+        kill(child, SIGKILL);
+        assert_int_equal(waitpid(child, NULL, 0), child);
+        assert_int_equal(test_market_sql(&market, torn), 0);
+        assert_int_equal(test_market_sql(&market, single), 0);
+        build(config);
+        assert_int_equal(test_market_sql(&market, "SELECT count(*) FROM feature_sets"), 2 * ASSETS);
+    }
+    pu_config_free(config);
+    test_market_remove(&market);
+}
+
 typedef struct plan_request {
     const pu_config *config;
     pu_status status;
@@ -315,6 +349,7 @@ int main(void) {
         cmocka_unit_test(a_flipped_bit_is_found_and_repaired),
         cmocka_unit_test(a_missing_block_is_found),
         cmocka_unit_test(failures_leave_no_half_asset),
+        cmocka_unit_test(a_killed_build_leaves_whole_assets),
         cmocka_unit_test(features_without_volume_are_dropped_or_refused),
         cmocka_unit_test(wrong_plans_are_explained),
     };
