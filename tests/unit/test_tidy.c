@@ -26,6 +26,7 @@ static test_sources all;
 static test_function functions[FUNCTIONS_MAX];
 static int function_count;
 static int offences;
+static bool silent; /* while the scanner itself is tested */
 
 static void offend(const test_source *source, int line, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -35,7 +36,7 @@ static void offend(const test_source *source, int line, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    print_error("%s:%d: %s\n", source->path, line, text);
+    if (!silent) print_error("%s:%d: %s\n", source->path, line, text);
     offences += 1;
 }
 
@@ -154,6 +155,18 @@ static void files_and_functions_fit_in_the_head(void **state) {
             print_message("%s:%d: note: %s has %d lines\n", f->source->path, f->line, f->name, f->lines);
     }
     assert_int_equal(offences, 0);
+}
+
+/* A row of a table in a comment: columns of text, three or more blanks apart. Its width is that of the table. */
+static bool is_table_row(const char *text, size_t length) {
+    size_t i = 0;
+    while (i < length && text[i] == ' ') ++i;
+    if (i >= length || (text[i] != '*' && text[i] != '/')) return false;
+    for (size_t blanks = 0; i < length; ++i) {
+        blanks = text[i] == ' ' ? blanks + 1 : 0;
+        if (blanks >= 3) return true;
+    }
+    return false;
 }
 
 static void check_line(const test_source *s, int line, const char *text, size_t length) {
@@ -408,6 +421,7 @@ static void the_scanner_sees_what_it_should(void **state) {
     assert_int_equal(found, 2);
     assert_true(all.count > 50);
     offences = 0;
+    silent = true;
     const test_source sample = {.path = "host/graph/sample.c"};
     check_include(&sample, 1, "plusultra/store.h");
     check_include(&sample, 1, "kernels/gemm/gemm.h");
@@ -422,6 +436,7 @@ static void the_scanner_sees_what_it_should(void **state) {
     assert_int_equal(offences, 5);
     check_include(&kernel, 1, "kernels/gemm/gemm.h");
     check_include(&kernel, 1, "kernels/common/call.h");
+    silent = false;
     assert_int_equal(offences, 5);
 }
 
