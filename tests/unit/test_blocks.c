@@ -222,7 +222,8 @@ static void failures_leave_no_half_asset(void **state) {
     test_market_remove(&market);
 }
 
-/* Killed at any moment, the store has each asset's blocks whole, both kinds, or not at all; the next build ends the work. */
+/* Killed at any moment, the store has each asset's blocks whole, both kinds, or not at all; the next build ends the
+ * work. */
 static void a_killed_build_leaves_whole_assets(void **state) {
     (void)state;
     enum { ROUNDS = 15, STEP_US = 1500, ASSETS = 4 };
