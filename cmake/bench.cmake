@@ -1,0 +1,12 @@
+# Every bench/{kernels,system}/bench_*.c is one executable of that name. None of them is a test.
+foreach(folder kernels system)
+    if(folder STREQUAL "system" AND PU_KERNEL_ONLY)
+        continue()
+    endif()
+    file(GLOB sources CONFIGURE_DEPENDS bench/${folder}/bench_*.c)
+    foreach(source ${sources})
+        get_filename_component(name ${source} NAME_WE)
+        add_executable(${name} ${source})
+        target_link_libraries(${name} PRIVATE $<IF:$<TARGET_EXISTS:plusultra>,plusultra,pu_engine>)
+    endforeach()
+endforeach()
