@@ -11,6 +11,7 @@ struct pu__cuda_exec {
     cudaStream_t stream;
     cublasLtHandle_t blas;
     int multiprocessors; /* of the device; for sizing grids */
+    struct pu__gemm_plans *gemm_plans; /* kernels/gemm/gemm_plans.h */
 };
 
 #endif

@@ -44,7 +44,8 @@ static int turn[PU__THREADS_MAX];
 static char start_token, block_token, end_token;
 static char warp_token[PU__THREADS_MAX / PU__WARP];
 
-_Alignas(1024) static char dynamic_shared[PU__SHARED_BYTES_MAX + 4096];
+enum { DYNAMIC_ZONE_BYTES = 4096 };
+_Alignas(1024) static char dynamic_shared[PU__SHARED_BYTES_MAX + DYNAMIC_ZONE_BYTES];
 extern char __start_pu_shared[] __attribute__((weak)), __stop_pu_shared[] __attribute__((weak));
 
 void pu__set_order(pu__order new_order, uint64_t seed) {
@@ -254,9 +255,10 @@ void *pu__emulated_dynamic_shared(size_t alignment) {
     return dynamic_shared;
 }
 
-/* Written by a plain loop: ThreadSanitizer would take memset for an access by the host. */
-static void poison(char *from, size_t bytes) {
-    for (volatile char *p = from; bytes--; ++p) *p = (char)0xff;
+/* NaN. Word by word: a sanitizer would judge memset, which may go over the zones it keeps between variables. */
+static void poison(char *begin, const char *end) {
+    for (volatile uint64_t *word = (volatile uint64_t *)(void *)begin; (const volatile char *)word < end; ++word)
+        *word = UINT64_MAX;
 }
 
 /* ---- blocks and launches ---- */
@@ -315,8 +317,8 @@ static bool start_threads(uint3 block) {
 static void run_block(const pu__launch *launch, unsigned linear) {
     const uint3 grid = launch->grid;
     pu__emulated_block = (uint3){linear % grid.x, linear / grid.x % grid.y, linear / grid.x / grid.y};
-    poison(__start_pu_shared, (size_t)(__stop_pu_shared - __start_pu_shared));
-    poison(dynamic_shared, launch->shared_bytes + 4096);
+    poison(__start_pu_shared, __stop_pu_shared);
+    poison(dynamic_shared, dynamic_shared + launch->shared_bytes + DYNAMIC_ZONE_BYTES);
     pu__check_block(linear, dynamic_shared, launch->shared_bytes);
     set_turns(turn, thread_count);
     pu__order_release(&start_token);

@@ -5,6 +5,7 @@
 #ifndef PU_TESTS_EMULATOR_H
 #define PU_TESTS_EMULATOR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -66,8 +67,14 @@ int pu__emulator_live(void);
 void pu__emulator_set_devices(int count);
 void pu__emulator_set_memory(size_t bytes);
 
+/* Makes the host crash, with a word about it, when it touches device memory; off at first, since it is slow. Without effect under a sanitizer. */
+void pu__emulator_protect(bool on);
+
 /* Checks every guard zone around device memory; a fault names the allocation. They are also checked whenever memory is freed. */
 void pu__emulator_check_guards(void);
+
+/* Puts a piece of an allocation out of bounds for kernels, or back. Whole multiples of four bytes. */
+void pu__emulator_poison(void *memory, size_t bytes, bool on);
 
 /* What this build finds beside misused barriers and collectives. */
 typedef enum pu__sight {

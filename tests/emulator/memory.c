@@ -1,6 +1,6 @@
 /* Device and pinned memory. Device memory is one address range, most of it never touched. Around every allocation lie guard zones of a known
- * pattern, which also fill the gap from the last byte asked for to the next multiple of the alignment. New memory is filled with NaN. Unless a
- * sanitizer has the say, the host cannot touch the range except while the emulator itself works on it. */
+ * pattern, which also fill the gap from the last byte asked for to the next multiple of the alignment. New memory is filled with NaN. On request, and
+ * unless a sanitizer has the say, the host cannot touch the range except while the emulator itself works on it. */
 #include "internal.h"
 
 #include <signal.h>
@@ -18,6 +18,7 @@
 #endif
 
 enum { ALIGNMENT = 256, ZONE_BYTES = 4096, ZONE_PATTERN = 0xa5, NEW_PATTERN = 0xff, FREED_PATTERN = 0xfd };
+enum { QUARANTINE_BYTES = 16 << 20 }; /* about how much is allocated before freed memory is used again */
 static const size_t range_bytes = (size_t)PU__DEVICE_RANGE_BYTES;
 
 typedef struct block {
@@ -33,13 +34,9 @@ static char *range;
 static table device, pinned;
 static size_t cursor, used_bytes, capacity_bytes = PU__DEVICE_MEMORY_BYTES;
 static int open_depth;
+static bool protect;
 
 static size_t rounded(size_t bytes) { return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT; }
-
-/* Writes without memset: ThreadSanitizer would take it for an access by the host. */
-static void fill(char *from, size_t bytes, int pattern) {
-    for (volatile char *p = from; bytes--; ++p) *p = (char)pattern;
-}
 
 void pu__copy(void *to, const void *from, size_t bytes) { memmove(to, from, bytes); }
 
@@ -57,7 +54,7 @@ static void touched(int number, siginfo_t *info, void *context) {
 void pu__memory_open(bool open) {
 #ifdef PU_PROTECT
     const int depth = open_depth + (open ? 1 : -1);
-    if (range && (depth == 0) != (open_depth == 0) && mprotect(range, range_bytes, depth ? PROT_READ | PROT_WRITE : PROT_NONE) != 0) abort();
+    if (protect && range && (depth == 0) != (open_depth == 0) && mprotect(range, range_bytes, depth ? PROT_READ | PROT_WRITE : PROT_NONE) != 0) abort();
     open_depth = depth;
 #else
     (void)open;
@@ -68,9 +65,7 @@ void pu__memory_open(bool open) {
 static bool range_map(void) {
     if (range) return true;
 #ifdef PU_PROTECT
-    const int protection = open_depth ? PROT_READ | PROT_WRITE : PROT_NONE;
-    struct sigaction action = {.sa_sigaction = touched, .sa_flags = SA_SIGINFO};
-    if (sigaction(SIGSEGV, &action, &before) != 0) return false;
+    const int protection = open_depth || !protect ? PROT_READ | PROT_WRITE : PROT_NONE;
 #else
     const int protection = PROT_READ | PROT_WRITE;
 #endif
@@ -151,8 +146,8 @@ static bool gap_find(size_t from, size_t need, int *at, size_t *start) {
 }
 
 static void zones_write(const block *b, int pattern) {
-    fill(b->memory - ZONE_BYTES, ZONE_BYTES, pattern);
-    fill(b->memory + b->bytes, rounded(b->bytes) - b->bytes + ZONE_BYTES, pattern);
+    memset(b->memory - ZONE_BYTES, pattern, ZONE_BYTES);
+    memset(b->memory + b->bytes, pattern, rounded(b->bytes) - b->bytes + ZONE_BYTES);
 }
 
 static void zones_check(const block *b) {
@@ -181,12 +176,13 @@ static cudaError_t device_alloc(size_t bytes, void **out) {
     const block b = {range + start + ZONE_BYTES, bytes};
     if (!table_insert(&device, at, b)) return cudaErrorMemoryAllocation;
     cursor = start + need;
+    if (cursor > 2 * used_bytes + QUARANTINE_BYTES) cursor = 0;
     used_bytes += rounded(bytes);
     pu__memory_open(true);
 #ifdef PU_EMULATOR_ASAN
     __asan_unpoison_memory_region(range + start, need);
 #endif
-    fill(b.memory, bytes, NEW_PATTERN);
+    memset(b.memory, NEW_PATTERN, bytes);
     zones_write(&b, ZONE_PATTERN);
 #ifdef PU_EMULATOR_ASAN
     __asan_poison_memory_region(b.memory - ZONE_BYTES, ZONE_BYTES);
@@ -204,7 +200,7 @@ static cudaError_t device_free(char *memory) {
     const block b = device.entry[at];
     pu__memory_open(true);
     zones_check(&b);
-    fill(b.memory, b.bytes, FREED_PATTERN);
+    memset(b.memory, FREED_PATTERN, b.bytes);
 #ifdef PU_EMULATOR_ASAN
     __asan_poison_memory_region(b.memory, b.bytes);
 #endif
@@ -215,6 +211,17 @@ static cudaError_t device_free(char *memory) {
     return cudaSuccess;
 }
 
+void pu__emulator_protect(bool on) {
+    pu__lock();
+#ifdef PU_PROTECT
+    struct sigaction action = {.sa_sigaction = touched, .sa_flags = SA_SIGINFO};
+    if (on && sigaction(SIGSEGV, &action, &before) != 0) abort();
+    if (range && mprotect(range, range_bytes, on ? PROT_NONE : PROT_READ | PROT_WRITE) != 0) abort();
+#endif
+    protect = on;
+    pu__unlock();
+}
+
 void pu__set_capacity(size_t bytes) { capacity_bytes = bytes < PU__DEVICE_MEMORY_BYTES ? bytes : PU__DEVICE_MEMORY_BYTES; }
 
 void pu__emulator_check_guards(void) {
@@ -222,6 +229,16 @@ void pu__emulator_check_guards(void) {
     pu__memory_open(true);
     for (int i = 0; i < device.count; ++i) zones_check(&device.entry[i]);
     pu__memory_open(false);
+    pu__unlock();
+}
+
+void pu__emulator_poison(void *memory, size_t bytes, bool on) {
+    pu__lock();
+#ifdef PU_EMULATOR_ASAN
+    if (on) __asan_poison_memory_region(memory, bytes);
+    else __asan_unpoison_memory_region(memory, bytes);
+#endif
+    pu__check_memory(memory, bytes, !on);
     pu__unlock();
 }
 
@@ -271,7 +288,7 @@ cudaError_t cudaMallocHost(void **memory, size_t bytes) {
             free(block_memory);
             error = cudaErrorMemoryAllocation;
         } else if (block_memory) {
-            fill(block_memory, bytes, NEW_PATTERN);
+            memset(block_memory, NEW_PATTERN, bytes);
             pu__live_add(1);
         }
         *memory = error == cudaSuccess ? block_memory : NULL;

@@ -199,7 +199,13 @@ typedef struct buffer {
     size_t bytes, total;
 } buffer;
 
+void (*pu__op_poison)(void *memory, size_t bytes, bool on);
+
 static void poison(const pu_device *device, const buffer *b, bool on) {
+    if (pu__op_poison && b->device) {
+        pu__op_poison(b->device, GUARD_BYTES, on);
+        pu__op_poison(b->device + GUARD_BYTES + b->bytes, b->total - GUARD_BYTES - b->bytes, on);
+    }
 #ifdef PU__ADDRESS_SANITIZER
     if (!pu_device_is_host(device) || !b->device) return;
     const size_t tail = GUARD_BYTES + (b->bytes + 7) / 8 * 8;

@@ -4,7 +4,7 @@
  * Where the emulator is stricter than CUDA, on purpose:
  *  - Work on a stream waits until something waits for it (see emulator.h for other schedules): a missing wait shows.
  *  - The legacy default stream is refused.
- *  - Memory from cudaMalloc and cudaMallocHost is filled with NaN, and the host cannot touch device memory.
+ *  - Memory from cudaMalloc and cudaMallocHost is filled with NaN.
  *  - While a stream records, copies of pageable memory are refused. */
 #ifndef PU_EMULATED_CUDA_RUNTIME_H
 #define PU_EMULATED_CUDA_RUNTIME_H

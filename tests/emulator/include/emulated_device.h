@@ -158,6 +158,12 @@ static inline float atomicAdd(float *, float, const char *file = __builtin_FILE(
 template <class T> static inline T __ldg(const T *address) { return *address; }
 
 static inline float rsqrtf(float x) { return 1.0f / sqrtf(x); }
+/* sin(pi x), cos(pi x); the reduction to [-1, 1] is exact. */
+static inline void sincospif(float x, float *sine, float *cosine) {
+    const double angle = 3.14159265358979323846 * remainder(static_cast<double>(x), 2.0);
+    *sine = static_cast<float>(sin(angle));
+    *cosine = static_cast<float>(cos(angle));
+}
 static inline double rsqrt(double x) { return 1.0 / sqrt(x); }
 static inline float __fdividef(float, float) = delete; /* fast-math forms are refused: their rounding is not the CPU's */
 struct pu__fast_math_is_refused;

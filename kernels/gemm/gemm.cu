@@ -1,0 +1,238 @@
+/* Matrix product by cuBLASLt in float32 (no TF32), bias in its epilogue, the activation by a kernel of our own: cuBLASLt's
+ * GELU keeps no pre-activation in float32, and SiLU, sigmoid and tanh it does not have.
+ *
+ * cuBLASLt is column-major. The row-major y[M,N] is its y^T[N,M] = op(b)^T op(a)^T: b goes in as its first operand, a as the
+ * second, and a row-major [R,C] is a column-major [C,R] with leading dimension C. So an operand that the contract
+ * transposes is transposed here too, and the bias of y's columns is the bias of cuBLASLt's rows. */
+#include <cublasLt.h>
+
+#include "kernels/common/activation.cuh"
+#include "kernels/common/device.cuh"
+#include "kernels/gemm/gemm.h"
+#include "kernels/gemm/gemm_plans.h"
+#include "plusultra/memory.h"
+
+struct shape {
+    int64_t m, n, k;
+    int transpose_a, transpose_b;
+    uint32_t align_a, align_b, align_y; /* bytes; algorithms differ in what they need */
+    uint32_t align_bias;                /* 0: no bias */
+};
+
+struct plan {
+    shape key;
+    cublasLtMatmulDesc_t product;
+    cublasLtMatrixLayout_t a, b, y;
+    cublasLtMatmulAlgo_t algorithm;
+};
+
+struct pu__gemm_plans {
+    plan *entry;
+    size_t count, room;
+};
+
+static pu_status blas_failed(cublasStatus_t error, const char *what) {
+    return pu_fail(PU_ERR_DEVICE, "cuBLASLt: %s failed: %s", what, cublasLtGetStatusString(error));
+}
+#define BLAS_TRY(expression, what)                                                                             \
+    do {                                                                                                       \
+        const cublasStatus_t blas_error_ = (expression);                                                       \
+        if (blas_error_ != CUBLAS_STATUS_SUCCESS) return blas_failed(blas_error_, what);                       \
+    } while (0)
+
+/* ---- plans ---- */
+
+static void plan_release(plan *p) {
+    if (p->product) cublasLtMatmulDescDestroy(p->product);
+    if (p->a) cublasLtMatrixLayoutDestroy(p->a);
+    if (p->b) cublasLtMatrixLayoutDestroy(p->b);
+    if (p->y) cublasLtMatrixLayoutDestroy(p->y);
+}
+
+pu_status pu__gemm_plans_new(pu__gemm_plans **out) {
+    *out = static_cast<pu__gemm_plans *>(pu_calloc(1, sizeof **out));
+    return *out ? PU_OK : PU_ERR_MEMORY;
+}
+
+void pu__gemm_plans_free(pu__gemm_plans *plans) {
+    if (!plans) return;
+    for (size_t i = 0; i < plans->count; ++i) plan_release(&plans->entry[i]);
+    pu_free(plans->entry);
+    pu_free(plans);
+}
+
+static bool same(const shape *a, const shape *b) {
+    return a->m == b->m && a->n == b->n && a->k == b->k && a->transpose_a == b->transpose_a &&
+           a->transpose_b == b->transpose_b && a->align_bias == b->align_bias && a->align_a == b->align_a &&
+           a->align_b == b->align_b && a->align_y == b->align_y;
+}
+
+static pu_status describe(const shape *s, plan *p) {
+    const cublasOperation_t first = s->transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N;
+    const cublasOperation_t second = s->transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N;
+    const cublasLtEpilogue_t epilogue = s->align_bias ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_DEFAULT;
+    BLAS_TRY(cublasLtMatmulDescCreate(&p->product, CUBLAS_COMPUTE_32F, CUDA_R_32F), "making a descriptor");
+    BLAS_TRY(cublasLtMatmulDescSetAttribute(p->product, CUBLASLT_MATMUL_DESC_TRANSA, &first, sizeof first), "setting transa");
+    BLAS_TRY(cublasLtMatmulDescSetAttribute(p->product, CUBLASLT_MATMUL_DESC_TRANSB, &second, sizeof second), "setting transb");
+    BLAS_TRY(cublasLtMatmulDescSetAttribute(p->product, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue),
+             "setting the epilogue");
+    const int64_t b_columns = s->transpose_b ? s->k : s->n, b_rows = s->transpose_b ? s->n : s->k;
+    const int64_t a_columns = s->transpose_a ? s->m : s->k, a_rows = s->transpose_a ? s->k : s->m;
+    BLAS_TRY(cublasLtMatrixLayoutCreate(&p->b, CUDA_R_32F, b_columns, b_rows, b_columns), "making a layout");
+    BLAS_TRY(cublasLtMatrixLayoutCreate(&p->a, CUDA_R_32F, a_columns, a_rows, a_columns), "making a layout");
+    BLAS_TRY(cublasLtMatrixLayoutCreate(&p->y, CUDA_R_32F, s->n, s->m, s->n), "making a layout");
+    return PU_OK;
+}
+
+/* Split sums are allowed only through the workspace, where their order is fixed. */
+static pu_status choose_with(cublasLtMatmulPreference_t preference, cublasLtHandle_t blas, const shape *s, size_t workspace_bytes,
+                             plan *p) {
+    const uint64_t bytes = workspace_bytes;
+    const uint32_t reductions = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
+    const struct {
+        cublasLtMatmulPreferenceAttributes_t name;
+        const void *value;
+        size_t size;
+    } wanted[] = {
+        {CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &bytes, sizeof bytes},
+        {CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &reductions, sizeof reductions},
+        {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, &s->align_b, sizeof s->align_b},
+        {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, &s->align_a, sizeof s->align_a},
+        {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, &s->align_y, sizeof s->align_y},
+        {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, &s->align_y, sizeof s->align_y},
+    };
+    for (const auto &w : wanted)
+        BLAS_TRY(cublasLtMatmulPreferenceSetAttribute(preference, w.name, w.value, w.size), "setting a preference");
+    cublasLtMatmulHeuristicResult_t result = {};
+    int found = 0;
+    BLAS_TRY(cublasLtMatmulAlgoGetHeuristic(blas, p->product, p->b, p->a, p->y, p->y, preference, 1, &result, &found),
+             "choosing an algorithm");
+    if (found < 1 || result.state != CUBLAS_STATUS_SUCCESS)
+        return pu_fail(PU_ERR_DEVICE, "cuBLASLt has no algorithm for a product of %lld x %lld x %lld",
+                       static_cast<long long>(s->m), static_cast<long long>(s->n), static_cast<long long>(s->k));
+    p->algorithm = result.algo;
+    return PU_OK;
+}
+
+static pu_status plan_make(cublasLtHandle_t blas, const shape *s, const void *bias, size_t workspace_bytes, plan *p) {
+    p->key = *s;
+    PU_TRY(describe(s, p));
+    if (bias)
+        BLAS_TRY(cublasLtMatmulDescSetAttribute(p->product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof bias),
+                 "setting the bias");
+    cublasLtMatmulPreference_t preference = nullptr;
+    BLAS_TRY(cublasLtMatmulPreferenceCreate(&preference), "making a preference");
+    const pu_status status = choose_with(preference, blas, s, workspace_bytes, p);
+    cublasLtMatmulPreferenceDestroy(preference);
+    return status;
+}
+
+static pu_status plan_for(const pu__cuda_exec *exec, const shape *s, const void *bias, size_t workspace_bytes, plan **out) {
+    pu__gemm_plans *plans = exec->gemm_plans;
+    for (size_t i = 0; i < plans->count; ++i) {
+        if (!same(&plans->entry[i].key, s)) continue;
+        *out = &plans->entry[i];
+        return PU_OK;
+    }
+    if (plans->count == plans->room) {
+        const size_t room = plans->room ? 2 * plans->room : 32;
+        void *grown = pu_regrow(plans->entry, plans->room * sizeof(plan), room * sizeof(plan));
+        if (!grown) return PU_ERR_MEMORY;
+        plans->entry = static_cast<plan *>(grown);
+        plans->room = room;
+    }
+    plan *p = &plans->entry[plans->count];
+    *p = {};
+    const pu_status status = plan_make(exec->blas, s, bias, workspace_bytes, p);
+    if (status != PU_OK) {
+        plan_release(p);
+        return status;
+    }
+    ++plans->count;
+    *out = p;
+    return PU_OK;
+}
+
+/* ---- the rest of the op ---- */
+
+/* z = bias or 0: the product over an empty K. */
+static __global__ void __launch_bounds__(PU_BLOCK) fill_rows(float *z, const float *bias, int64_t n, int64_t count) {
+    const int64_t i = static_cast<int64_t>(blockIdx.x) * PU_BLOCK + threadIdx.x;
+    if (i < count) z[i] = bias ? bias[i % n] : 0.0f;
+}
+
+/* y = act(z); y may be z. */
+static __global__ void __launch_bounds__(PU_BLOCK)
+    activate(const float *z, float *y, int64_t count, pu_act kind, bool vector) {
+    const int64_t i = pu__first4();
+    if (i >= count) return;
+    float v[4];
+    pu__load4(v, z, i, count, vector);
+    for (int j = 0; j < 4; ++j) v[j] = pu__act_at(kind, v[j]);
+    pu__store4(y, v, i, count, vector);
+}
+
+/* The largest power of two that divides an address, 256 at most. */
+static uint32_t alignment_of(const void *pointer) {
+    const uintptr_t address = reinterpret_cast<uintptr_t>(pointer) | 256u;
+    return static_cast<uint32_t>(address & (~address + 1));
+}
+
+static pu_status multiply(const pu__call *call, const shape *s, float *z) {
+    const pu__cuda_exec *exec = call->cuda;
+    const void *bias = s->align_bias ? call->in[2].data : nullptr;
+    plan *p = nullptr;
+    PU_TRY(plan_for(exec, s, bias, call->workspace_bytes, &p));
+    if (bias)
+        BLAS_TRY(cublasLtMatmulDescSetAttribute(p->product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof bias),
+                 "setting the bias");
+    const float one = 1.0f, zero = 0.0f;
+    BLAS_TRY(cublasLtMatmul(exec->blas, p->product, &one, call->in[1].data, p->b, call->in[0].data, p->a, &zero, z, p->y, z, p->y,
+                            &p->algorithm, call->workspace, call->workspace_bytes, exec->stream),
+             "a matrix product");
+    return PU_OK;
+}
+
+static shape shape_of(const pu__call *call) {
+    const auto &attributes = call->attributes->gemm;
+    shape s = {};
+    s.n = pu__last(&call->out[0].shape);
+    s.m = s.n > 0 ? pu__count(&call->out[0].shape) / s.n : 0;
+    const pu_shape *b = &call->in[1].shape;
+    s.k = b->dim[attributes.transpose_b ? 1 : 0];
+    s.transpose_a = attributes.transpose_a;
+    s.transpose_b = attributes.transpose_b;
+    return s;
+}
+
+size_t pu__gemm_workspace_cuda(const pu__call *call) {
+    const size_t split_bytes = 16 * sizeof(float) * static_cast<size_t>(pu__count(&call->out[0].shape));
+    const size_t least = size_t(1) << 20, most = size_t(32) << 20; /* what NVIDIA advises for cuBLAS on Hopper */
+    const size_t bytes = (split_bytes + 255) / 256 * 256;
+    return bytes < least ? least : bytes > most ? most : bytes;
+}
+
+pu_status pu__gemm_cuda(const pu__call *call) {
+    shape s = shape_of(call);
+    const int64_t count = s.m * s.n;
+    if (count == 0) return PU_OK;
+    const pu_act act = call->attributes->gemm.act;
+    float *y = static_cast<float *>(call->out[0].data);
+    float *z = call->out_count > 1 ? static_cast<float *>(call->out[1].data) : y;
+    const float *bias = call->in_count > 2 ? static_cast<const float *>(call->in[2].data) : nullptr;
+    if (s.k > 0) {
+        s.align_bias = bias ? alignment_of(bias) : 0;
+        s.align_a = alignment_of(call->in[0].data);
+        s.align_b = alignment_of(call->in[1].data);
+        s.align_y = alignment_of(z);
+        PU_TRY(multiply(call, &s, z));
+    } else {
+        const unsigned blocks = static_cast<unsigned>(pu__ceil_div(count, PU_BLOCK));
+        PU_LAUNCH(fill_rows, blocks, PU_BLOCK, 0, call->cuda->stream, z, bias, s.n, count);
+        PU_TRY(pu__launched("gemm: fill_rows"));
+    }
+    if (act == PU_ACT_NONE && z == y) return PU_OK;
+    const bool vector = pu__aligned16(z) && pu__aligned16(y);
+    PU_LAUNCH(activate, pu__grid4(count), PU_BLOCK, 0, call->cuda->stream, z, y, count, act, vector);
+    return pu__launched("gemm: activate");
+}
