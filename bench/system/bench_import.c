@@ -1,8 +1,11 @@
-/* Rows per second from a CSV file into the store, beside `sqlite3 .import` of the same file, in alternating rounds of the same run.
+/* Rows per second from a CSV file into the store, beside `sqlite3 .import` of the same file, in alternating
+ * rounds of the same run.
  *
- *   plusultra   pu_import_file: every field checked, the file hashed, one transaction, into the table with its primary key and checks
+ *   plusultra   pu_import_file: every field checked, the file hashed, one transaction, into the table with its
+ *               primary key and checks
  *   plain       sqlite3 .import into a table without key or checks
- *   same table  sqlite3 .import into the table as the store has it (range checks, primary key), which proves what plain does not
+ *   same table  sqlite3 .import into the table as the store has it (range checks, primary key), which proves
+ *   what plain does not
  *   floor       the same bars from memory into the store: what SQLite takes when nothing is read or parsed
  *
  * Usage: bench_import [ROWS] */

@@ -116,9 +116,10 @@ static pu_status load_summary(pu__bar_writer *writer) {
     return status;
 }
 
-/* While a writer is open its connection leaves range checks and references to it: they are half of the time of an insertion, and pu__bar_valid and
- * the asset's row, read in the same transaction, say the same. Statements are compiled anew when the switches move, so they stay as they are until
- * the writer is closed. For every other connection and program the schema's own checks are in force. */
+/* While a writer is open its connection leaves range checks and references to it: they are half of the time of
+ * an insertion, and pu__bar_valid and the asset's row, read in the same transaction, say the same. Statements
+ * are compiled anew when the switches move, so they stay as they are until the writer is closed. For every
+ * other connection and program the schema's own checks are in force. */
 static pu_status enforce_schema(pu_store *store, bool on) {
     int now = -1;
     if (sqlite3_db_config(pu_store_sqlite(store), SQLITE_DBCONFIG_ENABLE_FKEY, on, &now) != SQLITE_OK ||
