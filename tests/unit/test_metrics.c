@@ -191,10 +191,10 @@ static void intervals_hold_the_point_estimate(void **state) {
  * interval of the drawdown must be widened to hold what happened. */
 static void an_interval_is_widened_to_what_happened(void **state) {
     (void)state;
-    double r[200];
-    for (int i = 0; i < 200; ++i) r[i] = i % 2 ? -0.01 : 0.011;
-    const double happened = measure(200, r, 0).max_drawdown;
-    const pu__intervals in = intervals(200, r, 1, 0);
+    double r[2000];
+    for (int i = 0; i < 2000; ++i) r[i] = i % 2 ? -0.01 : 0.011;
+    const double happened = measure(2000, r, 0).max_drawdown;
+    const pu__intervals in = intervals(2000, r, 1, 0);
     assert_true(golden_near(happened, -0.01, 1e-12));
     assert_true(golden_near(in.max_drawdown.high, happened, 1e-12));
     assert_true(in.max_drawdown.low < 2 * happened);
