@@ -12,10 +12,11 @@
 
 enum { PATH_BYTES = 4096 };
 
-static bool is_source(const char *name) {
+static bool is_wanted(const char *name, bool documents) {
     static const char *const endings[] = {".c", ".h", ".cu", ".cuh", ".def"};
     const char *dot = strrchr(name, '.');
-    for (size_t i = 0; dot && i < sizeof endings / sizeof endings[0]; ++i) {
+    if (!dot || documents) return dot && strcmp(dot, ".md") == 0;
+    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; ++i) {
         if (strcmp(dot, endings[i]) == 0) return true;
     }
     return false;
@@ -73,7 +74,7 @@ static void split(test_source *s) {
     }
 }
 
-static void add_file(test_sources *sources, const char *root, const char *path) {
+void test_sources_add(test_sources *sources, const char *root, const char *path) {
     sources->item = realloc(sources->item, (size_t)(sources->count + 1) * sizeof *sources->item);
     if (!sources->item) abort();
     test_source *s = &sources->item[sources->count++];
@@ -93,7 +94,7 @@ static void add_file(test_sources *sources, const char *root, const char *path) 
     split(s);
 }
 
-static void add_folder(test_sources *sources, const char *root, const char *folder) {
+static void add_folder(test_sources *sources, const char *root, const char *folder, bool documents) {
     struct dirent **entries = NULL;
     const int count = scandir(test_path(root, folder), &entries, NULL, alphasort);
     for (int i = 0; i < count; ++i) {
@@ -102,8 +103,8 @@ static void add_folder(test_sources *sources, const char *root, const char *fold
         const char *name = entries[i]->d_name;
         snprintf(path, sizeof path, "%s/%s", folder, name);
         if (name[0] != '.' && stat(test_path(root, path), &info) == 0) {
-            if (S_ISDIR(info.st_mode)) add_folder(sources, root, path);
-            else if (is_source(name)) add_file(sources, root, path);
+            if (S_ISDIR(info.st_mode)) add_folder(sources, root, path, documents);
+            else if (is_wanted(name, documents)) test_sources_add(sources, root, path);
         }
         free(entries[i]);
     }
@@ -114,9 +115,9 @@ static int by_path(const void *a, const void *b) {
     return strcmp(((const test_source *)a)->path, ((const test_source *)b)->path);
 }
 
-test_sources test_sources_read(const char *root, int folder_count, const char *const *folders) {
+test_sources test_sources_read(const char *root, int folder_count, const char *const *folders, bool documents) {
     test_sources sources = {0};
-    for (int i = 0; i < folder_count; ++i) add_folder(&sources, root, folders[i]);
+    for (int i = 0; i < folder_count; ++i) add_folder(&sources, root, folders[i], documents);
     if (sources.count > 0) qsort(sources.item, (size_t)sources.count, sizeof *sources.item, by_path);
     return sources;
 }

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tests/support/sources.h"
 
@@ -407,6 +408,41 @@ static void every_public_function_exists(void **state) {
     assert_int_equal(offences, 0);
 }
 
+/* ---- documents ---- */
+
+/* Where a relative link of a document leads; false for links to the network and within the page. */
+static bool link_target(const test_source *s, const char *target, char *path, size_t capacity) {
+    const size_t length = strcspn(target, ")# ");
+    if (length == 0 || starts(target, "http") || starts(target, "mailto:")) return false;
+    const char *slash = strrchr(s->path, '/');
+    const char *root = getenv("PU_SOURCE");
+    snprintf(path, capacity, "%s/%.*s%.*s", root ? root : ".", slash ? (int)(slash - s->path) + 1 : 0, s->path,
+             (int)length, target);
+    return true;
+}
+
+static void documents_link_to_files(void **state) {
+    (void)state;
+    static const char *const folders[] = {"bench", "docs", "tests"};
+    const char *root = getenv("PU_SOURCE") ? getenv("PU_SOURCE") : ".";
+    test_sources documents = test_sources_read(root, sizeof folders / sizeof folders[0], folders, true);
+    test_sources_add(&documents, root, "README.md");
+    test_sources_add(&documents, root, "CHANGELOG.md");
+    offences = 0;
+    for (int i = 0; i < documents.count; ++i) {
+        const test_source *s = &documents.item[i];
+        char path[4096];
+        for (const char *at = s->text; (at = strstr(at, "](")) != NULL; ++at) {
+            if (link_target(s, at + 2, path, sizeof path) && access(path, F_OK) != 0) {
+                offend(s, test_source_line(s, (size_t)(at - s->text)), "a link to %s, which does not exist", path);
+            }
+        }
+    }
+    assert_true(documents.count > 5);
+    test_sources_free(&documents);
+    assert_int_equal(offences, 0);
+}
+
 /* ---- the scanner itself ---- */
 
 static void the_scanner_sees_what_it_should(void **state) {
@@ -443,7 +479,7 @@ static int read_sources(void **state) {
     (void)state;
     static const char *const folders[] = {"host", "kernels", "include", "tests", "bench"};
     const char *root = getenv("PU_SOURCE");
-    all = test_sources_read(root ? root : ".", sizeof folders / sizeof folders[0], folders);
+    all = test_sources_read(root ? root : ".", sizeof folders / sizeof folders[0], folders, false);
     for (int i = 0; i < all.count; ++i) {
         const int room = FUNCTIONS_MAX - function_count;
         const int found = test_source_functions(&all.item[i], functions + function_count, room);
@@ -467,7 +503,7 @@ int main(void) {
         cmocka_unit_test(files_and_functions_fit_in_the_head), cmocka_unit_test(layout_is_plain),
         cmocka_unit_test(nothing_is_left_for_later),           cmocka_unit_test(no_unsafe_calls),
         cmocka_unit_test(assertions_have_no_effects),          cmocka_unit_test(nothing_is_dead),
-        cmocka_unit_test(every_public_function_exists),
+        cmocka_unit_test(every_public_function_exists),        cmocka_unit_test(documents_link_to_files),
     };
     return cmocka_run_group_tests(tests, read_sources, free_sources);
 }
