@@ -30,12 +30,21 @@ static json_t *rejects_json(const pu_import_result *result) {
     return list;
 }
 
+/* JSON is UTF-8; file names need not be. */
+static const char *printable(const char *text) {
+    json_t *probe = json_string(text);
+    const bool valid = probe != NULL;
+    json_decref(probe);
+    return valid ? text : "(not UTF-8)";
+}
+
 static json_t *file_json(const char *path, pu_status status, const pu_import_result *r) {
-    json_t *file = json_pack("{s:s*, s:s, s:s*, s:s, s:s, s:s, s:s}", "file", path, "status",
-                             status == PU_OK ? "ok" : pu_status_name(status), "error",
-                             status == PU_OK ? NULL : pu_error_message(), "symbol", r->symbol, "asset_class",
-                             r->asset_class, "layout", pu_import_layout_name(r->layout), "stamp",
-                             r->stamp == PU_IMPORT_STAMP_CLOSE ? "close" : "open");
+    json_t *file =
+        json_pack("{s:s*, s:s, s:s*, s:s, s:s, s:s, s:s}", "file", printable(path), "status",
+                  status == PU_OK ? "ok" : pu_status_name(status), "error",
+                  status == PU_OK ? NULL : printable(pu_error_message()), "symbol", printable(r->symbol),
+                  "asset_class", r->asset_class, "layout", pu_import_layout_name(r->layout), "stamp",
+                  r->stamp == PU_IMPORT_STAMP_CLOSE ? "close" : "open");
     json_object_update_new(
         file,
         json_pack("{s:I, s:f, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:f, s:o}", "bar_s", (json_int_t)r->bar_s,
