@@ -20,7 +20,7 @@
 
 enum { NAME_BYTES = 96 };
 static const float norm_epsilon = 1e-5f;
-static const float window_epsilon = 1e-8f;
+static const float window_epsilon = 1e-12f; /* small beside the variance of per-bar volatilities of calm markets, about 1e-9 */
 
 static int64_t mlp_width(const pu_config *config) {
     const int64_t width = (int64_t)llround(config->model.mlp_ratio * (double)config->model.width);

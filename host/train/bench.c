@@ -109,7 +109,7 @@ static pu_status measure(const pu_config *config, pu_model_dims dims, double sec
     PU_TRY(matrix_rate(device, &out->matrix_flops_per_s));
     PU_TRY(pu_model_declare(config, dims, parameters));
     PU_TRY(pu_parameters_allocate(parameters, 1));
-    out->parameters = pu_parameters_count(parameters);
+    out->parameters = pu__parameter_elements(parameters);
     PU_TRY(pu__network_build(config, dims, parameters, config->train.batch, PU__NETWORK_TRAIN, network));
     PU_TRY(feed_random(network, config, dims));
     PU_TRY(time_runs(device, network->program, seconds, RUNS_MAX, &out->step_s, &best_s));

@@ -39,6 +39,9 @@ typedef struct pu__session {
 pu_status pu__session_open(const pu_config *config, pu__session *out);
 void pu__session_close(pu__session *session); /* accepts a zeroed struct */
 
+/* Elements of all parameters, without the padding between them. */
+int64_t pu__parameter_elements(const pu_parameters *parameters);
+
 /* "<folder>/<name>" into out[4096]. */
 pu_status pu__session_path(const pu__session *session, const char *name, char *out);
 

@@ -38,6 +38,15 @@ void pu__session_close(pu__session *session) {
     memset(session, 0, sizeof *session);
 }
 
+int64_t pu__parameter_elements(const pu_parameters *parameters) {
+    int64_t count = 0;
+    for (int i = 0; i < pu_parameters_number(parameters); ++i) {
+        pu_parameter_info info;
+        if (pu_parameter_get(parameters, i, &info) == PU_OK) count += info.count;
+    }
+    return count;
+}
+
 pu_status pu__session_path(const pu__session *session, const char *name, char *out) {
     if (snprintf(out, PATH_BYTES, "%s/%s", session->folder, name) < PATH_BYTES) return PU_OK;
     return pu_fail(PU_ERR_CONFIG, "run.out and run.name make a path that is too long");

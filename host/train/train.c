@@ -199,7 +199,7 @@ static void announce(const trainer *t) {
     const int64_t slot = config->train.batch * ((config->windows.warmup_bars + config->windows.window_bars) * t->session.dims.features +
                                                 2 * config->windows.window_bars * t->session.dims.horizons) * 4;
     const double mb = 1.0 / (1024 * 1024);
-    pu_log(PU_LOG_INFO, "train.plan", "%s: %lld parameters on %s", config->run.name, (long long)pu_parameters_count(t->session.parameters),
+    pu_log(PU_LOG_INFO, "train.plan", "%s: %lld parameters on %s", config->run.name, (long long)pu__parameter_elements(t->session.parameters),
            pu_device_description(t->session.device));
     pu_log(PU_LOG_INFO, "train.plan",
            "data: %d assets, %d features, %lld training windows of %lld bars, embargo %lld bars; %d launches a step",
@@ -279,7 +279,7 @@ static void fill_result(const trainer *t, pu_status status, pu_train_result *out
                              .valid_loss = s->valid_loss,
                              .best_valid_loss = s->best_valid_loss,
                              .best_step = s->best_step,
-                             .parameter_count = pu_parameters_count(t->session.parameters),
+                             .parameter_count = pu__parameter_elements(t->session.parameters),
                              .skipped_updates = s->skipped,
                              .seconds = seconds,
                              .steps_per_s = seconds > 0 ? steps / seconds : 0,

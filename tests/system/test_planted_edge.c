@@ -19,10 +19,10 @@
 
 enum { EDGE_SEEDS = 5 };
 
-static const char settings[] = "windows:\n  window_bars: 64\n  warmup_bars: 64\n  stride_bars: 16\n"
+static const char settings[] = "windows:\n  window_bars: 32\n  warmup_bars: 512\n  stride_bars: 8\n"
                                "split:\n  train_ratio: 0.6\n  valid_ratio: 0.15\n"
                                "model:\n  width: 16\n  layers: 1\n  heads: 2\n  dropout: 0.5\n"
-                               "train:\n  batch: 128\n  lr: 0.002\n  weight_decay: 1\n  warmup_steps: 30\n  eval_every: 30\n  patience: 4\n"
+                               "train:\n  batch: 256\n  lr: 0.002\n  weight_decay: 1\n  warmup_steps: 30\n  eval_every: 30\n  patience: 4\n"
                                "backtest:\n  market_neutral: true\n  spread_bps: 0\n  slippage_bps: 0\n  fee_bps: 0\n"
                                "  leverage_max: 50\n  position_max: 10\n";
 
@@ -49,8 +49,8 @@ static void run(const char *edge, int assets, int bars, int steps, int seed, jso
     char steps_text[48];
     snprintf(steps_text, sizeof steps_text, "train.steps=%d", steps);
     test_write(test_path(folder, "e.yaml"), yaml);
-    must(test_plusultra(folder, "synth", "--store", "market.db", "--assets", assets_text, "--bars", bars_text, "--edge", edge, "--seed",
-                        seed_text, "--json", "synth.json", "--quiet", NULL));
+    must(test_plusultra(folder, "synth", "--store", "market.db", "--assets", assets_text, "--bars", bars_text, "--edge", edge, "--persistence",
+                        "0.8", "--seed", seed_text, "--json", "synth.json", "--quiet", NULL));
     must(test_plusultra(folder, "train", "-c", "e.yaml", "--set", steps_text, "--quiet", NULL));
     must(test_plusultra(folder, "predict", "-c", "e.yaml", "--set", steps_text, "--quiet", NULL));
     must(test_plusultra(folder, "backtest", "-c", "e.yaml", "--set", steps_text, "--quiet", NULL));
@@ -88,7 +88,7 @@ static void finds_the_edge(void **state) {
     double sum = 0, best = 0;
     for (int seed = 1; seed <= EDGE_SEEDS; ++seed) {
         json_t *synth, *backtest;
-        run("0.1", 16, 6000, 300, seed, &synth, &backtest);
+        run("0.12", 16, 6000, 200, seed, &synth, &backtest);
         const double model = sharpe_of(backtest, "model");
         best = best_sharpe(synth, 1);
         sum += model;
@@ -109,7 +109,7 @@ static void claims_none_where_none_is(void **state) {
     int claims = 0;
     for (int seed = 1; seed <= seeds; ++seed) {
         json_t *synth, *backtest;
-        run("0", 8, 2500, 60, 1000 + seed, &synth, &backtest);
+        run("0", 8, 3000, 60, 1000 + seed, &synth, &backtest);
         const bool claimed = json_is_true(json_object_get(backtest, "claims_edge"));
         claims += claimed;
         print_message("seed %d: Sharpe ratio %.2f%s\n", 1000 + seed, sharpe_of(backtest, "model"), claimed ? ", edge claimed" : "");
