@@ -251,6 +251,7 @@ static void assets_are_found_by_name(void **state) {
     pu_free(assets);
     int64_t id = 0;
     assert_int_equal(pu__asset_make(store, "A B", "equity", DAY_S, "", 252, &id), PU_ERR_ARGUMENT);
+    assert_int_equal(pu__asset_make(store, "A\xff", "equity", DAY_S, "", 252, &id), PU_ERR_ARGUMENT);
     assert_int_equal(pu__asset_make(store, "", "equity", DAY_S, "", 252, &id), PU_ERR_ARGUMENT);
     pu_store_close(store);
 }
