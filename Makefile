@@ -26,9 +26,7 @@ bench: build ## speed of this machine beside the floor of each figure
 	@for program in $(BUILD)/bench_*; do [ ! -x "$$program" ] || "$$program" || exit 1; done
 
 gpu-check: ## build with CUDA and run every kernel test and benchmark on this machine's GPU
-	cmake -S . -B build-gpu -DPU_CUDA=ON -DPU_KERNEL_ONLY=ON
-	cmake --build build-gpu -j$(JOBS)
-	$(CTEST) --test-dir build-gpu -L kernels -j1
+	JOBS=$(JOBS) sh scripts/gpu_check.sh build-gpu
 
 tidy: build ## style, include directions, dead code, static analysis
 	sh scripts/tidy.sh $(BUILD)

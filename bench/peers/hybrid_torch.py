@@ -1,6 +1,6 @@
 """The hybrid model of host/model/hybrid.c in PyTorch, for a timing in the same run as ours.
 
-Usage: hybrid_torch.py WIDTH LAYERS MLP_RATIO BATCH WINDOW WARMUP FEATURES THREADS [compile]
+Usage: hybrid_torch.py WIDTH LAYERS MLP_RATIO BATCH WINDOW WARMUP FEATURES THREADS [cuda] [compile]
 Prints one line: parameters, median seconds of one training step (forward, backward, clip, AdamW).
 """
 import math
@@ -82,13 +82,15 @@ def main():
     batch, window, warmup, features, threads = map(int, sys.argv[4:9])
     torch.set_num_threads(threads)
     torch.manual_seed(1)
+    on_gpu, compiled = "cuda" in sys.argv[9:], "compile" in sys.argv[9:]
+    torch.set_default_device("cuda" if on_gpu else "cpu")
     model = Hybrid(features, width, layers, ratio, window, warmup)
     parameters = sum(p.numel() for p in model.parameters())
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
     tau = torch.tensor(QUANTILES)
     bars = torch.randn(batch, window + warmup, features)
     target = torch.randn(batch, window, HORIZONS, 1)
-    run = torch.compile(model) if "compile" in sys.argv[9:] else model
+    run = torch.compile(model, mode="reduce-overhead" if on_gpu else None) if compiled else model
 
     def step():
         optimiser.zero_grad(set_to_none=True)

@@ -1,6 +1,6 @@
-/* Gradient norm and AdamW. Floors: sum_squares reads P floats; adamw reads four and writes three arrays of P floats, 28 P bytes,
- * with about 15 operations an element. The norm, the clip factor and the guard against a norm that is not finite are read and
- * decided on the device, so the host never waits inside a step. */
+/* Gradient norm and AdamW. Floors: sum_squares reads P floats; adamw reads four and writes three arrays of P
+ * floats, 28 P bytes, with about 15 operations an element. The norm, the clip factor and the guard against a
+ * norm that is not finite are read and decided on the device, so the host never waits inside a step. */
 #include "kernels/adamw/adamw.h"
 
 #include "kernels/common/device.cuh"
@@ -22,7 +22,8 @@ static __global__ void __launch_bounds__(PU_BLOCK)
     if (threadIdx.x == 0) partial[blockIdx.x] = sum;
 }
 
-static __global__ void __launch_bounds__(PU_BLOCK) sum_squares_final_kernel(const double *partial, int blocks, float *y) {
+static __global__ void __launch_bounds__(PU_BLOCK)
+    sum_squares_final_kernel(const double *partial, int blocks, float *y) {
     __shared__ double scratch[PU_BLOCK_WARPS];
     double sum = 0.0;
     for (int b = (int)threadIdx.x; b < blocks; b += PU_BLOCK) sum += partial[b];
@@ -88,7 +89,8 @@ static __global__ void __launch_bounds__(PU_BLOCK) adamw_kernel(adamw_args args)
         const float g = factor * grad[j];
         m[j] = beta1 * m[j] + (1.0f - beta1) * g;
         v[j] = beta2 * v[j] + (1.0f - beta2) * g * g;
-        param[j] = param[j] * (i + j < args.decay_count ? keep : 1.0f) - lr * (m[j] / c1) / (sqrtf(v[j] / c2) + epsilon);
+        param[j] =
+            param[j] * (i + j < args.decay_count ? keep : 1.0f) - lr * (m[j] / c1) / (sqrtf(v[j] / c2) + epsilon);
     }
     pu__store4(args.param, param, i, args.count, args.vector);
     pu__store4(args.m, m, i, args.count, args.vector);
@@ -96,19 +98,15 @@ static __global__ void __launch_bounds__(PU_BLOCK) adamw_kernel(adamw_args args)
 }
 
 extern "C" pu_status pu__adamw_cuda(const pu__call *call) {
-    adamw_args args = {(float *)call->out[0].data,
-                       (float *)call->out[1].data,
-                       (float *)call->out[2].data,
-                       (const float *)call->in[1].data,
-                       (const float *)call->in[4].data,
-                       (const float *)call->in[5].data,
-                       (float *)call->out[3].data,
-                       pu__count(&call->in[0].shape),
-                       call->attributes->adamw.decay_count,
-                       false};
+    adamw_args args = {(float *)call->out[0].data,          (float *)call->out[1].data,
+                       (float *)call->out[2].data,          (const float *)call->in[1].data,
+                       (const float *)call->in[4].data,     (const float *)call->in[5].data,
+                       (float *)call->out[3].data,          pu__count(&call->in[0].shape),
+                       call->attributes->adamw.decay_count, false};
     args.vector =
         pu__aligned16(args.param) && pu__aligned16(args.grad) && pu__aligned16(args.m) && pu__aligned16(args.v);
-    const unsigned grid = args.count > 0 ? pu__grid4(args.count) : 1; /* stats are written also for no parameters */
+    const unsigned grid =
+        args.count > 0 ? pu__grid4(args.count) : 1; /* stats are written also for no parameters */
     PU_LAUNCH(adamw_kernel, dim3(grid), dim3(PU_BLOCK), 0, call->cuda->stream, args);
     return pu__launched("adamw");
 }

@@ -1,18 +1,19 @@
 /* Causal attention over windows in f32, forward and backward, scores never stored.
  *
- * Floors for P visible pairs of query and key: forward 4 D flops and one exponential a pair, 16 B T H D bytes; backward 10 D flops and one
- * exponential a pair (14 D as done here: both backward kernels recompute the scores), 32 B T H D bytes. At T = 128, D = 32 bytes and flops cost
- * about the same on an H100 in f32.
+ * Floors for P visible pairs of query and key: forward 4 D flops and one exponential a pair, 16 B T H D bytes;
+ * backward 10 D flops and one exponential a pair (14 D as done here: both backward kernels recompute the
+ * scores), 32 B T H D bytes. At T = 128, D = 32 bytes and flops cost about the same on an H100 in f32.
  *
- * A block owns TILE consecutive queries of one head (keys, in the kernel for dk and dv) and walks over tiles of TILE keys (queries) in
- * shared memory; windows of up to TILE bars (128 at D <= 32, 64 at D <= 64) are one block that reads each of q, k, v once. TILE * HEAD is
- * 4,096 floats, so both tiles and the rotation table stay below 48 KB on every architecture and five blocks fit an SM. LANES threads share a row: each
- * holds SLICE of its head dimensions in registers, in chunks of four floats dealt out in turn (lanes of a row read neighbouring 16 bytes, lanes
- * of different rows the same ones: no bank conflicts).
+ * A block owns TILE consecutive queries of one head (keys, in the kernel for dk and dv) and walks over tiles of
+ * TILE keys (queries) in shared memory; windows of up to TILE bars (128 at D <= 32, 64 at D <= 64) are one
+ * block that reads each of q, k, v once. TILE * HEAD is 4,096 floats, so both tiles and the rotation table stay
+ * below 48 KB on every architecture and five blocks fit an SM. LANES threads share a row: each holds SLICE of
+ * its head dimensions in registers, in chunks of four floats dealt out in turn (lanes of a row read
+ * neighbouring 16 bytes, lanes of different rows the same ones: no bank conflicts).
  *
- * Determinism and causality: pairs are taken in the order of the keys, in groups of GROUP aligned to the tile, and a key that a query
- * may not see is never multiplied, so a row's bits do not depend on later bars, on T, or on what other rows see. No atomics: dq is summed by query
- * rows, dk and dv by key rows. */
+ * Determinism and causality: pairs are taken in the order of the keys, in groups of GROUP aligned to the tile,
+ * and a key that a query may not see is never multiplied, so a row's bits do not depend on later bars, on T, or
+ * on what other rows see. No atomics: dq is summed by query rows, dk and dv by key rows. */
 #include "kernels/attention/attention.h"
 
 #include <float.h>
@@ -49,30 +50,35 @@ template <int HEAD, int SLICE> struct layout {
     };
 };
 
-/* position * (frequency + rest) less whole turns. The product's rounding error is added back after the turns are gone, so the angle of a late
- * bar is as exact as that of an early one; half turns make the reduction exact (and spare the local array of sincosf). */
+/* position * (frequency + rest) less whole turns. The product's rounding error is added back after the turns
+ * are gone, so the angle of a late bar is as exact as that of an early one; half turns make the reduction exact
+ * (and spare the local array of sincosf). */
 static __device__ inline float half_turns(float position, float frequency, float rest) {
     const float product = position * frequency;
     const float error = fmaf(position, frequency, -product);
     return (product - 2.0f * rintf(0.5f * product)) + fmaf(position, rest, error);
 }
 
-/* Rotations for the TILE positions from `first` on (a multiple of LOW_POSITIONS): (cos, sin) of the low and the high part of a position, to be
- * combined by the sum formulas. A sincosf for each (position, pair) would cost as much as a third of the scores. */
-template <int HEAD, int TILE> static __device__ void fill_table(float2 *table, const attention_args *args, int first) {
+/* Rotations for the TILE positions from `first` on (a multiple of LOW_POSITIONS): (cos, sin) of the low and the
+ * high part of a position, to be combined by the sum formulas. A sincosf for each (position, pair) would cost
+ * as much as a third of the scores. */
+template <int HEAD, int TILE>
+static __device__ void fill_table(float2 *table, const attention_args *args, int first) {
     const int pairs = HEAD / 2, rows = LOW_POSITIONS + TILE / LOW_POSITIONS;
     for (int i = (int)threadIdx.x; i < rows * pairs; i += (int)blockDim.x) {
         const int row = i / pairs, pair = i % pairs;
         const int position = row < LOW_POSITIONS ? row : first + (row - LOW_POSITIONS) * LOW_POSITIONS;
         float angle = 0.0f, sine, cosine;
-        if (pair < args->head_size / 2) angle = half_turns((float)position, args->frequency[pair], args->frequency_rest[pair]);
+        if (pair < args->head_size / 2)
+            angle = half_turns((float)position, args->frequency[pair], args->frequency_rest[pair]);
         sincospif(angle, &sine, &cosine);
         table[i] = make_float2(cosine, sine);
     }
 }
 
 /* Turns the two pairs of dimensions c .. c+3 by the angle of position first + r; sign -1 turns back. */
-template <int HEAD> static __device__ inline void rotate4(float v[4], const float2 *table, int r, int c, float sign) {
+template <int HEAD>
+static __device__ inline void rotate4(float v[4], const float2 *table, int r, int c, float sign) {
     for (int half = 0; half < 2; ++half) {
         const int pair = c / 2 + half;
         const float2 low = table[(r % LOW_POSITIONS) * (HEAD / 2) + pair];
@@ -85,10 +91,11 @@ template <int HEAD> static __device__ inline void rotate4(float v[4], const floa
     }
 }
 
-/* tile[r][.] = rows[(first + r) * stride ..], turned if there is a table, times scale; zero past the window and past the head's size. */
+/* tile[r][.] = rows[(first + r) * stride ..], turned if there is a table, times scale; zero past the window and
+ * past the head's size. */
 template <int HEAD, int TILE>
-static __device__ void load_tile(float *tile, const float *rows, int64_t stride, int first, const attention_args *args,
-                                 const float2 *table, float scale) {
+static __device__ void load_tile(float *tile, const float *rows, int64_t stride, int first,
+                                 const attention_args *args, const float2 *table, float scale) {
     const int chunks = HEAD / 4;
     PU_UNROLL_BY(1) /* unrolled, these loads take so many registers that the loops over pairs spill */
     for (int i = (int)threadIdx.x; i < TILE * chunks; i += (int)blockDim.x) {
@@ -103,8 +110,8 @@ static __device__ void load_tile(float *tile, const float *rows, int64_t stride,
 
 /* This thread's slice of one row; zeros where the row is past the window. */
 template <int HEAD, int SLICE>
-static __device__ inline void load_slice(float slice[SLICE], const float *row, bool live, int lane, const attention_args *args,
-                                         const float2 *table, int r, float scale) {
+static __device__ inline void load_slice(float slice[SLICE], const float *row, bool live, int lane,
+                                         const attention_args *args, const float2 *table, int r, float scale) {
     typedef layout<HEAD, SLICE> L;
     PU_UNROLL
     for (int j = 0; j < L::CHUNKS; ++j) {
@@ -117,8 +124,8 @@ static __device__ inline void load_slice(float slice[SLICE], const float *row, b
 }
 
 template <int HEAD, int SLICE>
-static __device__ inline void store_slice(float *row, const float slice[SLICE], int lane, const attention_args *args,
-                                          const float2 *table, int r, float scale) {
+static __device__ inline void store_slice(float *row, const float slice[SLICE], int lane,
+                                          const attention_args *args, const float2 *table, int r, float scale) {
     typedef layout<HEAD, SLICE> L;
     PU_UNROLL
     for (int j = 0; j < L::CHUNKS; ++j) {
@@ -166,10 +173,10 @@ static __device__ inline bool visible(int t, int s, int span) { return s <= t &&
 
 /* Where a block works: its tile, its head, and where that head's rows begin. */
 typedef struct place {
-    int first;             /* first row of the tile */
-    int64_t lse_row;       /* (b * H + h) * T: also the base for delta */
-    int64_t q, k, v;       /* offsets of row 0 in qkv */
-    int64_t y;             /* offset of row 0 in y */
+    int first;       /* first row of the tile */
+    int64_t lse_row; /* (b * H + h) * T: also the base for delta */
+    int64_t q, k, v; /* offsets of row 0 in qkv */
+    int64_t y;       /* offset of row 0 in y */
     int64_t stride, y_stride;
 } place;
 
@@ -194,8 +201,9 @@ typedef struct softmax_state {
 
 /* One group of keys for the query of this row (online softmax: Milakov & Gimelshein 2018, algorithm 3). */
 template <int HEAD, int SLICE>
-static __device__ inline void forward_group(softmax_state *state, float out[SLICE], const float q[SLICE], const float *keys,
-                                            const float *values, int t, int s, int span, int lane) {
+static __device__ inline void forward_group(softmax_state *state, float out[SLICE], const float q[SLICE],
+                                            const float *keys, const float *values, int t, int s, int span,
+                                            int lane) {
     float score[GROUP], high = state->high;
     PU_UNROLL
     for (int u = 0; u < GROUP; ++u) {
@@ -235,7 +243,8 @@ static __global__ void __launch_bounds__(layout<HEAD, SLICE>::THREADS, layout<HE
     float q[SLICE], out[SLICE];
     if (table) fill_table<HEAD, L::TILE>(table, &args, at.first);
     __syncthreads();
-    load_slice<HEAD, SLICE>(q, args.qkv + at.q + t * at.stride, live, lane, &args, table, row, args.scale * LOG2_E);
+    load_slice<HEAD, SLICE>(q, args.qkv + at.q + t * at.stride, live, lane, &args, table, row,
+                            args.scale * LOG2_E);
     for (int i = 0; i < SLICE; ++i) out[i] = 0.0f;
     softmax_state state = {-FLT_MAX, 0.0f};
     const int oldest = at.first - args.span + 1; /* the first key that the tile's first query sees */
@@ -249,11 +258,13 @@ static __global__ void __launch_bounds__(layout<HEAD, SLICE>::THREADS, layout<HE
         const int begin = max(t_low - args.span + 1 - first, 0) / GROUP * GROUP;
         const int end = min(L::TILE, min(t_high, args.bars - 1) + 1 - first);
         for (int s = begin; s < end; s += GROUP) {
-            forward_group<HEAD, SLICE>(&state, out, q, keys + s * HEAD, values + s * HEAD, t, first + s, args.span, lane);
+            forward_group<HEAD, SLICE>(&state, out, q, keys + s * HEAD, values + s * HEAD, t, first + s, args.span,
+                                       lane);
         }
     }
     if (!live) return;
-    store_slice<HEAD, SLICE>(args.y_out + at.y + t * at.y_stride, out, lane, &args, nullptr, row, 1.0f / state.sum);
+    store_slice<HEAD, SLICE>(args.y_out + at.y + t * at.y_stride, out, lane, &args, nullptr, row,
+                             1.0f / state.sum);
     if (lane == 0) args.lse_out[at.lse_row + t] = (state.high + log2f(state.sum)) * LN_2;
 }
 
@@ -274,7 +285,8 @@ static __global__ void __launch_bounds__(layout<HEAD, SLICE>::THREADS, layout<HE
     float q[SLICE], dy[SLICE], dq[SLICE], delta = 0.0f;
     if (table) fill_table<HEAD, L::TILE>(table, &args, at.first);
     __syncthreads();
-    load_slice<HEAD, SLICE>(q, args.qkv + at.q + t * at.stride, live, lane, &args, table, row, args.scale * LOG2_E);
+    load_slice<HEAD, SLICE>(q, args.qkv + at.q + t * at.stride, live, lane, &args, table, row,
+                            args.scale * LOG2_E);
     load_slice<HEAD, SLICE>(dq, args.y + at.y + t * at.y_stride, live, lane, &args, nullptr, row, 1.0f);
     load_slice<HEAD, SLICE>(dy, args.dy + at.y + t * at.y_stride, live, lane, &args, nullptr, row, 1.0f);
     for (int i = 0; i < SLICE; ++i) delta = fmaf(dy[i], dq[i], delta);
@@ -321,7 +333,8 @@ static __global__ void __launch_bounds__(layout<HEAD, SLICE>::THREADS, layout<HE
     float k[SLICE], v[SLICE], dk[SLICE], dv[SLICE];
     if (table) fill_table<HEAD, L::TILE>(table, &args, at.first);
     __syncthreads();
-    load_slice<HEAD, SLICE>(k, args.qkv + at.k + s * at.stride, live, lane, &args, table, row, args.scale * LOG2_E);
+    load_slice<HEAD, SLICE>(k, args.qkv + at.k + s * at.stride, live, lane, &args, table, row,
+                            args.scale * LOG2_E);
     load_slice<HEAD, SLICE>(v, args.qkv + at.v + s * at.stride, live, lane, &args, nullptr, row, 1.0f);
     for (int i = 0; i < SLICE; ++i) dk[i] = dv[i] = 0.0f;
     const int64_t seen_until = min((int64_t)args.bars, (int64_t)at.first + L::TILE - 1 + args.span);
@@ -367,8 +380,8 @@ static pu_status args_of(const pu__call *call, const pu_shape *qkv, attention_ar
     args->vector = args->head_size % 4 == 0;
     args->scale = 1.0f / sqrtf((float)args->head_size);
     if (args->head_size > HEAD_MAX || args->head_size % 2 != 0) {
-        return pu_fail(PU_ERR_UNSUPPORTED, "attention with a head size of %d: it must be even and at most %d", args->head_size,
-                       (int)HEAD_MAX);
+        return pu_fail(PU_ERR_UNSUPPORTED, "attention with a head size of %d: it must be even and at most %d",
+                       args->head_size, (int)HEAD_MAX);
     }
     for (int i = 0; args->rotary && i < HEAD_MAX / 2; ++i) {
         const double frequency = pow(base, -2.0 * i / args->head_size) / M_PI;
@@ -395,9 +408,11 @@ template <int HEAD, int SLICE> static pu_status launch_backward(const pu__call *
     typedef layout<HEAD, SLICE> L;
     const dim3 grid(grid_of<HEAD, SLICE>(&call->in[1].shape, args));
     const size_t shared_bytes = L::SHARED_FLOATS * sizeof(float);
-    PU_LAUNCH((attention_grad_query_kernel<HEAD, SLICE>), grid, dim3(L::THREADS), shared_bytes, call->cuda->stream, *args);
+    PU_LAUNCH((attention_grad_query_kernel<HEAD, SLICE>), grid, dim3(L::THREADS), shared_bytes, call->cuda->stream,
+              *args);
     PU_TRY(pu__launched("attention_grad of queries"));
-    PU_LAUNCH((attention_grad_key_kernel<HEAD, SLICE>), grid, dim3(L::THREADS), shared_bytes, call->cuda->stream, *args);
+    PU_LAUNCH((attention_grad_key_kernel<HEAD, SLICE>), grid, dim3(L::THREADS), shared_bytes, call->cuda->stream,
+              *args);
     return pu__launched("attention_grad of keys");
 }
 

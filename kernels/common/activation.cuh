@@ -1,4 +1,5 @@
-/* Activation functions and their derivatives at the pre-activation x; formulas in include/plusultra/ops.h. A NaN stays a NaN. */
+/* Activation functions and their derivatives at the pre-activation x; formulas in include/plusultra/ops.h. A
+ * NaN stays a NaN. */
 #ifndef PU_KERNELS_COMMON_ACTIVATION_CUH
 #define PU_KERNELS_COMMON_ACTIVATION_CUH
 

@@ -1,6 +1,6 @@
-/* Column sums of a row-major matrix in two stages and a fixed order: blocks sum chunks of rows, then one pass sums the chunks.
- * The chunks follow from the shape alone, so the bits do not depend on the GPU's size. Bytes: the matrix once, plus under 1/32 of
- * it for the partial sums. */
+/* Column sums of a row-major matrix in two stages and a fixed order: blocks sum chunks of rows, then one pass
+ * sums the chunks. The chunks follow from the shape alone, so the bits do not depend on the GPU's size. Bytes:
+ * the matrix once, plus under 1/32 of it for the partial sums. */
 #ifndef PU_KERNELS_COMMON_COLUMN_SUM_CUH
 #define PU_KERNELS_COMMON_COLUMN_SUM_CUH
 
@@ -8,7 +8,8 @@
 
 enum { PU_COLUMN_CHUNKS_MAX = 1024, PU_COLUMN_ROWS_PER_THREAD = 32 };
 
-/* Threads of a block that stand side by side on columns: a power of two, so that narrow matrices still fill the block. */
+/* Threads of a block that stand side by side on columns: a power of two, so that narrow matrices still fill the
+ * block. */
 static inline int pu__column_lanes(int64_t columns) {
     int lanes = 1;
     while (lanes < PU_WARP && lanes < columns) lanes *= 2;
@@ -24,8 +25,8 @@ static inline int64_t pu__column_chunks(int64_t rows, int64_t columns) {
     return pu__ceil_div(rows, pu__column_chunk_rows(rows, columns));
 }
 
-/* One block: `lanes` columns (blockIdx.x) of one chunk of rows (blockIdx.y). Column c of the result goes to y[c] below `split` and
- * to y_rest[c - split] from there on; chunk k's results start at k * columns. */
+/* One block: `lanes` columns (blockIdx.x) of one chunk of rows (blockIdx.y). Column c of the result goes to
+ * y[c] below `split` and to y_rest[c - split] from there on; chunk k's results start at k * columns. */
 static __global__ void __launch_bounds__(PU_BLOCK)
     pu__column_sum_kernel(const float *x, int64_t rows, int64_t columns, int lanes, int64_t chunk_rows, float *y,
                           float *y_rest, int64_t split) {
@@ -64,13 +65,14 @@ static inline pu_status pu__column_sum_chunks(const float *x, int64_t rows, int6
 }
 
 /* y[c] (and y_rest from column `split` on) = the sum over all rows, by one block per group of columns. */
-static inline pu_status pu__column_sum_final(const float *x, int64_t rows, int64_t columns, float *y, float *y_rest,
-                                             int64_t split, cudaStream_t stream) {
+static inline pu_status pu__column_sum_final(const float *x, int64_t rows, int64_t columns, float *y,
+                                             float *y_rest, int64_t split, cudaStream_t stream) {
     if (columns == 0) return PU_OK;
     const int lanes = pu__column_lanes(columns);
     const int64_t chunk_rows = rows > 0 ? rows : 1;
     const dim3 grid((unsigned)pu__ceil_div(columns, lanes), 1, 1);
-    PU_LAUNCH(pu__column_sum_kernel, grid, dim3(PU_BLOCK), 0, stream, x, rows, columns, lanes, chunk_rows, y, y_rest, split);
+    PU_LAUNCH(pu__column_sum_kernel, grid, dim3(PU_BLOCK), 0, stream, x, rows, columns, lanes, chunk_rows, y,
+              y_rest, split);
     return pu__launched("column sum");
 }
 

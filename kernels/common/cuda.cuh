@@ -1,5 +1,5 @@
-/* What every CUDA kernel file includes. Launches and dynamic shared memory go through macros, so that the same file also compiles for the
- * CUDA emulator of the tests, whose own cuda_runtime.h defines both. */
+/* What every CUDA kernel file includes. Launches and dynamic shared memory go through macros, so that the same
+ * file also compiles for the CUDA emulator of the tests, whose own cuda_runtime.h defines both. */
 #ifndef PU_KERNELS_COMMON_CUDA_CUH
 #define PU_KERNELS_COMMON_CUDA_CUH
 
@@ -17,7 +17,8 @@
 /* The status of the launch just made. */
 static inline pu_status pu__launched(const char *kernel) {
     const cudaError_t error = cudaGetLastError();
-    return error == cudaSuccess ? PU_OK : pu_fail(PU_ERR_DEVICE, "launch of %s failed: %s", kernel, cudaGetErrorString(error));
+    if (error == cudaSuccess) return PU_OK;
+    return pu_fail(PU_ERR_DEVICE, "launch of %s failed: %s", kernel, cudaGetErrorString(error));
 }
 
 #endif

@@ -1,8 +1,9 @@
 /* Device helpers that the CUDA kernels share: grid sizes, groups of four floats, sums in a fixed order.
  *
- * A group of four is moved by one 16-byte access where `vector` says that the base and every row start are 16-byte aligned, and by
- * guarded single accesses otherwise and in the tail, so one kernel serves every shape. Sums go through a butterfly inside a warp
- * (addition commutes, so all lanes end with the same bits) and then over the warps in order: the same bits on every run. */
+ * A group of four is moved by one 16-byte access where `vector` says that the base and every row start are
+ * 16-byte aligned, and by guarded single accesses otherwise and in the tail, so one kernel serves every shape.
+ * Sums go through a butterfly inside a warp (addition commutes, so all lanes end with the same bits) and then
+ * over the warps in order: the same bits on every run. */
 #ifndef PU_KERNELS_COMMON_DEVICE_CUH
 #define PU_KERNELS_COMMON_DEVICE_CUH
 
@@ -11,7 +12,8 @@
 enum { PU_WARP = 32, PU_BLOCK = 256, PU_BLOCK_WARPS = PU_BLOCK / PU_WARP };
 #define PU_ALL_LANES 0xffffffffu
 
-#ifndef __grid_constant__ /* a promise to nvcc that a kernel only reads a parameter, so that it stays in constant memory */
+/* A promise to nvcc that a kernel only reads a parameter, which so stays in constant memory. */
+#ifndef __grid_constant__
 #define __grid_constant__
 #endif
 

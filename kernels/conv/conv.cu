@@ -1,23 +1,26 @@
 /* Depthwise causal convolution with dilations, and its gradient.
  *
- * Floors: forward 8 B T C bytes and 2 K B T C flops; backward 12 B T C bytes and 4 K B T C flops (16 B T C bytes as done here: dx and dw are
- * two kernels, and both read dy). For K up to 16 the bytes rule.
+ * Floors: forward 8 B T C bytes and 2 K B T C flops; backward 12 B T C bytes and 4 K B T C flops (16 B T C
+ * bytes as done here: dx and dw are two kernels, and both read dy). For K up to 16 the bytes rule.
  *
- * A block takes 32 neighbouring channels (one 128-byte line a row) and a tile of bars with the bars its taps reach back to (or, for dx, forward
- * to) in shared memory, so memory is read once whatever K and the dilation. A tap never reaches out of its window, so windows of up to TILE_BARS
- * have no halo at all. Where tile and halo do not fit into 48 KB, taps are read from memory through the cache.
- * dw and dbias: blocks sum runs of tiles in registers and private shared cells, one row of the workspace for each; a column sum ends it. */
+ * A block takes 32 neighbouring channels (one 128-byte line a row) and a tile of bars with the bars its taps
+ * reach back to (or, for dx, forward to) in shared memory, so memory is read once whatever K and the dilation.
+ * A tap never reaches out of its window, so windows of up to TILE_BARS have no halo at all. Where tile and halo
+ * do not fit into 48 KB, taps are read from memory through the cache.
+ *
+ * dw and dbias: blocks sum runs of tiles in registers and private shared cells, one row of the workspace for
+ * each; a column sum ends it. */
 #include "kernels/conv/conv.h"
 
 #include "kernels/common/column_sum.cuh"
 
 enum {
     TILE_BARS = 128,
-    LEVELS = PU_BLOCK / PU_WARP,         /* bars that a block touches at once, one for each warp */
+    LEVELS = PU_BLOCK / PU_WARP, /* bars that a block touches at once, one for each warp */
     BARS_PER_THREAD = TILE_BARS / LEVELS,
     BARS_AT_ONCE = 4,
-    TAPS_AT_ONCE = 16,                   /* of dw in one block: its shared cells are TAPS_AT_ONCE * 1 KB */
-    SHARED_BARS_MAX = 384,               /* 48 KB of 32 channels */
+    TAPS_AT_ONCE = 16,     /* of dw in one block: its shared cells are TAPS_AT_ONCE * 1 KB */
+    SHARED_BARS_MAX = 384, /* 48 KB of 32 channels */
     GRAD_SHARED_BARS_MAX = SHARED_BARS_MAX - TAPS_AT_ONCE * LEVELS,
     PARTIALS_MAX = 256
 };
@@ -36,7 +39,8 @@ static __device__ inline int dilation_of(const conv_args *args, int64_t channel)
 }
 
 /* tile[i][lane] = the channel's value at bar first + i, for `count` bars within the window. */
-static __device__ inline void load_bars(float *tile, const float *x, int64_t channels, int first, int count, bool live) {
+static __device__ inline void load_bars(float *tile, const float *x, int64_t channels, int first, int count,
+                                        bool live) {
     const int lane = (int)threadIdx.x % PU_WARP;
     PU_UNROLL_BY(4)
     for (int i = (int)threadIdx.x / PU_WARP; i < count; i += LEVELS) {
@@ -73,7 +77,8 @@ static __device__ inline int reach_of(const conv_args *args, int64_t channel_gro
     return reach * (args->taps - 1);
 }
 
-/* SIGN -1: y[t] = bias + sum_k w[k] x[t - k d], the forward pass. SIGN +1: y[t] = sum_k w[k] x[t + k d], which is dx of dy. */
+/* SIGN -1: y[t] = bias + sum_k w[k] x[t - k d], the forward pass. SIGN +1: y[t] = sum_k w[k] x[t + k d], which
+ * is dx of dy. */
 template <int SIGN, bool TILED>
 static __global__ void __launch_bounds__(PU_BLOCK) conv_kernel(const __grid_constant__ conv_args args) {
     PU_DYNAMIC_SHARED(float, tile);
@@ -102,7 +107,8 @@ static __global__ void __launch_bounds__(PU_BLOCK) conv_kernel(const __grid_cons
                 const int row = t + i * LEVELS;
                 const int64_t from = row + (int64_t)SIGN * k * dilation;
                 if (row >= at.end || from < 0 || from >= args.bars) continue;
-                sum[i] = fmaf(w, TILED ? tile[(from - tile_first) * PU_WARP + lane] : x[from * args.channels], sum[i]);
+                sum[i] =
+                    fmaf(w, TILED ? tile[(from - tile_first) * PU_WARP + lane] : x[from * args.channels], sum[i]);
             }
         }
         for (int i = 0; i < BARS_AT_ONCE && at.live && t + i * LEVELS < at.end; ++i) {
@@ -111,7 +117,8 @@ static __global__ void __launch_bounds__(PU_BLOCK) conv_kernel(const __grid_cons
     }
 }
 
-/* partial[blockIdx.y][tap][channel] for a run of tiles; tap K is dbias. blockIdx.x counts groups of channels, blockIdx.z groups of taps. */
+/* partial[blockIdx.y][tap][channel] for a run of tiles; tap K is dbias. blockIdx.x counts groups of channels,
+ * blockIdx.z groups of taps. */
 template <bool TILED>
 static __global__ void __launch_bounds__(PU_BLOCK)
     conv_grad_taps_kernel(const __grid_constant__ conv_args args, int64_t units_per_block, float *partial) {
@@ -148,7 +155,8 @@ static __global__ void __launch_bounds__(PU_BLOCK)
                 const int64_t from = t - (int64_t)tap * dilation;
                 if (tap == args.taps) sum += dy[i];
                 else if (t < at.end && from >= 0) {
-                    sum = fmaf(dy[i], TILED ? tile[(from - tile_first) * PU_WARP + lane] : x[from * args.channels], sum);
+                    sum = fmaf(dy[i], TILED ? tile[(from - tile_first) * PU_WARP + lane] : x[from * args.channels],
+                               sum);
                 }
             }
             cells[k * PU_BLOCK + thread] += sum;
@@ -187,9 +195,11 @@ template <int SIGN> static pu_status launch_conv(const pu__call *call, const con
     const int64_t bars = shared_bars(call, args);
     if (bars <= SHARED_BARS_MAX) {
         const size_t shared_bytes = (size_t)bars * PU_WARP * sizeof(float);
-        PU_LAUNCH((conv_kernel<SIGN, true>), dim3((unsigned)blocks), dim3(PU_BLOCK), shared_bytes, call->cuda->stream, *args);
+        PU_LAUNCH((conv_kernel<SIGN, true>), dim3((unsigned)blocks), dim3(PU_BLOCK), shared_bytes,
+                  call->cuda->stream, *args);
     } else {
-        PU_LAUNCH((conv_kernel<SIGN, false>), dim3((unsigned)blocks), dim3(PU_BLOCK), 0, call->cuda->stream, *args);
+        PU_LAUNCH((conv_kernel<SIGN, false>), dim3((unsigned)blocks), dim3(PU_BLOCK), 0, call->cuda->stream,
+                  *args);
     }
     return pu__launched(name);
 }
@@ -204,7 +214,9 @@ extern "C" pu_status pu__conv_cuda(const pu__call *call) {
     return launch_conv<-1>(call, &args, "conv");
 }
 
-static int64_t partial_rows(const conv_args *args) { return pu__lesser(args->batches * args->tiles, PARTIALS_MAX); }
+static int64_t partial_rows(const conv_args *args) {
+    return pu__lesser(args->batches * args->tiles, PARTIALS_MAX);
+}
 
 extern "C" size_t pu__conv_grad_workspace_cuda(const pu__call *call) {
     const conv_args args = args_of(call, &call->in[1].shape);
@@ -219,11 +231,11 @@ static pu_status launch_taps(const pu__call *call, const conv_args *args, float 
     const size_t cell_bytes = TAPS_AT_ONCE * PU_BLOCK * sizeof(float);
     if (bars <= GRAD_SHARED_BARS_MAX) {
         const size_t shared_bytes = cell_bytes + (size_t)bars * PU_WARP * sizeof(float);
-        PU_LAUNCH(conv_grad_taps_kernel<true>, grid, dim3(PU_BLOCK), shared_bytes, call->cuda->stream, *args, units_per_block,
-                  partial);
+        PU_LAUNCH(conv_grad_taps_kernel<true>, grid, dim3(PU_BLOCK), shared_bytes, call->cuda->stream, *args,
+                  units_per_block, partial);
     } else {
-        PU_LAUNCH(conv_grad_taps_kernel<false>, grid, dim3(PU_BLOCK), cell_bytes, call->cuda->stream, *args, units_per_block,
-                  partial);
+        PU_LAUNCH(conv_grad_taps_kernel<false>, grid, dim3(PU_BLOCK), cell_bytes, call->cuda->stream, *args,
+                  units_per_block, partial);
     }
     return pu__launched("conv_grad of taps");
 }

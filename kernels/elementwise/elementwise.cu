@@ -1,6 +1,7 @@
-/* Elementwise ops. All are bound by memory: floor = (elements read + elements written) * 4 bytes / copy bandwidth; the most
- * arithmetic, GELU's slope with one tanh, is about 40 operations for 12 bytes, under a third of what a GPU does in that time.
- * Each thread takes four neighbouring elements and reads them before it writes, so in-place calls are safe. */
+/* Elementwise ops. All are bound by memory: floor = (elements read + elements written) * 4 bytes / copy
+ * bandwidth; the most arithmetic, GELU's slope with one tanh, is about 40 operations for 12 bytes, under a
+ * third of what a GPU does in that time. Each thread takes four neighbouring elements and reads them before it
+ * writes, so in-place calls are safe. */
 #include "kernels/elementwise/elementwise.h"
 
 #include "kernels/common/activation.cuh"
@@ -32,7 +33,8 @@ typedef struct mul_op {
 
 /* y[i] = op(x[i]). */
 template <typename Op>
-static __global__ void __launch_bounds__(PU_BLOCK) unary_kernel(Op op, const float *x, float *y, int64_t n, bool vector) {
+static __global__ void __launch_bounds__(PU_BLOCK)
+    unary_kernel(Op op, const float *x, float *y, int64_t n, bool vector) {
     const int64_t i = pu__first4();
     if (i >= n) return;
     float v[4];
@@ -43,8 +45,9 @@ static __global__ void __launch_bounds__(PU_BLOCK) unary_kernel(Op op, const flo
 
 /* y[i] = op(a[i], b[i mod period]). vector_b: four neighbours of b never straddle the end of a period. */
 template <typename Op>
-static __global__ void __launch_bounds__(PU_BLOCK) binary_kernel(Op op, const float *a, const float *b, float *y, int64_t n,
-                                                                 int64_t period, bool vector, bool vector_b) {
+static __global__ void __launch_bounds__(PU_BLOCK)
+    binary_kernel(Op op, const float *a, const float *b, float *y, int64_t n, int64_t period, bool vector,
+                  bool vector_b) {
     const int64_t i = pu__first4();
     if (i >= n) return;
     float v[4], w[4];
@@ -75,8 +78,8 @@ template <typename Op> static pu_status launch_binary(const pu__call *call, Op o
     if (n == 0) return PU_OK;
     const bool vector = pu__aligned16(a) && pu__aligned16(y);
     const bool vector_b = pu__aligned16(b) && (period == n || period % 4 == 0);
-    PU_LAUNCH(binary_kernel<Op>, dim3(pu__grid4(n)), dim3(PU_BLOCK), 0, call->cuda->stream, op, a, b, y, n, period, vector,
-              vector_b);
+    PU_LAUNCH(binary_kernel<Op>, dim3(pu__grid4(n)), dim3(PU_BLOCK), 0, call->cuda->stream, op, a, b, y, n, period,
+              vector, vector_b);
     return pu__launched(name);
 }
 
@@ -113,8 +116,9 @@ static __global__ void __launch_bounds__(PU_BLOCK)
     pu__store4(y + row * columns, a, column, columns, vector);
 }
 
-static __global__ void __launch_bounds__(PU_BLOCK) glu_grad_kernel(pu_act kind, const float *dy, const float *x, float *dx,
-                                                                   int64_t rows, int64_t columns, bool vector) {
+static __global__ void __launch_bounds__(PU_BLOCK)
+    glu_grad_kernel(pu_act kind, const float *dy, const float *x, float *dx, int64_t rows, int64_t columns,
+                    bool vector) {
     const int64_t groups = pu__ceil_div(columns, 4), item = pu__first4() / 4;
     if (item >= rows * groups) return;
     const int64_t row = pu__quotient(item, groups), column = 4 * (item - row * groups);
@@ -139,8 +143,8 @@ extern "C" pu_status pu__glu_cuda(const pu__call *call) {
     if (rows * columns == 0) return PU_OK;
     const bool vector = columns % 4 == 0 && pu__aligned16(x) && pu__aligned16(y);
     const unsigned grid = pu__grid4(rows * 4 * pu__ceil_div(columns, 4));
-    PU_LAUNCH(glu_kernel, dim3(grid), dim3(PU_BLOCK), 0, call->cuda->stream, call->attributes->act.kind, x, y, rows, columns,
-              vector);
+    PU_LAUNCH(glu_kernel, dim3(grid), dim3(PU_BLOCK), 0, call->cuda->stream, call->attributes->act.kind, x, y,
+              rows, columns, vector);
     return pu__launched("glu");
 }
 
@@ -151,14 +155,15 @@ extern "C" pu_status pu__glu_grad_cuda(const pu__call *call) {
     if (rows * columns == 0) return PU_OK;
     const bool vector = columns % 4 == 0 && pu__aligned16(dy) && pu__aligned16(x) && pu__aligned16(dx);
     const unsigned grid = pu__grid4(rows * 4 * pu__ceil_div(columns, 4));
-    PU_LAUNCH(glu_grad_kernel, dim3(grid), dim3(PU_BLOCK), 0, call->cuda->stream, call->attributes->act.kind, dy, x, dx, rows,
-              columns, vector);
+    PU_LAUNCH(glu_grad_kernel, dim3(grid), dim3(PU_BLOCK), 0, call->cuda->stream, call->attributes->act.kind, dy,
+              x, dx, rows, columns, vector);
     return pu__launched("glu_grad");
 }
 
 /* One Philox call gives the four uniforms of a thread's four elements. */
-static __global__ void __launch_bounds__(PU_BLOCK) dropout_kernel(float rate, uint32_t tag, const uint64_t *clock,
-                                                                  const float *x, float *y, int64_t n, bool vector) {
+static __global__ void __launch_bounds__(PU_BLOCK)
+    dropout_kernel(float rate, uint32_t tag, const uint64_t *clock, const float *x, float *y, int64_t n,
+                   bool vector) {
     const int64_t i = pu__first4();
     if (i >= n) return;
     const uint64_t seed = clock[0], step = clock[1];
@@ -177,8 +182,8 @@ extern "C" pu_status pu__dropout_cuda(const pu__call *call) {
     const int64_t n = pu__count(&call->out[0].shape);
     if (n == 0) return PU_OK;
     const bool vector = pu__aligned16(x) && pu__aligned16(y);
-    PU_LAUNCH(dropout_kernel, dim3(pu__grid4(n)), dim3(PU_BLOCK), 0, call->cuda->stream, call->attributes->dropout.rate,
-              call->attributes->dropout.tag, clock, x, y, n, vector);
+    PU_LAUNCH(dropout_kernel, dim3(pu__grid4(n)), dim3(PU_BLOCK), 0, call->cuda->stream,
+              call->attributes->dropout.rate, call->attributes->dropout.tag, clock, x, y, n, vector);
     return pu__launched("dropout");
 }
 
@@ -197,7 +202,8 @@ extern "C" pu_status pu__sum_leading_cuda(const pu__call *call) {
     const int64_t rows = columns > 0 ? pu__count(&call->in[0].shape) / columns : 0;
     if (columns == 0) return PU_OK;
     const int64_t chunks = rows > 0 ? pu__column_chunks(rows, columns) : 1;
-    if (chunks == 1) return pu__column_sum_final(x, rows, columns, y, (float *)nullptr, columns, call->cuda->stream);
+    if (chunks == 1)
+        return pu__column_sum_final(x, rows, columns, y, (float *)nullptr, columns, call->cuda->stream);
     float *partial = (float *)call->workspace;
     PU_TRY(pu__column_sum_chunks(x, rows, columns, partial, call->cuda->stream));
     return pu__column_sum_final(partial, chunks, columns, y, (float *)nullptr, columns, call->cuda->stream);

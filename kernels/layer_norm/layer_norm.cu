@@ -1,12 +1,13 @@
 /* Layer normalisation over the last dimension and its gradient.
  *
- * Floors: forward reads x and writes y, 8 N C bytes; backward reads dy and x and writes dx, 12 N C bytes; about 10 operations an
- * element, far below what the bytes cost. The forward's variance is a second pass over the row (from the cache): the one-pass
- * difference of squares loses all digits where a feature's mean is large.
+ * Floors: forward reads x and writes y, 8 N C bytes; backward reads dy and x and writes dx, 12 N C bytes; about
+ * 10 operations an element, far below what the bytes cost. The forward's variance is a second pass over the row
+ * (from the cache): the one-pass difference of squares loses all digits where a feature's mean is large.
  *
- * Backward: a warp takes a row, and adds the row's part of dgain and dbias to its own accumulators in shared memory (plain adds, each
- * lane its own columns); a block sums its warps in order into one row of the workspace, and a column sum over those rows ends it.
- * So dy and x are read from memory once. Rows too long for that shared memory take a block each and a separate pass for the sums. */
+ * Backward: a warp takes a row, and adds the row's part of dgain and dbias to its own accumulators in shared
+ * memory (plain adds, each lane its own columns); a block sums its warps in order into one row of the
+ * workspace, and a column sum over those rows ends it. So dy and x are read from memory once. Rows too long for
+ * that shared memory take a block each and a separate pass for the sums. */
 #include "kernels/layer_norm/layer_norm.h"
 
 #include "kernels/common/column_sum.cuh"
@@ -21,8 +22,8 @@ enum {
 
 template <int THREADS>
 static __global__ void __launch_bounds__(PU_BLOCK)
-    layer_norm_kernel(const float *x, const float *gain, const float *bias, float *y, float *mean_out, float *rstd_out,
-                      int64_t rows, int64_t columns, float epsilon, bool vector) {
+    layer_norm_kernel(const float *x, const float *gain, const float *bias, float *y, float *mean_out,
+                      float *rstd_out, int64_t rows, int64_t columns, float epsilon, bool vector) {
     __shared__ float scratch[PU_BLOCK_WARPS];
     const int64_t row = pu__row_index<THREADS>();
     if (row >= rows) return;
@@ -65,11 +66,11 @@ extern "C" pu_status pu__layer_norm_cuda(const pu__call *call) {
         columns % 4 == 0 && pu__aligned16(x) && pu__aligned16(gain) && pu__aligned16(bias) && pu__aligned16(y);
     if (columns <= PU_WARP_ROW_COLUMNS_MAX) {
         const dim3 grid((unsigned)pu__ceil_div(rows, PU_BLOCK_WARPS));
-        PU_LAUNCH(layer_norm_kernel<PU_WARP>, grid, dim3(PU_BLOCK), 0, call->cuda->stream, x, gain, bias, y, mean, rstd, rows,
-                  columns, epsilon, vector);
+        PU_LAUNCH(layer_norm_kernel<PU_WARP>, grid, dim3(PU_BLOCK), 0, call->cuda->stream, x, gain, bias, y, mean,
+                  rstd, rows, columns, epsilon, vector);
     } else {
-        PU_LAUNCH(layer_norm_kernel<PU_BLOCK>, dim3((unsigned)rows), dim3(PU_BLOCK), 0, call->cuda->stream, x, gain, bias, y,
-                  mean, rstd, rows, columns, epsilon, vector);
+        PU_LAUNCH(layer_norm_kernel<PU_BLOCK>, dim3((unsigned)rows), dim3(PU_BLOCK), 0, call->cuda->stream, x,
+                  gain, bias, y, mean, rstd, rows, columns, epsilon, vector);
     }
     return pu__launched("layer_norm");
 }
@@ -81,8 +82,10 @@ typedef struct grad_args {
     bool vector;
 } grad_args;
 
-/* One row of dx = rstd (g - mean(g) - xhat mean(g xhat)), g = dy gain. With sums: sums[c] += dy xhat, sums[columns + c] += dy. */
-template <int THREADS> static __device__ void grad_row(const grad_args *args, int64_t row, float *scratch, float *sums) {
+/* One row of dx = rstd (g - mean(g) - xhat mean(g xhat)), g = dy gain. With sums: sums[c] += dy xhat,
+ * sums[columns + c] += dy. */
+template <int THREADS>
+static __device__ void grad_row(const grad_args *args, int64_t row, float *scratch, float *sums) {
     const int64_t columns = args->columns, first = 4 * (threadIdx.x % THREADS);
     const float *dy = args->dy + row * columns, *x = args->x + row * columns;
     const float mean = args->mean[row], rstd = args->rstd[row];
@@ -114,7 +117,8 @@ template <int THREADS> static __device__ void grad_row(const grad_args *args, in
 }
 
 /* Rows w, w + all warps, ... for each warp w; then the block's sums into partial[blockIdx.x][2 columns]. */
-static __global__ void __launch_bounds__(PU_BLOCK) layer_norm_grad_kernel(const __grid_constant__ grad_args args, float *partial) {
+static __global__ void __launch_bounds__(PU_BLOCK)
+    layer_norm_grad_kernel(const __grid_constant__ grad_args args, float *partial) {
     PU_DYNAMIC_SHARED(float, sums);
     const int64_t width = 2 * args.columns;
     const int warps = (int)blockDim.x / PU_WARP, warp = (int)threadIdx.x / PU_WARP;
@@ -131,7 +135,8 @@ static __global__ void __launch_bounds__(PU_BLOCK) layer_norm_grad_kernel(const 
     }
 }
 
-static __global__ void __launch_bounds__(PU_BLOCK) layer_norm_grad_long_kernel(const __grid_constant__ grad_args args) {
+static __global__ void __launch_bounds__(PU_BLOCK)
+    layer_norm_grad_long_kernel(const __grid_constant__ grad_args args) {
     __shared__ float scratch[PU_BLOCK_WARPS];
     grad_row<PU_BLOCK>(&args, (int64_t)blockIdx.x, scratch, nullptr);
 }
@@ -174,27 +179,29 @@ extern "C" size_t pu__layer_norm_grad_workspace_cuda(const pu__call *call) {
 }
 
 extern "C" pu_status pu__layer_norm_grad_cuda(const pu__call *call) {
-    grad_args args = {(const float *)call->in[0].data, (const float *)call->in[1].data, (const float *)call->in[2].data,
-                      (const float *)call->in[3].data, (const float *)call->in[4].data, (float *)call->out[0].data,
-                      pu__rows(&call->in[1].shape),    pu__last(&call->in[1].shape),    false};
-    args.vector = args.columns % 4 == 0 && pu__aligned16(args.dy) && pu__aligned16(args.x) && pu__aligned16(args.gain) &&
-                  pu__aligned16(args.dx);
+    grad_args args = {
+        (const float *)call->in[0].data, (const float *)call->in[1].data, (const float *)call->in[2].data,
+        (const float *)call->in[3].data, (const float *)call->in[4].data, (float *)call->out[0].data,
+        pu__rows(&call->in[1].shape),    pu__last(&call->in[1].shape),    false};
+    args.vector = args.columns % 4 == 0 && pu__aligned16(args.dy) && pu__aligned16(args.x) &&
+                  pu__aligned16(args.gain) && pu__aligned16(args.dx);
     float *partial = (float *)call->workspace;
     const cudaStream_t stream = call->cuda->stream;
     const int64_t partials = partial_rows(args.rows, args.columns);
     if (partials > 0 && args.columns <= FUSED_COLUMNS_MAX) {
         const int64_t warps = fused_warps(args.columns);
         const size_t shared_bytes = (size_t)(warps * 2 * args.columns) * sizeof(float);
-        PU_LAUNCH(layer_norm_grad_kernel, dim3((unsigned)partials), dim3((unsigned)(warps * PU_WARP)), shared_bytes, stream,
-                  args, partial);
+        PU_LAUNCH(layer_norm_grad_kernel, dim3((unsigned)partials), dim3((unsigned)(warps * PU_WARP)),
+                  shared_bytes, stream, args, partial);
         PU_TRY(pu__launched("layer_norm_grad"));
     } else if (partials > 0) {
         PU_LAUNCH(layer_norm_grad_long_kernel, dim3((unsigned)args.rows), dim3(PU_BLOCK), 0, stream, args);
         PU_TRY(pu__launched("layer_norm_grad of long rows"));
         const dim3 grid((unsigned)pu__ceil_div(args.columns, PU_BLOCK), (unsigned)partials, 1);
-        PU_LAUNCH(layer_norm_grad_sums_kernel, grid, dim3(PU_BLOCK), 0, stream, args, split_chunk_rows(args.rows), partial);
+        PU_LAUNCH(layer_norm_grad_sums_kernel, grid, dim3(PU_BLOCK), 0, stream, args, split_chunk_rows(args.rows),
+                  partial);
         PU_TRY(pu__launched("layer_norm_grad sums"));
     }
-    return pu__column_sum_final(partial, partials, 2 * args.columns, (float *)call->out[1].data, (float *)call->out[2].data,
-                                args.columns, stream);
+    return pu__column_sum_final(partial, partials, 2 * args.columns, (float *)call->out[1].data,
+                                (float *)call->out[2].data, args.columns, stream);
 }

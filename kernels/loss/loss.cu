@@ -1,5 +1,6 @@
-/* Weighted losses and their gradients. Floors: the loss reads predictions, targets and weights, (Q + 2) N H floats; the gradient
- * also writes Q N H. The sum has two stages in a fixed order and in double: per-block partial sums, then one block. */
+/* Weighted losses and their gradients. Floors: the loss reads predictions, targets and weights, (Q + 2) N H
+ * floats; the gradient also writes Q N H. The sum has two stages in a fixed order and in double: per-block
+ * partial sums, then one block. */
 #include "kernels/loss/loss.h"
 
 #include "kernels/common/device.cuh"
@@ -42,7 +43,8 @@ static __device__ inline float item_slope(const loss_args *args, int64_t i, int 
     return fabsf(e) <= args->huber_delta ? -e : e > 0.0f ? -args->huber_delta : e < 0.0f ? args->huber_delta : e;
 }
 
-static __global__ void __launch_bounds__(PU_BLOCK) loss_partial_kernel(const __grid_constant__ loss_args args, double *partial) {
+static __global__ void __launch_bounds__(PU_BLOCK)
+    loss_partial_kernel(const __grid_constant__ loss_args args, double *partial) {
     __shared__ double scratch[PU_BLOCK_WARPS];
     const int64_t step = (int64_t)gridDim.x * PU_BLOCK;
     double loss = 0.0, count = 0.0;
@@ -77,7 +79,8 @@ static __global__ void __launch_bounds__(PU_BLOCK)
 }
 
 static __global__ void __launch_bounds__(PU_BLOCK)
-    loss_grad_kernel(const __grid_constant__ loss_args args, const float *dloss, const float *count, float *dprediction) {
+    loss_grad_kernel(const __grid_constant__ loss_args args, const float *dloss, const float *count,
+                     float *dprediction) {
     const int64_t p = (int64_t)blockIdx.x * PU_BLOCK + threadIdx.x;
     if (p >= args.items * args.quantiles) return;
     const int64_t i = pu__quotient(p, args.quantiles);
@@ -114,11 +117,12 @@ extern "C" pu_status pu__loss_cuda(const pu__call *call) {
     const int blocks = loss_blocks(args.items);
     double *partial = (double *)call->workspace;
     if (blocks > 0) {
-        PU_LAUNCH(loss_partial_kernel, dim3((unsigned)blocks), dim3(PU_BLOCK), 0, call->cuda->stream, args, partial);
+        PU_LAUNCH(loss_partial_kernel, dim3((unsigned)blocks), dim3(PU_BLOCK), 0, call->cuda->stream, args,
+                  partial);
         PU_TRY(pu__launched("loss"));
     }
-    PU_LAUNCH(loss_final_kernel, dim3(1), dim3(PU_BLOCK), 0, call->cuda->stream, partial, blocks, (float *)call->out[0].data,
-              (float *)call->out[1].data);
+    PU_LAUNCH(loss_final_kernel, dim3(1), dim3(PU_BLOCK), 0, call->cuda->stream, partial, blocks,
+              (float *)call->out[0].data, (float *)call->out[1].data);
     return pu__launched("loss sum");
 }
 
@@ -126,7 +130,7 @@ extern "C" pu_status pu__loss_grad_cuda(const pu__call *call) {
     const loss_args args = args_of(call, 1);
     const int64_t n = args.items * args.quantiles;
     if (n == 0) return PU_OK;
-    PU_LAUNCH(loss_grad_kernel, dim3((unsigned)pu__ceil_div(n, PU_BLOCK)), dim3(PU_BLOCK), 0, call->cuda->stream, args,
-              (const float *)call->in[0].data, (const float *)call->in[4].data, (float *)call->out[0].data);
+    PU_LAUNCH(loss_grad_kernel, dim3((unsigned)pu__ceil_div(n, PU_BLOCK)), dim3(PU_BLOCK), 0, call->cuda->stream,
+              args, (const float *)call->in[0].data, (const float *)call->in[4].data, (float *)call->out[0].data);
     return pu__launched("loss_grad");
 }

@@ -1,12 +1,13 @@
-/* Softmax over the last dimension and its gradient. Floors at 4 bytes an element: softmax reads x once and writes y (8 N C bytes,
- * one exponential each), its gradient reads dy and y and writes dx (12 N C bytes). The rereads of a row hit the cache. */
+/* Softmax over the last dimension and its gradient. Floors at 4 bytes an element: softmax reads x once and
+ * writes y (8 N C bytes, one exponential each), its gradient reads dy and y and writes dx (12 N C bytes). The
+ * rereads of a row hit the cache. */
 #include "kernels/softmax/softmax.h"
 
 #include "kernels/common/device.cuh"
 
 template <int THREADS>
-static __global__ void __launch_bounds__(PU_BLOCK) softmax_kernel(const float *x, float *y, int64_t rows, int64_t columns,
-                                                                  bool vector) {
+static __global__ void __launch_bounds__(PU_BLOCK)
+    softmax_kernel(const float *x, float *y, int64_t rows, int64_t columns, bool vector) {
     __shared__ float scratch[PU_BLOCK_WARPS];
     const int64_t row = pu__row_index<THREADS>();
     if (row >= rows) return;
@@ -35,8 +36,8 @@ static __global__ void __launch_bounds__(PU_BLOCK) softmax_kernel(const float *x
 
 /* dx = y (dy - sum(dy y)). */
 template <int THREADS>
-static __global__ void __launch_bounds__(PU_BLOCK) softmax_grad_kernel(const float *dy, const float *y, float *dx,
-                                                                       int64_t rows, int64_t columns, bool vector) {
+static __global__ void __launch_bounds__(PU_BLOCK)
+    softmax_grad_kernel(const float *dy, const float *y, float *dx, int64_t rows, int64_t columns, bool vector) {
     __shared__ float scratch[PU_BLOCK_WARPS];
     const int64_t row = pu__row_index<THREADS>();
     if (row >= rows) return;
@@ -64,10 +65,11 @@ extern "C" pu_status pu__softmax_cuda(const pu__call *call) {
     const bool vector = columns % 4 == 0 && pu__aligned16(x) && pu__aligned16(y);
     if (columns <= PU_WARP_ROW_COLUMNS_MAX) {
         const dim3 grid((unsigned)pu__ceil_div(rows, PU_BLOCK_WARPS));
-        PU_LAUNCH(softmax_kernel<PU_WARP>, grid, dim3(PU_BLOCK), 0, call->cuda->stream, x, y, rows, columns, vector);
-    } else {
-        PU_LAUNCH(softmax_kernel<PU_BLOCK>, dim3((unsigned)rows), dim3(PU_BLOCK), 0, call->cuda->stream, x, y, rows, columns,
+        PU_LAUNCH(softmax_kernel<PU_WARP>, grid, dim3(PU_BLOCK), 0, call->cuda->stream, x, y, rows, columns,
                   vector);
+    } else {
+        PU_LAUNCH(softmax_kernel<PU_BLOCK>, dim3((unsigned)rows), dim3(PU_BLOCK), 0, call->cuda->stream, x, y,
+                  rows, columns, vector);
     }
     return pu__launched("softmax");
 }
@@ -80,10 +82,11 @@ extern "C" pu_status pu__softmax_grad_cuda(const pu__call *call) {
     const bool vector = columns % 4 == 0 && pu__aligned16(dy) && pu__aligned16(y) && pu__aligned16(dx);
     if (columns <= PU_WARP_ROW_COLUMNS_MAX) {
         const dim3 grid((unsigned)pu__ceil_div(rows, PU_BLOCK_WARPS));
-        PU_LAUNCH(softmax_grad_kernel<PU_WARP>, grid, dim3(PU_BLOCK), 0, call->cuda->stream, dy, y, dx, rows, columns, vector);
-    } else {
-        PU_LAUNCH(softmax_grad_kernel<PU_BLOCK>, dim3((unsigned)rows), dim3(PU_BLOCK), 0, call->cuda->stream, dy, y, dx, rows,
+        PU_LAUNCH(softmax_grad_kernel<PU_WARP>, grid, dim3(PU_BLOCK), 0, call->cuda->stream, dy, y, dx, rows,
                   columns, vector);
+    } else {
+        PU_LAUNCH(softmax_grad_kernel<PU_BLOCK>, dim3((unsigned)rows), dim3(PU_BLOCK), 0, call->cuda->stream, dy,
+                  y, dx, rows, columns, vector);
     }
     return pu__launched("softmax_grad");
 }

@@ -1,10 +1,10 @@
-/* Causal normalisation of bar windows. Floor: (W + T) F floats read and T F written for each window, 4 bytes each.
+/* Causal normalisation of bar windows. Floor: (W + T) F floats read and T F written for each window, 4 bytes
+ * each.
  *
- * A block owns 32 features of one window. Rows are taken in chunks of 16, eight chunks at a time: each warp sums its chunk, prefix
- * sums over the chunks give what lies before it, and a second walk over the chunk (from the cache) writes the outputs. Chunks
- * are counted from
- * the window's first row, so an output's bits depend on nothing after its own row, not even on T. Sums are in double and of
- * x - x_0, so a large mean costs no digits. */
+ * A block owns 32 features of one window. Rows are taken in chunks of 16, eight chunks at a time: each warp
+ * sums its chunk, prefix sums over the chunks give what lies before it, and a second walk over the chunk (from
+ * the cache) writes the outputs. Chunks are counted from the window's first row, so an output's bits depend on
+ * nothing after its own row, not even on T. Sums are in double and of x - x_0, so a large mean costs no digits. */
 #include "kernels/window_norm/window_norm.h"
 
 #include "kernels/common/device.cuh"
@@ -21,7 +21,9 @@ typedef struct norm_args {
 } norm_args;
 
 /* Comparisons are false for NaN, which so passes through. */
-static __device__ inline float clipped(float v, float limit) { return v > limit ? limit : v < -limit ? -limit : v; }
+static __device__ inline float clipped(float v, float limit) {
+    return v > limit ? limit : v < -limit ? -limit : v;
+}
 
 static __device__ inline float normalised(double d, double sum, double squares, int rows, const norm_args *args) {
     const double mean = sum / rows, variance = squares / rows - mean * mean;
@@ -92,7 +94,7 @@ extern "C" pu_status pu__window_norm_cuda(const pu__call *call) {
                       call->attributes->window_norm.clip,
                       call->attributes->window_norm.epsilon};
     if (pu__count(shape) == 0) return PU_OK;
-    PU_LAUNCH(window_norm_kernel, dim3((unsigned)(shape->dim[0] * args.feature_groups)), dim3(PU_BLOCK), 0, call->cuda->stream,
-              args);
+    PU_LAUNCH(window_norm_kernel, dim3((unsigned)(shape->dim[0] * args.feature_groups)), dim3(PU_BLOCK), 0,
+              call->cuda->stream, args);
     return pu__launched("window_norm");
 }

@@ -107,7 +107,7 @@ static pu_status set_up(cuda_state *s, pu__device_text *text) {
 
 static void cuda_close(void *state) {
     cuda_state *s = state;
-    warn(cudaSetDevice(s->index), "selecting the device");
+    if (s->stream[0]) warn(cudaSetDevice(s->index), "selecting the device"); /* without it nothing was made */
     pu__gemm_plans_free(s->exec.gemm_plans);
     if (s->exec.blas && cublasLtDestroy(s->exec.blas) != CUBLAS_STATUS_SUCCESS)
         pu_log(PU_LOG_WARNING, "device.release", "cuBLASLt did not close");

@@ -1,0 +1,27 @@
+/* The check of a machine's GPU: every op case on it, then how fast it is. Built where CUDA is; needs no test
+ * library, so that it builds on a bare GPU machine. scripts/gpu_check.sh runs it and keeps the results. */
+#ifndef PU_TESTS_GPU_CHECK_H
+#define PU_TESTS_GPU_CHECK_H
+
+#include <stdio.h>
+
+#include "host/device/backend.h"
+
+typedef struct pu__gpu_rates {
+    double copy_bytes_per_s;   /* read + written, by a device-to-device copy too large for the cache */
+    double matrix_flops_per_s; /* of the largest matrix product in the list */
+} pu__gpu_rates;
+
+/* Times every op on workloads of a training step and on large ones, cold and hot, and prints a table. `lines`
+ * gets one tab-separated line for each workload: name, hot seconds, cold seconds. quick: small workloads, to
+ * see that all of it runs. */
+pu_status pu__gpu_bench_ops(pu_device *gpu, bool quick, FILE *lines, pu__gpu_rates *rates);
+
+/* Times the training step of the hybrid at two sizes, replayed as a CUDA graph and launched one by one; lines
+ * as above. */
+pu_status pu__gpu_bench_step(pu_device *gpu, bool quick, FILE *lines, const pu__gpu_rates *rates);
+
+/* The median of `count` seconds; sorts them. */
+double pu__gpu_median(double *seconds, int count);
+
+#endif

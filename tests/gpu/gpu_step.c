@@ -1,0 +1,190 @@
+/* Speed of the hybrid's training step. The floor is what the launches of the step cost at the measured rates:
+ * matrix products at the rate of the largest one timed, everything else its fewest bytes at the copy's rate;
+ * each at least its bytes. */
+#include <string.h>
+
+#include "plusultra/log.h"
+#include "plusultra/memory.h"
+#include "plusultra/random.h"
+#include "plusultra/train.h"
+#include "tests/gpu/gpu_check.h"
+
+enum { FEATURES = 24, HORIZONS = 3, QUANTILES = 5, SAMPLES = 9, STEPS_PER_SAMPLE = 20, WARM_STEPS = 4 };
+
+typedef struct step_case {
+    const char *name;
+    int64_t width, layers, batch, window;
+    double mlp_ratio;
+} step_case;
+
+typedef struct step {
+    pu_parameters *parameters;
+    pu_graph *graph;
+    pu_program *program;
+    pu_tensor *bars, *start, *clock, *target, *weight, *hyper, *stats;
+} step;
+
+static void configure(const step_case *c, pu_config *config) {
+    static const int64_t dilations[] = {1, 4, 16, 1};
+    memset(config, 0, sizeof *config);
+    config->windows.window_bars = c->window;
+    config->windows.warmup_bars = c->window / 2;
+    config->windows.clip = 8;
+    config->model.width = c->width;
+    config->model.layers = c->layers;
+    config->model.heads = 4;
+    config->model.kernel_bars = 4;
+    config->model.dilations = (pu_int_list){4, dilations};
+    config->model.mlp_ratio = c->mlp_ratio;
+    config->model.dropout = 0.1;
+    config->model.rotary_base = 10000;
+}
+
+static void step_free(step *s) {
+    pu_program_free(s->program);
+    pu_graph_free(s->graph);
+    pu_parameters_free(s->parameters);
+    memset(s, 0, sizeof *s);
+}
+
+static pu_status step_build(const step_case *c, pu_device *device, step *s) {
+    const pu_model_dims dims = {FEATURES, HORIZONS, QUANTILES};
+    const pu_attributes loss = {
+        .loss = {PU_LOSS_PINBALL, HORIZONS, QUANTILES, {0.1f, 0.25f, 0.5f, 0.75f, 0.9f}, 1.0f}};
+    const int64_t length = c->window + c->window / 2, rows = c->batch * c->window;
+    pu_config config;
+    configure(c, &config);
+    PU_TRY(pu_parameters_new(device, &s->parameters));
+    PU_TRY(pu_model_declare(&config, dims, s->parameters));
+    PU_TRY(pu_parameters_allocate(s->parameters, 1));
+    PU_TRY(pu_graph_new(s->parameters, &s->graph));
+    s->bars = pu_graph_input(s->graph, "bars", PU_F32, PU_SHAPE2(c->batch * length, FEATURES));
+    s->start = pu_graph_input(s->graph, "start", PU_I32, PU_SHAPE1(c->batch));
+    s->clock = pu_graph_input(s->graph, "clock", PU_U64, PU_SHAPE1(2));
+    s->target = pu_graph_input(s->graph, "target", PU_F32, PU_SHAPE2(rows, HORIZONS));
+    s->weight = pu_graph_input(s->graph, "weight", PU_F32, PU_SHAPE2(rows, HORIZONS));
+    s->hyper = pu_graph_input(s->graph, "hyper", PU_F32, PU_SHAPE1(8));
+    pu_tensor *prediction = pu_model_forward(&config, dims, s->graph, s->bars, s->start, s->clock);
+    pu_tensor *value = pu_loss_of(s->graph, prediction, s->target, s->weight, &loss);
+    PU_TRY(pu_gradients(s->graph, value));
+    s->stats = pu_adamw(s->graph, s->hyper);
+    PU_TRY(pu_graph_status(s->graph));
+    PU_TRY(pu_graph_output(s->graph, s->stats));
+    return pu_compile(s->graph, &s->program);
+}
+
+/* Writes deviation * normal + mean. The copy ends before its source is freed. */
+static pu_status write_normal(pu_device *device, step *s, const pu_tensor *tensor, float mean, float deviation) {
+    const pu_shape shape = pu_tensor_shape(tensor);
+    const int64_t n = shape.dim[0] * shape.dim[1];
+    float *x = pu_calloc((size_t)n, sizeof *x);
+    if (!x) return PU_ERR_MEMORY;
+    pu_random random = pu_random_at(5, (uint64_t)n);
+    for (int64_t i = 0; i < n; ++i) x[i] = mean + deviation * (float)pu_random_normal(&random);
+    pu_status status = pu_program_write(s->program, tensor, x);
+    if (status == PU_OK) status = pu_device_sync(device);
+    pu_free(x);
+    return status;
+}
+
+static pu_status step_feed(const step_case *c, pu_device *device, step *s) {
+    static const uint64_t clock[2] = {1, 0};
+    static const float hyper[8] = {1e-5f, 0.9f, 0.99f, 1e-8f, 0.01f, 1.0f, 0.1f, 0.01f};
+    const int64_t length = c->window + c->window / 2;
+    int32_t *start = pu_calloc((size_t)c->batch, sizeof *start);
+    if (!start) return PU_ERR_MEMORY;
+    for (int64_t i = 0; i < c->batch; ++i) start[i] = (int32_t)(i * length);
+    pu_status status = pu_program_write(s->program, s->start, start);
+    if (status == PU_OK) status = pu_device_sync(device);
+    pu_free(start);
+    PU_TRY(status);
+    PU_TRY(write_normal(device, s, s->bars, 0.0f, 1.0f));
+    PU_TRY(write_normal(device, s, s->target, 0.0f, 1.0f));
+    PU_TRY(write_normal(device, s, s->weight, 1.0f, 0.0f));
+    PU_TRY(pu_program_write(s->program, s->clock, clock));
+    return pu_program_write(s->program, s->hyper, hyper);
+}
+
+static pu_status time_steps(pu_device *device, step *s, int steps, double *seconds) {
+    double sample[SAMPLES];
+    float stats[4];
+    for (int i = 0; i < WARM_STEPS; ++i) PU_TRY(pu_program_run(s->program));
+    PU_TRY(pu_device_sync(device));
+    for (int i = 0; i < SAMPLES; ++i) {
+        const double begin = pu_clock_s();
+        for (int k = 0; k < steps; ++k) PU_TRY(pu_program_run(s->program));
+        PU_TRY(pu_device_sync(device));
+        sample[i] = (pu_clock_s() - begin) / steps;
+    }
+    PU_TRY(pu_program_read(s->program, s->stats, stats));
+    if (stats[2] != 0) return pu_fail(PU_ERR_DATA, "the gradient of the timed step is not finite");
+    *seconds = pu__gpu_median(sample, SAMPLES);
+    return PU_OK;
+}
+
+static double floor_s_of(const step *s, const pu__gpu_rates *rates) {
+    double seconds = 0;
+    for (int i = 0; i < pu_program_launches(s->program); ++i) {
+        const pu_launch_info info = pu_program_launch(s->program, i);
+        const double move = info.bytes / rates->copy_bytes_per_s;
+        const double multiply = info.op == PU_OP_GEMM ? info.flops / rates->matrix_flops_per_s : 0;
+        seconds += multiply > move ? multiply : move;
+    }
+    return seconds;
+}
+
+static pu_status time_case(const step_case *c, pu_device *device, int steps, const pu__gpu_rates *rates, step *s,
+                           double *seconds, double *floor_s) {
+    pu_status status = step_build(c, device, s);
+    if (status == PU_OK) status = step_feed(c, device, s);
+    if (status == PU_OK) status = time_steps(device, s, steps, seconds);
+    if (status == PU_OK) *floor_s = floor_s_of(s, rates);
+    return status;
+}
+
+static pu_status bench_case(const step_case *c, pu_device *const device[2], int steps, FILE *lines,
+                            const pu__gpu_rates *rates) {
+    double seconds[2] = {0, 0}, floor_s = 0;
+    long long parameters = 0;
+    int launches = 0;
+    for (int i = 0; i < 2; ++i) {
+        step s = {0};
+        const pu_status status = time_case(c, device[i], steps, rates, &s, &seconds[i], &floor_s);
+        if (status == PU_OK) {
+            parameters = (long long)pu_parameters_count(s.parameters);
+            launches = pu_program_launches(s.program);
+        }
+        step_free(&s);
+        if (status != PU_OK) return pu_fail_within(status, "%s", c->name);
+    }
+    printf("| %s | %lld | %d | %.1f | %.1f | %.1f | %.2f |\n", c->name, parameters, launches, 1e6 * seconds[0],
+           1e6 * seconds[1], 1e6 * floor_s, seconds[0] / floor_s);
+    fflush(stdout);
+    fprintf(lines, "step %s\t%.9g\t%.9g\t%lld\t%lld\t%g\t%lld\t%lld\t%lld\t%d\n", c->name, seconds[0], seconds[1],
+            (long long)c->width, (long long)c->layers, c->mlp_ratio, (long long)c->batch, (long long)c->window,
+            (long long)c->window / 2, FEATURES);
+    return PU_OK;
+}
+
+pu_status pu__gpu_bench_step(pu_device *gpu, bool quick, FILE *lines, const pu__gpu_rates *rates) {
+    static const step_case full[] = {{"small hybrid B64 T128", 128, 2, 64, 128, 1},
+                                     {"large hybrid B64 T128", 256, 4, 64, 128, 2}};
+    static const step_case tiny[] = {{"tiny hybrid B2 T16", 32, 1, 2, 16, 1}};
+    pu__backend plain = *gpu->backend; /* without recording, every step launches its kernels one by one */
+    plain.capture_begin = NULL;
+    plain.capture_end = NULL;
+    plain.replay = NULL;
+    plain.capture_free = NULL;
+    pu_device *device[2] = {gpu, NULL};
+    PU_TRY(pu__device_open_backend(&plain, 0, 0, &device[1]));
+    printf(
+        "\n| training step | parameters | launches | replayed us | launched us | floor us | replayed / floor |\n"
+        "|---|---:|---:|---:|---:|---:|---:|\n");
+    pu_status status = PU_OK;
+    const int count = quick ? 1 : 2;
+    for (int i = 0; i < count && status == PU_OK; ++i) {
+        status = bench_case(quick ? &tiny[i] : &full[i], device, quick ? 2 : STEPS_PER_SAMPLE, lines, rates);
+    }
+    pu_device_close(device[1]);
+    return status;
+}
