@@ -19,6 +19,9 @@ endif()
 # The CPU kernels (kernels/<op>/<op>_cpu.c) are compiled once per instruction set; kernels/common/isa.c picks at run time. Their loops vectorise
 # at -O3; multiply-adds may fuse, and no code of theirs reads floating-point exception flags.
 set(PU_KERNEL_OPTIONS -O3 -ffp-contract=fast -fno-trapping-math)
+if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
+    list(APPEND PU_KERNEL_OPTIONS -fno-tree-loop-distribute-patterns) # else loops over short rows become calls of memcpy and memset
+endif()
 set(PU_KERNEL_CPU_C ${PU_KERNEL_C})
 list(FILTER PU_KERNEL_CPU_C INCLUDE REGEX "_cpu\\.c$")
 set_source_files_properties(${PU_KERNEL_CPU_C} PROPERTIES COMPILE_OPTIONS "${PU_KERNEL_OPTIONS}")

@@ -22,6 +22,9 @@ PU_HOST_DEVICE static inline pu__philox4 pu__philox(uint64_t key, uint64_t count
     uint32_t c0 = (uint32_t)counter_low, c1 = (uint32_t)(counter_low >> 32);
     uint32_t c2 = (uint32_t)counter_high, c3 = (uint32_t)(counter_high >> 32);
     uint32_t k0 = (uint32_t)key, k1 = (uint32_t)(key >> 32);
+#ifndef __CUDACC__
+#pragma GCC unroll 10 /* so that a loop over counters vectorises */
+#endif
     for (int round = 0; round < 10; ++round) {
         const uint64_t p0 = (uint64_t)0xD2511F53u * c0;
         const uint64_t p1 = (uint64_t)0xCD9E8D57u * c2;

@@ -23,12 +23,10 @@ typedef struct pu__tile {
 
 /* c (+)= a b over `rows` rows and `vectors` vectors. All but `t` are constants where this is used. by_row: a_col is 1, else a_row is 1. */
 PU__INLINE void pu__tile_multiply(const pu__tile *t, int rows, int vectors, int by_row, int add) {
-    pu__vec sum[PU__TILE_ROWS][2] = {{{0}}};
+    pu__vec sum[PU__TILE_ROWS][2];
     const int64_t a_row = by_row ? t->a_row : 1, a_col = by_row ? 1 : t->a_col, b_row = t->b_row;
-    if (add) {
-        for (int r = 0; r < rows; ++r) {
-            for (int v = 0; v < vectors; ++v) sum[r][v] = pu__load(t->c + r * t->c_row + v * PU__LANES);
-        }
+    for (int r = 0; r < rows; ++r) {
+        for (int v = 0; v < vectors; ++v) sum[r][v] = add ? pu__load(t->c + r * t->c_row + v * PU__LANES) : (pu__vec){0};
     }
     const float *restrict a = t->a, *restrict b = t->b;
     for (int64_t k = 0; k < t->k; ++k, a += a_col, b += b_row) {

@@ -129,49 +129,24 @@ pu_status pu__glu_grad_cpu(const pu__call *call) {
     return PU_OK;
 }
 
-/* Philox for COUNTERS counters side by side: the rounds of kernels/common/philox.h with every word an array, so that they vectorise. Words come out
- * in the order of the elements, four to a counter. */
-enum { COUNTERS = 16 };
-static void philox_block(uint64_t key, uint64_t first, uint64_t high, uint32_t *restrict words) {
-    uint32_t c0[COUNTERS], c1[COUNTERS], c2[COUNTERS], c3[COUNTERS];
-    uint32_t k0 = (uint32_t)key, k1 = (uint32_t)(key >> 32);
-    for (int j = 0; j < COUNTERS; ++j) {
-        c0[j] = (uint32_t)(first + (uint64_t)j);
-        c1[j] = (uint32_t)((first + (uint64_t)j) >> 32);
-        c2[j] = (uint32_t)high;
-        c3[j] = (uint32_t)(high >> 32);
-    }
-    for (int round = 0; round < 10; ++round) {
-        for (int j = 0; j < COUNTERS; ++j) {
-            const uint64_t p0 = (uint64_t)0xD2511F53u * c0[j], p1 = (uint64_t)0xCD9E8D57u * c2[j];
-            c0[j] = (uint32_t)(p1 >> 32) ^ c1[j] ^ k0;
-            c2[j] = (uint32_t)(p0 >> 32) ^ c3[j] ^ k1;
-            c1[j] = (uint32_t)p1;
-            c3[j] = (uint32_t)p0;
-        }
-        k0 += 0x9E3779B9u;
-        k1 += 0xBB67AE85u;
-    }
-    for (int j = 0; j < COUNTERS; ++j) {
-        words[4 * j] = c0[j];
-        words[4 * j + 1] = c1[j];
-        words[4 * j + 2] = c2[j];
-        words[4 * j + 3] = c3[j];
-    }
-}
+enum { COUNTERS = 16 }; /* side by side, so that the loop over them vectorises */
 
 /* Chunks begin at multiples of 4 * COUNTERS. */
 static void dropout_chunk(void *context, int64_t begin, int64_t end, int worker) {
     (void)worker;
     const pu__call *call = context;
     const float *restrict x = call->in[0].data;
-    const uint64_t *clock = call->in[1].data;
+    const uint64_t *clock = call->in[1].data, key = clock[0];
     float *restrict y = call->out[0].data;
     const float rate = call->attributes->dropout.rate, scale = 1.0f / (1.0f - rate);
     const uint64_t high = (uint64_t)call->attributes->dropout.tag << 40 | clock[1];
     for (int64_t i = begin; i < end; i += 4 * COUNTERS) {
+        const uint64_t first = (uint64_t)i / 4;
         uint32_t words[4 * COUNTERS];
-        philox_block(clock[0], (uint64_t)i / 4, high, words);
+        for (int j = 0; j < COUNTERS; ++j) {
+            const pu__philox4 random = pu__philox(key, first + (uint64_t)j, high);
+            for (int k = 0; k < 4; ++k) words[4 * j + k] = random.word[k];
+        }
         const int64_t count = end - i < 4 * COUNTERS ? end - i : 4 * COUNTERS;
         for (int64_t j = 0; j < count; ++j) y[i + j] = pu__uniform24(words[j]) >= rate ? x[i + j] * scale : 0.0f;
     }
