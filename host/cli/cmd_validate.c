@@ -38,7 +38,7 @@ static pu_status show(pu__cli *cli, const pu_validation *found, int asset_count,
     if (found->errors == 0) return PU_OK;
     return pu_fail(PU_ERR_DATA,
                    "%" PRId64 " errors in the data: mend the source and import it anew, leave the assets out "
-                              "(data.symbols), or cut their history",
+                   "(data.symbols), or cut their history",
                    found->errors);
 }
 

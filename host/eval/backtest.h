@@ -24,6 +24,7 @@ typedef struct pu__asset_input {
 
 typedef struct pu__backtest {
     const pu_config *config;
+    char *config_text; /* effective, as YAML */
     pu_dataset *dataset;
     pu_store *store;
     int asset_count;

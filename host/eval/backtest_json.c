@@ -1,12 +1,7 @@
 #include <math.h>
-#include <string.h>
 #include <time.h>
 
 #include "host/eval/backtest.h"
-#include "host/eval/stats.h"
-#include "plusultra/memory.h"
-
-enum { BINS_MIN = 10, BINS_MAX = 80 };
 
 static json_t *number(double value) { return isfinite(value) ? json_real(value) : json_null(); }
 
@@ -57,31 +52,11 @@ static json_t *drawdown_json(const pu__backtest *b, const pu__metrics *m) {
     return out;
 }
 
-/* Bins of equal width over all returns but the start's, as many as the rule of Freedman and Diaconis (1981) asks
- * for. */
-static json_t *histogram_json(const pu__run *run) {
-    const int64_t n = run->times - 1;
-    double *sorted = pu_calloc((size_t)n, sizeof *sorted);
-    if (!sorted) return 0;
-    memcpy(sorted, run->returns + 1, (size_t)n * sizeof *sorted);
-    pu__sort(n, sorted);
-    double low = sorted[0], high = sorted[n - 1];
-    const double spread = pu__sorted_quantile(n, sorted, 0.75) - pu__sorted_quantile(n, sorted, 0.25);
-    if (!(high > low)) {
-        low -= 0.5e-4;
-        high += 0.5e-4;
-    }
-    const double width = 2.0 * spread / cbrt((double)n);
-    const int bins = (int)fmax(BINS_MIN, fmin(width > 0.0 ? ceil((high - low) / width) : BINS_MIN, BINS_MAX));
-    int64_t count[BINS_MAX] = {0};
-    for (int64_t i = 0; i < n; ++i) {
-        const int bin = (int)((sorted[i] - low) / (high - low) * bins);
-        ++count[bin < bins ? bin : bins - 1];
-    }
-    pu_free(sorted);
+static json_t *histogram_json(const pu__histogram *h) {
     json_t *edges = json_array(), *counts = json_array();
-    for (int i = 0; i <= bins; ++i) json_array_append_new(edges, json_real(low + (high - low) * i / bins));
-    for (int i = 0; i < bins; ++i) json_array_append_new(counts, json_integer(count[i]));
+    for (int i = 0; i <= h->bins; ++i)
+        json_array_append_new(edges, json_real(h->low + (h->high - h->low) * i / h->bins));
+    for (int i = 0; i < h->bins; ++i) json_array_append_new(counts, json_integer(h->count[i]));
     return json_pack("{s:o, s:o}", "edges", edges, "counts", counts);
 }
 
@@ -105,7 +80,7 @@ static json_t *strategy_json(const pu__backtest *b, const pu__strategy *s) {
     put(out, "costs",
         json_pack("{s:o, s:o, s:o}", "spread", number(run->spread_paid), "slippage", number(run->slippage_paid),
                   "fee", number(run->fee_paid)));
-    put(out, "histogram", histogram_json(run));
+    put(out, "histogram", histogram_json(&s->histogram));
     return out;
 }
 
@@ -175,7 +150,6 @@ static void meta_names(const pu__backtest *b, json_t *out) {
     for (int f = 0; f < pu_dataset_features(b->dataset); ++f) {
         json_array_append_new(features, json_string(pu_dataset_feature_name(b->dataset, f)));
     }
-    char *config = pu_config_text(b->config);
     put(out, "run", json_string(b->config->run.name));
     put(out, "version", json_string(PU_VERSION));
     put(out, "created", time_text((int64_t)time(0), true));
@@ -184,8 +158,7 @@ static void meta_names(const pu__backtest *b, json_t *out) {
     put(out, "features", features);
     put(out, "assets", assets);
     put(out, "benchmark", b->benchmark.symbol[0] ? json_string(b->benchmark.symbol) : json_null());
-    put(out, "config", config ? json_string(config) : 0);
-    pu_free(config);
+    put(out, "config", json_string(b->config_text));
 }
 
 static json_t *meta_json(const pu__backtest *b) {

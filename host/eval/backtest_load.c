@@ -163,6 +163,8 @@ static pu_status load_benchmark(pu__backtest *b) {
 
 pu_status pu__backtest_load(const pu_config *config, pu__backtest *out) {
     *out = (pu__backtest){.config = config};
+    out->config_text = pu_config_text(config);
+    if (!out->config_text) return PU_ERR_MEMORY;
     PU_TRY(pu_dataset_open(config, &out->dataset));
     PU_TRY(pu_store_open(config->data.store, PU_STORE_READ, &out->store));
     pu_dataset_segment(out->dataset, PU_SEGMENT_TEST, &out->test_from, &out->test_to);
@@ -183,6 +185,7 @@ void pu__backtest_free(pu__backtest *backtest) {
         pu_free(backtest->input[i].sigma);
     }
     for (int i = 0; i < backtest->strategy_count; ++i) pu__strategy_free(&backtest->strategy[i]);
+    pu_free(backtest->config_text);
     pu_free(backtest->input);
     pu_free(backtest->forecast);
     pu_free(backtest->sigma);

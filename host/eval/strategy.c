@@ -2,7 +2,9 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
+#include "host/eval/stats.h"
 #include "plusultra/memory.h"
 
 static const double level = 0.95;
@@ -54,6 +56,31 @@ static pu_status measure_series(pu__strategy *s, const pu__settings *settings) {
     return PU_OK;
 }
 
+static pu_status measure_histogram(const pu__run *run, pu__histogram *out) {
+    const int64_t n = periods_of(run);
+    *out = (pu__histogram){.low = -0.5e-4, .high = 0.5e-4, .bins = PU__BINS_MIN};
+    if (n == 0) return PU_OK;
+    double *sorted = pu_calloc((size_t)n, sizeof *sorted);
+    if (!sorted) return PU_ERR_MEMORY;
+    memcpy(sorted, run->returns + 1, (size_t)n * sizeof *sorted);
+    pu__sort(n, sorted);
+    const double spread = pu__sorted_quantile(n, sorted, 0.75) - pu__sorted_quantile(n, sorted, 0.25);
+    const double width = 2.0 * spread / cbrt((double)n), range = sorted[n - 1] - sorted[0];
+    out->low += sorted[0];
+    out->high += sorted[n - 1];
+    if (range > 0.0) {
+        out->low = sorted[0];
+        out->high = sorted[n - 1];
+    }
+    if (width > 0.0) out->bins = (int)fmax(PU__BINS_MIN, fmin(ceil(range / width), PU__BINS_MAX));
+    for (int64_t i = 0; i < n; ++i) {
+        const int bin = (int)((sorted[i] - out->low) / (out->high - out->low) * out->bins);
+        ++out->count[bin < out->bins ? bin : out->bins - 1];
+    }
+    pu_free(sorted);
+    return PU_OK;
+}
+
 static pu_status measure_hedged(pu__strategy *s, const double *market, const pu__bootstrap_options *options) {
     const int64_t n = periods_of(&s->run);
     if (!market || isnan(s->metrics.beta)) return PU_OK;
@@ -80,6 +107,7 @@ pu_status pu__strategy_measure(pu__strategy *strategy, const pu__strategy *marke
     PU_TRY(pu__bootstrap(n, r, &bootstrap, &strategy->intervals));
     measure_activity(strategy, settings->periods_per_year);
     PU_TRY(measure_series(strategy, settings));
+    PU_TRY(measure_histogram(&strategy->run, &strategy->histogram));
     return measure_hedged(strategy, b, &bootstrap);
 }
 

@@ -21,11 +21,21 @@ typedef struct pu__settings {
     pu_pool *pool;
 } pu__settings;
 
+enum { PU__BINS_MIN = 10, PU__BINS_MAX = 80 };
+
+/* Bins of equal width over all measured returns, as many as the rule of Freedman and Diaconis (1981) asks for. */
+typedef struct pu__histogram {
+    double low, high;
+    int bins;
+    int64_t count[PU__BINS_MAX];
+} pu__histogram;
+
 typedef struct pu__strategy {
     const char *name, *label; /* static text */
     pu__run run;
     pu__metrics metrics;
     pu__intervals intervals;
+    pu__histogram histogram;
     double *drawdown, *rolling_sharpe; /* [run.times]; NaN before the window is full */
     double exposure;                   /* mean of the sum of |weight| */
     double net_exposure;               /* mean of the sum of weights */

@@ -1,8 +1,9 @@
-/* The SQLite store: market data, feature blocks, predictions, runs. The schema is host/data/store/schema.sql, documented in
- * docs/schema.md.
+/* The SQLite store: market data, feature blocks, predictions, runs. The schema is host/data/store/schema.sql,
+ * documented in docs/schema.md.
  *
- * Settings (see docs/architecture.md): one writer at a time with BEGIN IMMEDIATE, rollback journal with synchronous=FULL, foreign keys on,
- * DEFENSIVE on, trusted_schema off, STRICT tables. Readers are separate read-only connections. */
+ * Settings (see docs/architecture.md): one writer at a time with BEGIN IMMEDIATE, rollback journal with
+ * synchronous=FULL, foreign keys on, DEFENSIVE on, trusted_schema off, STRICT tables. Readers are separate
+ * read-only connections. */
 #ifndef PLUSULTRA_STORE_H
 #define PLUSULTRA_STORE_H
 
@@ -18,17 +19,21 @@ extern "C" {
 struct sqlite3;
 typedef struct pu_store pu_store;
 
-typedef enum pu_store_mode { PU_STORE_READ = 0, PU_STORE_WRITE /* must exist */, PU_STORE_CREATE /* made if missing */ } pu_store_mode;
+typedef enum pu_store_mode {
+    PU_STORE_READ = 0,
+    PU_STORE_WRITE, /* must exist */
+    PU_STORE_CREATE /* made if missing */
+} pu_store_mode;
 
-/* Opens and, when writing, migrates forward. PU_ERR_NOT_FOUND, PU_ERR_CORRUPT (not a database, or its quick checks fail), PU_ERR_STORE (newer
- * schema, locked). One connection per thread. */
+/* Opens and, when writing, migrates forward. PU_ERR_NOT_FOUND, PU_ERR_CORRUPT (not a database, or its quick
+ * checks fail), PU_ERR_STORE (newer schema, locked). One connection per thread. */
 pu_status pu_store_open(const char *path, pu_store_mode mode, pu_store **out);
 void pu_store_close(pu_store *store); /* accepts null */
 const char *pu_store_path(const pu_store *store);
 struct sqlite3 *pu_store_sqlite(pu_store *store); /* for the library's own modules */
 
-/* Reads everything and checks it: SQLite's structure, range checks and references, and the checksums of bars and predictions. PU_ERR_CORRUPT names
- * what is damaged. Takes about a second per million bars. */
+/* Reads everything and checks it: SQLite's structure, range checks and references, and the checksums of bars
+ * and predictions. PU_ERR_CORRUPT names what is damaged. Takes about a second per million bars. */
 pu_status pu_store_check(pu_store *store);
 
 /* Transactions: begin takes the write lock at once (BEGIN IMMEDIATE, waiting up to ten seconds). */
@@ -40,42 +45,49 @@ void pu_store_rollback(pu_store *store); /* harmless outside a transaction */
 typedef struct pu_asset {
     int64_t id;
     char symbol[64];
-    char asset_class[16];     /* equity, index, future, forex, crypto, synthetic */
-    int64_t bar_s;            /* seconds of one bar: 86400 daily, 300 five minutes */
-    double periods_per_year;  /* bars per year by the market's calendar: 252 equities, 365 crypto daily, 260 forex, ... */
-    int64_t bars;             /* rows in series */
+    char asset_class[16];    /* equity, index, future, forex, crypto, synthetic */
+    int64_t bar_s;           /* seconds of one bar: 86400 daily, 300 five minutes */
+    double periods_per_year; /* by the market's calendar: 252 equities, 260 forex, 365 crypto daily, ... */
+    int64_t bars;            /* rows in series */
     int64_t first_ts, last_ts;
 } pu_asset;
 
-/* All assets ordered by symbol, or those in `symbols` in that order (PU_ERR_NOT_FOUND names the missing one and the nearest there is). A symbol that
- * is stored at several bar lengths is named with its seconds, as in "ETHBTC@300". Free *out with pu_free. */
-pu_status pu_store_assets(pu_store *store, int symbol_count, const char *const *symbols, int *count, pu_asset **out);
+/* All assets ordered by symbol, or those in `symbols` in that order (PU_ERR_NOT_FOUND names the missing one and
+ * the nearest there is). A symbol that is stored at several bar lengths is named with its seconds, as in
+ * "ETHBTC@300". Free *out with pu_free. */
+pu_status pu_store_assets(pu_store *store, int symbol_count, const char *const *symbols, int *count,
+                          pu_asset **out);
 
-/* Bars per year of an asset class at a bar length, for assets whose source does not say: daily 252 (equity, index, future, synthetic), 260 (forex), 365
- * (crypto); weekly 52, monthly 12; intraday days per year times bars in a session of 6.5 h (equity, index), 23 h (future) or 24 h. */
+/* Bars per year of an asset class at a bar length, for assets whose source does not say: daily 252 (equity,
+ * index, future, synthetic), 260 (forex), 365 (crypto); weekly 52, monthly 12; intraday days per year times
+ * bars in a session of 6.5 h (equity, index), 23 h (future) or 24 h. */
 double pu_periods_per_year(const char *asset_class, int64_t bar_s);
 
-/* Bars of one asset in time order, as columns of doubles. Missing volume is NaN; adjusted equals close where the source has no adjusted
- * close. ts: UTC seconds of the bar's close. */
+/* Bars of one asset in time order, as columns of doubles. Missing volume is NaN; adjusted equals close where
+ * the source has no adjusted close. ts: UTC seconds of the bar's close. */
 typedef struct pu_bars {
     int64_t count;
     int64_t *ts;
     double *open, *high, *low, *close, *adjusted, *volume;
 } pu_bars;
-/* from_ts inclusive, to_ts exclusive. PU_ERR_CORRUPT when all bars are read and their checksum is not the stored one. Free with pu_bars_free. */
+/* from_ts inclusive, to_ts exclusive. PU_ERR_CORRUPT when all bars are read and their checksum is not the
+ * stored one. Free with pu_bars_free. */
 pu_status pu_store_bars(pu_store *store, int64_t asset_id, int64_t from_ts, int64_t to_ts, pu_bars *out);
 void pu_bars_free(pu_bars *bars);
 
 /* SHA-256 (hex, 65 bytes with the end) over all bars of the assets, in order: the identity of the data in reports. */
 pu_status pu_store_data_hash(pu_store *store, int asset_count, const pu_asset *assets, char out[65]);
 
-/* Named series of an asset beside its bars, such as the truth a synthetic market was made from. put replaces the values at the same times; get's arrays
- * are one block, freed by pu_free(*ts). PU_ERR_NOT_FOUND when there is no value. */
-pu_status pu_store_put_indicator(pu_store *store, int64_t asset_id, const char *name, int64_t count, const int64_t *ts,
-                                 const double *value);
-pu_status pu_store_get_indicator(pu_store *store, int64_t asset_id, const char *name, int64_t *count, int64_t **ts, double **value);
+/* Named series of an asset beside its bars, such as the truth a synthetic market was made from. put replaces
+ * the values at the same times; get's arrays are one block, freed by pu_free(*ts). PU_ERR_NOT_FOUND when there
+ * is no value. */
+pu_status pu_store_put_indicator(pu_store *store, int64_t asset_id, const char *name, int64_t count,
+                                 const int64_t *ts, const double *value);
+pu_status pu_store_get_indicator(pu_store *store, int64_t asset_id, const char *name, int64_t *count, int64_t **ts,
+                                 double **value);
 
-/* The asset that a universe (an asset class, or a name of the user's) is compared with; NOT_FOUND when none was set. */
+/* The asset that a universe (an asset class, or a name of the user's) is compared with; NOT_FOUND when none was
+ * set. */
 pu_status pu_store_put_benchmark(pu_store *store, const char *universe, int64_t asset_id);
 pu_status pu_store_get_benchmark(pu_store *store, const char *universe, int64_t *asset_id);
 
@@ -99,21 +111,23 @@ typedef struct pu_trade {
 } pu_trade;
 pu_status pu_store_put_trades(pu_store *store, const char *run, int64_t count, const pu_trade *trades);
 
-/* Predictions: for a run, an asset, a decision time and a horizon, the forecast quantiles of the volatility-scaled return. `quantiles` are increasing after
- * sorting. Replaces what the same run stored before for that asset. One transaction. */
+/* Predictions: for a run, an asset, a decision time and a horizon, the forecast quantiles of the volatility-
+ * scaled return. `quantiles` are increasing after sorting. Replaces what the same run stored before for that
+ * asset. One transaction. */
 typedef struct pu_prediction_set {
     int64_t asset_id;
-    int64_t count;         /* decision times */
-    const int64_t *ts;     /* [count] */
+    int64_t count;     /* decision times */
+    const int64_t *ts; /* [count] */
     int horizons;
     const int64_t *horizon_bars; /* [horizons] */
     int quantiles;
-    const double *quantile;      /* [quantiles] */
-    const float *value;          /* [count][horizons][quantiles], in units of sigma * sqrt(horizon) */
-    const float *sigma;          /* [count], per-bar volatility at the decision */
+    const double *quantile; /* [quantiles] */
+    const float *value;     /* [count][horizons][quantiles], in units of sigma * sqrt(horizon) */
+    const float *sigma;     /* [count], per-bar volatility at the decision */
 } pu_prediction_set;
 pu_status pu_store_put_predictions(pu_store *store, const char *run, const pu_prediction_set *set);
-/* Reads one asset's predictions of a run back; all pointers in *out are owned by one block to be freed with pu_prediction_set_free. */
+/* Reads one asset's predictions of a run back; all pointers in *out are owned by one block to be freed with
+ * pu_prediction_set_free. */
 pu_status pu_store_get_predictions(pu_store *store, const char *run, int64_t asset_id, pu_prediction_set *out);
 void pu_prediction_set_free(pu_prediction_set *set);
 

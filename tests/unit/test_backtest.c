@@ -322,6 +322,27 @@ static void the_truth_keeps_its_sharpe(void **state) {
     test_market_remove(&truth);
 }
 
+/* Memory that runs out at any point is an error, and leaves the old document alone. */
+static void memory_running_out_is_an_error(void **state) {
+    (void)state;
+    pu_config *config = configure("memory", "backtest.latency_bars=1");
+    predict(config, 0.2, 14);
+    json_decref(backtest(config));
+    int64_t failures = 0;
+    for (int64_t countdown = 0;; countdown += 1 + countdown / 8) {
+        pu_memory_fail_after(countdown);
+        const pu_status status = pu_backtest(config);
+        pu_memory_fail_after(-1);
+        json_decref(load(config));
+        if (status == PU_OK) break;
+        assert_int_equal(status, PU_ERR_MEMORY);
+        ++failures;
+    }
+    print_message("%d failures\n", (int)failures);
+    assert_true(failures > 30);
+    pu_config_free(config);
+}
+
 static void what_is_missing_is_named(void **state) {
     (void)state;
     pu_config *config = configure("unpredicted", "backtest.latency_bars=1");
@@ -354,6 +375,7 @@ int main(void) {
         cmocka_unit_test(costs_only_cost),
         cmocka_unit_test(the_band_is_not_for_buy_and_hold),
         cmocka_unit_test(the_truth_keeps_its_sharpe),
+        cmocka_unit_test(memory_running_out_is_an_error),
         cmocka_unit_test(what_is_missing_is_named),
     };
     return cmocka_run_group_tests(tests, open_market, drop_market);

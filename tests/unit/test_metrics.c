@@ -187,6 +187,34 @@ static void intervals_hold_the_point_estimate(void **state) {
     }
 }
 
+/* Gains and losses in turn never fall further than one loss; resamples that put two losses together do. The
+ * interval of the drawdown must be widened to hold what happened. */
+static void an_interval_is_widened_to_what_happened(void **state) {
+    (void)state;
+    double r[2000];
+    for (int i = 0; i < 2000; ++i) r[i] = i % 2 ? -0.01 : 0.011;
+    const double happened = measure(2000, r, 0).max_drawdown;
+    const pu__intervals in = intervals(2000, r, 1, 0);
+    assert_true(golden_near(happened, -0.01, 1e-12));
+    assert_true(golden_near(in.max_drawdown.high, happened, 1e-12));
+    assert_true(in.max_drawdown.low < 2 * happened);
+}
+
+/* Independent normal returns: the interval's half width is near 1.96 standard errors, sqrt(A / n) each. */
+static void the_interval_has_the_width_of_theory(void **state) {
+    (void)state;
+    double width = 0;
+    for (uint64_t seed = 1; seed <= 10; ++seed) {
+        double r[500];
+        pu_random random = pu_random_at(seed, 5);
+        for (int i = 0; i < 500; ++i) r[i] = 0.0004 + 0.01 * pu_random_normal(&random);
+        const pu__intervals in = intervals(500, r, seed, 0);
+        width += 0.1 * 0.5 * (in.sharpe.high - in.sharpe.low);
+        assert_true(in.cagr.high > 0 && in.cagr.low < in.cagr.high);
+    }
+    assert_true(fabs(width / (1.96 * sqrt(252.0 / 500)) - 1) < 0.1);
+}
+
 static void intervals_are_the_same_at_any_thread_count(void **state) {
     (void)state;
     double r[200];
@@ -253,6 +281,8 @@ int main(void) {
         cmocka_unit_test(rolling_sharpe_is_the_sharpe_of_its_window),
         cmocka_unit_test(trials_deflate),
         cmocka_unit_test(intervals_hold_the_point_estimate),
+        cmocka_unit_test(an_interval_is_widened_to_what_happened),
+        cmocka_unit_test(the_interval_has_the_width_of_theory),
         cmocka_unit_test(intervals_are_the_same_at_any_thread_count),
         cmocka_unit_test(the_interval_covers_a_sharpe_of_zero),
         cmocka_unit_test(short_or_constant_series_have_no_sharpe_interval),

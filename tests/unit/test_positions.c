@@ -186,6 +186,30 @@ static void limits_hold_and_a_neutral_book_is_neutral(void **state) {
     drop_market(&m);
 }
 
+/* An asset without a bar keeps its weight, and the others share what it leaves of the leverage. */
+static void absent_assets_count_in_the_leverage(void **state) {
+    (void)state;
+    const recipe r = {31, 600, 5, 0.1, 0.2, 0.3};
+    const pu__sizing tight = {0.03, 1.0, 0.6, false};
+    market m = make_market(&r);
+    double *weight = weights_of(&m, &tight, 0), held[5] = {0};
+    bool shared = false;
+    for (int64_t t = 0; t < r.times; ++t) {
+        double kept = 0, gross = 0;
+        for (int64_t i = 0; i < r.assets; ++i) {
+            const double w = weight[t * r.assets + i];
+            if (isnan(w)) kept += fabs(held[i]);
+            if (!isnan(w)) held[i] = w;
+            gross += fabs(held[i]);
+        }
+        shared = shared || (kept > 0.3 && gross > 1 - 1e-12 && gross < 1 + 1e-12);
+        assert_true(gross <= fmax(1, kept) + 1e-12);
+    }
+    assert_true(shared);
+    pu_free(weight);
+    drop_market(&m);
+}
+
 /* Within one decision the weights in risk units are proportional to the forecasts when returns are uncorrelated.
  */
 static void sizing_is_linear_in_the_forecast(void **state) {
@@ -264,6 +288,7 @@ int main(void) {
         cmocka_unit_test(volatility_meets_its_target),
         cmocka_unit_test(truncating_the_future_changes_no_weight),
         cmocka_unit_test(limits_hold_and_a_neutral_book_is_neutral),
+        cmocka_unit_test(absent_assets_count_in_the_leverage),
         cmocka_unit_test(sizing_is_linear_in_the_forecast),
         cmocka_unit_test(no_forecast_no_position_no_bar_no_decision),
         cmocka_unit_test(the_mean_of_quantiles),

@@ -117,22 +117,26 @@ static pu_status load_summary(pu__bar_writer *writer) {
     return status;
 }
 
-/* The insertion is compiled without the table's range checks, a third of its time: pu__bar_valid says the same, a
- * hundred times faster. They stay in force for every other statement and every other program. */
-static pu_status prepare_insert(pu__bar_writer *writer) {
-    PU_TRY(pu__sql_exec(writer->store, "PRAGMA ignore_check_constraints = ON", "prepare to write bars to"));
-    const pu_status status =
-        pu__sql_prepare(writer->store,
-                        "INSERT INTO series (asset_id, ts, open, high, low, close, adjusted, volume) "
-                        "SELECT ?1, ts, open, high, low, close, adjusted, volume FROM pu_bars_in",
-                        &writer->insert);
-    const pu_status again =
-        pu__sql_exec(writer->store, "PRAGMA ignore_check_constraints = OFF", "prepare to write bars to");
-    return status != PU_OK ? status : again;
+/* While a writer is open its connection leaves range checks and references to it: they are half of the time of
+ * an insertion, and pu__bar_valid and the asset's row, read in the same transaction, say the same. Statements
+ * are compiled anew when the switches move, so they stay as they are until the writer is closed. For every
+ * other connection and program the schema's own checks are in force. */
+static pu_status enforce_schema(pu_store *store, bool on) {
+    int now = -1;
+    if (sqlite3_db_config(pu_store_sqlite(store), SQLITE_DBCONFIG_ENABLE_FKEY, on, &now) != SQLITE_OK ||
+        now != on) {
+        return pu__store_failure(store, "switch the checks of");
+    }
+    return pu__sql_exec(store,
+                        on ? "PRAGMA ignore_check_constraints = OFF" : "PRAGMA ignore_check_constraints = ON",
+                        "switch the checks of");
 }
 
 static pu_status prepare_bar_statements(pu__bar_writer *writer) {
-    PU_TRY(prepare_insert(writer));
+    PU_TRY(pu__sql_prepare(writer->store,
+                           "INSERT INTO series (asset_id, ts, open, high, low, close, adjusted, volume) "
+                           "SELECT ?1, ts, open, high, low, close, adjusted, volume FROM pu_bars_in",
+                           &writer->insert));
     PU_TRY(pu__sql_prepare(
         writer->store,
         "SELECT open, high, low, close, adjusted, volume FROM series WHERE asset_id = ?1 AND ts = ?2",
@@ -144,22 +148,29 @@ static pu_status prepare_bar_statements(pu__bar_writer *writer) {
         &writer->update);
 }
 
-static void release_statements(pu__bar_writer *writer) {
+static pu_status prepare_writer(pu__bar_writer *writer) {
+    PU_TRY(load_summary(writer));
+    PU_TRY(pu__bulk_register(writer->store, &writer->rows));
+    PU_TRY(enforce_schema(writer->store, false));
+    PU_TRY(prepare_bar_statements(writer));
+    if (sqlite3_bind_int64(writer->insert, 1, writer->asset_id) == SQLITE_OK) return PU_OK;
+    return pu__store_failure(writer->store, "write bars to");
+}
+
+/* Releases what a writer holds; the first failure is kept. */
+static pu_status release(pu__bar_writer *writer, pu_status status) {
     sqlite3_finalize(writer->insert);
     sqlite3_finalize(writer->select);
     sqlite3_finalize(writer->update);
     writer->insert = writer->select = writer->update = NULL;
+    const pu_status enforced = enforce_schema(writer->store, true);
+    return status != PU_OK ? status : enforced;
 }
 
 pu_status pu__bar_writer_open(pu_store *store, int64_t asset_id, pu__bar_writer *writer) {
     *writer = (pu__bar_writer){.store = store, .asset_id = asset_id};
-    pu_status status = load_summary(writer);
-    if (status == PU_OK) status = pu__bulk_register(store, &writer->rows);
-    if (status == PU_OK) status = prepare_bar_statements(writer);
-    if (status == PU_OK && sqlite3_bind_int64(writer->insert, 1, asset_id) != SQLITE_OK)
-        status = pu__store_failure(store, "write bars to");
-    if (status != PU_OK) release_statements(writer);
-    return status;
+    const pu_status status = prepare_writer(writer);
+    return status == PU_OK ? PU_OK : release(writer, status);
 }
 
 static pu_status read_stored(pu__bar_writer *writer, int64_t ts, bool *found, pu__bar *stored) {
@@ -183,12 +194,6 @@ static pu_status read_stored(pu__bar_writer *writer, int64_t ts, bool *found, pu
 
 /* Bars whose times are not stored. */
 static pu_status add_bars(pu__bar_writer *writer, const pu__bar *bars, int64_t count) {
-    for (int64_t i = 0; i < count; ++i) {
-        if (pu__bar_valid(&bars[i])) continue;
-        return pu_fail(PU_ERR_DATA,
-                       "asset %lld, bar at %lld: prices are not positive, finite and within low and high",
-                       (long long)writer->asset_id, (long long)bars[i].ts);
-    }
     writer->rows = (pu__bulk_rows){bars, count};
     PU_TRY(pu__sql_run(writer->store, writer->insert, "write bars to"));
     for (int64_t i = 0; i < count; ++i) {
@@ -228,8 +233,19 @@ static pu_status put_bar(pu__bar_writer *writer, const pu__bar *bar, bool replac
     return PU_OK;
 }
 
+static pu_status check_bars(const pu__bar_writer *writer, const pu__bar *bars, int64_t count) {
+    for (int64_t i = 0; i < count; ++i) {
+        if (pu__bar_valid(&bars[i])) continue;
+        return pu_fail(PU_ERR_DATA,
+                       "asset %lld, bar at %lld: prices are not positive, finite and within low and high",
+                       (long long)writer->asset_id, (long long)bars[i].ts);
+    }
+    return PU_OK;
+}
+
 pu_status pu__bars_put(pu__bar_writer *writer, const pu__bar *bars, int64_t count, bool replace,
                        pu__bar_outcome *outcome) {
+    PU_TRY(check_bars(writer, bars, count));
     for (int64_t i = 0; i < count;) {
         int64_t end = i;
         int64_t last_ts = writer->bars > 0 ? writer->last_ts : INT64_MIN;
@@ -265,6 +281,5 @@ static pu_status store_summary(pu__bar_writer *writer) {
 
 pu_status pu__bar_writer_close(pu__bar_writer *writer, pu_status status) {
     if (status == PU_OK && writer->changed) status = store_summary(writer);
-    release_statements(writer);
-    return status;
+    return release(writer, status);
 }

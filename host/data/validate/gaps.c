@@ -37,7 +37,7 @@ static void report_reuse(pu__inspection *at, int64_t i, int64_t days) {
     pu__fault_time(at->asset, at->bars->ts[i - 1], before);
     pu__fault_add(at, PU_FAULT_ERROR, "ticker_reused", at->bars->ts[i],
                   "after %" PRId64 " days without a bar (since %s) the price is %.4g times the last one: likely "
-                                   "another security under the same "
+                  "another security under the same "
                   "symbol; cut the history before this bar",
                   days, before, factor);
 }
