@@ -16,7 +16,9 @@ build: deps ## build library, command and tests into ./build
 	cmake -S . -B $(BUILD) -DCMAKE_BUILD_TYPE=Release
 	cmake --build $(BUILD) -j$(JOBS)
 
-quickstart: build ## synthetic market, training, backtest, report: under five minutes
+quickstart: deps ## synthetic market, training, backtest, report: under five minutes
+	cmake -S . -B $(BUILD) -DCMAKE_BUILD_TYPE=Release
+	cmake --build $(BUILD) -j$(JOBS) --target plusultra_cli
 	sh scripts/quickstart.sh $(BUILD)
 
 test: build ## all tests

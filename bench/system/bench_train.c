@@ -1,6 +1,8 @@
-/* Training steps per second of the hybrid at two sizes, beside the floor and, where PyTorch is installed, the same model there in the same run.
+/* Training steps per second of the hybrid at two sizes, beside the floor and, where PyTorch is installed, the same
+ * model there in the same run.
  *
- * Usage: bench_train [SECONDS_PER_CASE]      PU_PEER_PYTHON names the Python that has PyTorch (default python3; "none" skips it) */
+ * Usage: bench_train [SECONDS_PER_CASE]      PU_PEER_PYTHON names the Python that has PyTorch (default python3;
+ * "none" skips it) */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,8 +24,10 @@ static double peer_step_s(const bench_case *c, const char *mode) {
     if (!python) python = "python3";
     if (strcmp(python, "none") == 0) return NAN;
     char command[1024];
-    snprintf(command, sizeof command, "'%s' '%s/bench/peers/hybrid_torch.py' %d %d %g %d %d %d %d %ld %s 2>/dev/null", python,
-             source ? source : ".", c->width, c->layers, c->mlp_ratio, BATCH, WINDOW, WARMUP, FEATURES, sysconf(_SC_NPROCESSORS_ONLN), mode);
+    snprintf(command, sizeof command,
+             "'%s' '%s/bench/peers/hybrid_torch.py' %d %d %g %d %d %d %d %ld %s 2>/dev/null", python,
+             source ? source : ".", c->width, c->layers, c->mlp_ratio, BATCH, WINDOW, WARMUP, FEATURES,
+             sysconf(_SC_NPROCESSORS_ONLN), mode);
     FILE *pipe = popen(command, "r");
     if (!pipe) return NAN;
     long parameters;
@@ -35,11 +39,12 @@ static double peer_step_s(const bench_case *c, const char *mode) {
 static void print_case(const bench_case *c, const pu_step_bench *b) {
     double total = 0;
     for (int op = 0; op < PU_OP_COUNT; ++op) total += b->op_s[op];
-    printf("%s: %lld parameters, width %d, %d layers, batch %d, window %d, %d launches\n", c->label, (long long)b->parameters, c->width,
-           c->layers, BATCH, WINDOW, b->launches);
-    printf("  %.1f steps/s, %.0f windows/s (median step %.2f ms)\n", 1 / b->step_s, b->windows_per_s, 1e3 * b->step_s);
-    printf("  floor %.2f ms: the step's matrix products at the measured %.0f GF/s; measured / floor %.2f\n", 1e3 * b->floor_s,
-           1e-9 * b->matrix_flops_per_s, b->step_s / b->floor_s);
+    printf("%s: %lld parameters, width %d, %d layers, batch %d, window %d, %d launches\n", c->label,
+           (long long)b->parameters, c->width, c->layers, BATCH, WINDOW, b->launches);
+    printf("  %.1f steps/s, %.0f windows/s (median step %.2f ms)\n", 1 / b->step_s, b->windows_per_s,
+           1e3 * b->step_s);
+    printf("  floor %.2f ms: the step's matrix products at the measured %.0f GF/s; measured / floor %.2f\n",
+           1e3 * b->floor_s, 1e-9 * b->matrix_flops_per_s, b->step_s / b->floor_s);
     printf("  matrix products take %.0f%% of the step; by op:", 100 * b->matrix_ratio);
     for (int op = 0; op < PU_OP_COUNT; ++op) {
         if (b->op_s[op] > 0.01 * total) printf(" %s %.1f%%", pu_op_name((pu_op_id)op), 100 * b->op_s[op] / total);

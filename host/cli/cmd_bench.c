@@ -9,12 +9,15 @@ static void print(const pu_step_bench *b) {
     double total = 0;
     for (int op = 0; op < PU_OP_COUNT; ++op) total += b->op_s[op];
     printf("%s\n%lld parameters, %d launches a step\n", b->device, (long long)b->parameters, b->launches);
-    printf("%.1f steps/s, %.0f windows/s (median step %.2f ms)\n", 1 / b->step_s, b->windows_per_s, 1e3 * b->step_s);
-    printf("floor %.2f ms: the step's matrix products at the measured %.0f GF/s; measured / floor %.2f\n\n", 1e3 * b->floor_s,
-           1e-9 * b->matrix_flops_per_s, b->step_s / b->floor_s);
+    printf("%.1f steps/s, %.0f windows/s (median step %.2f ms)\n", 1 / b->step_s, b->windows_per_s,
+           1e3 * b->step_s);
+    printf("floor %.2f ms: the step's matrix products at the measured %.0f GF/s; measured / floor %.2f\n\n",
+           1e3 * b->floor_s, 1e-9 * b->matrix_flops_per_s, b->step_s / b->floor_s);
     printf("%-18s %10s %8s\n", "op", "ms", "share");
     for (int op = 0; op < PU_OP_COUNT; ++op) {
-        if (b->op_s[op] > 0) printf("%-18s %10.3f %7.1f%%\n", pu_op_name((pu_op_id)op), 1e3 * b->op_s[op], 100 * b->op_s[op] / total);
+        if (b->op_s[op] > 0)
+            printf("%-18s %10.3f %7.1f%%\n", pu_op_name((pu_op_id)op), 1e3 * b->op_s[op],
+                   100 * b->op_s[op] / total);
     }
 }
 
@@ -38,7 +41,8 @@ static pu_status run(pu__cli *cli) {
     double seconds = 0;
     PU_TRY(pu__cli_real(cli, "seconds", 5, 0, 3600, &seconds));
     const bool pinball = strcmp(config->objective.loss, "pinball") == 0;
-    const pu_model_dims dims = {.features = config->features.names.count > 0 ? config->features.names.count : pu_feature_default_count(),
+    const pu_model_dims dims = {.features = config->features.names.count > 0 ? config->features.names.count
+                                                                             : pu_feature_default_count(),
                                 .horizons = config->windows.horizons.count,
                                 .outputs = pinball ? config->objective.quantiles.count : 1};
     pu_step_bench bench;
@@ -55,8 +59,10 @@ static const pu__option options[] = {
 const pu__verb pu__verb_bench = {
     .name = "bench",
     .summary = "time the training step of a configuration on this machine",
-    .details = "Times the configured model's training step with random inputs, prints the floor (its matrix products at this machine's own rate)\n"
-               "and where the time goes. Needs no data. `make bench` measures import, windows and kernels as well, beside other systems.",
+    .details = "Times the configured model's training step with random inputs, prints the floor (its matrix "
+               "products at this machine's own rate)\n"
+               "and where the time goes. Needs no data. `make bench` measures import, windows and kernels as "
+               "well, beside other systems.",
     .options = options,
     .option_count = sizeof options / sizeof options[0],
     .takes_config = true,

@@ -13,7 +13,8 @@ static pu_status run(pu__cli *cli) {
 const pu__verb pu__verb_report = {
     .name = "report",
     .summary = "make report.html and report.md of a run",
-    .details = "Makes <run.out>/<run.name>/report.html, one file that needs no network, and report.md from what train and backtest left there.",
+    .details = "Makes <run.out>/<run.name>/report.html, one file that needs no network, and report.md from what "
+               "train and backtest left there.",
     .takes_config = true,
     .run = run,
 };

@@ -38,8 +38,10 @@ static const pu__option options[] = {
 const pu__verb pu__verb_train = {
     .name = "train",
     .summary = "train a model",
-    .details = "Trains the configured model into <run.out>/<run.name>: config.yaml, train.jsonl, checkpoint/last, checkpoint/best.\n"
-               "Features are built first where they are missing or out of date. Interrupted by Ctrl-C or --stop-after it saves a checkpoint;\n"
+    .details = "Trains the configured model into <run.out>/<run.name>: config.yaml, train.jsonl, checkpoint/last, "
+               "checkpoint/best.\n"
+               "Features are built first where they are missing or out of date. Interrupted by Ctrl-C or "
+               "--stop-after it saves a checkpoint;\n"
                "a resumed run ends with the same bits as one that was never stopped.",
     .options = options,
     .option_count = sizeof options / sizeof options[0],

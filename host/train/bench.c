@@ -18,7 +18,8 @@ static int by_value(const void *a, const void *b) {
 
 static pu_status feed_random(pu__network *network, const pu_config *config, pu_model_dims dims) {
     const int64_t length = config->windows.warmup_bars + config->windows.window_bars;
-    const int64_t inputs = network->batch * length * dims.features, labels = network->batch * config->windows.window_bars * dims.horizons;
+    const int64_t inputs = network->batch * length * dims.features,
+                  labels = network->batch * config->windows.window_bars * dims.horizons;
     float *bars = pu_calloc((size_t)inputs, sizeof *bars), *target = pu_calloc((size_t)labels, sizeof *target);
     float *weight = pu_calloc((size_t)labels, sizeof *weight);
     int32_t *start = pu_calloc((size_t)network->batch, sizeof *start);
@@ -32,13 +33,16 @@ static pu_status feed_random(pu__network *network, const pu_config *config, pu_m
     for (int64_t i = 0; status == PU_OK && i < network->batch; ++i) start[i] = (int32_t)(i * length);
     const uint64_t clock[2] = {1, 0};
     const float hyper[8] = {1e-5f, 0.9f, 0.99f, 1e-8f, 0.01f, 1, 0.1f, 0.01f};
-    const pu_batch batch = {.bars = bars, .start = start, .targets = target, .weights = weight, .windows = network->batch};
+    const pu_batch batch = {
+        .bars = bars, .start = start, .targets = target, .weights = weight, .windows = network->batch};
     if (status == PU_OK) status = pu__network_feed(network, &batch);
     if (status == PU_OK) status = pu_program_write(network->program, network->clock, clock);
     if (status == PU_OK) status = pu_program_write(network->program, network->hyper, hyper);
     float stats[4];
     if (status == PU_OK) status = pu_program_run(network->program);
-    if (status == PU_OK) status = pu_program_read(network->program, network->stats, stats); /* waits: what is freed below was read */
+    if (status == PU_OK)
+        status =
+            pu_program_read(network->program, network->stats, stats); /* waits: what is freed below was read */
     if (status == PU_OK && stats[2] != 0) status = pu_fail(PU_ERR_DATA, "the step's gradient is not finite");
     pu_free(start);
     pu_free(weight);
@@ -47,7 +51,8 @@ static pu_status feed_random(pu__network *network, const pu_config *config, pu_m
     return status;
 }
 
-static pu_status time_runs(pu_device *device, pu_program *program, double seconds_max, int runs_max, double *median_s, double *best_s) {
+static pu_status time_runs(pu_device *device, pu_program *program, double seconds_max, int runs_max,
+                           double *median_s, double *best_s) {
     double seconds[RUNS_MAX];
     int runs = 0;
     const double started = pu_clock_s();
@@ -102,8 +107,8 @@ static pu_status profile(pu_program *program, pu_step_bench *out) {
     return PU_OK;
 }
 
-static pu_status measure(const pu_config *config, pu_model_dims dims, double seconds, pu_device *device, pu_parameters *parameters,
-                         pu__network *network, pu_step_bench *out) {
+static pu_status measure(const pu_config *config, pu_model_dims dims, double seconds, pu_device *device,
+                         pu_parameters *parameters, pu__network *network, pu_step_bench *out) {
     double best_s = 0;
     snprintf(out->device, sizeof out->device, "%s", pu_device_description(device));
     PU_TRY(matrix_rate(device, &out->matrix_flops_per_s));

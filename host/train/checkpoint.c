@@ -1,10 +1,12 @@
 /* Checkpoint folders.
  *
  * Invariants:
- *  1. manifest.json names one data file, its size and its SHA-256. Renaming the manifest over the old one is the only step that
+ *  1. manifest.json names one data file, its size and its SHA-256. Renaming the manifest over the old one is the
+ *  only step that
  *     changes which checkpoint a reader sees.
  *  2. A data file has the hash of its content in its name, so a new one never overwrites the one in use.
- *  3. Data files that no manifest names are removed after the switch; a crash in between leaves a stray file, never a mixed checkpoint. */
+ *  3. Data files that no manifest names are removed after the switch; a crash in between leaves a stray file,
+ *  never a mixed checkpoint. */
 #include <dirent.h>
 #include <jansson.h>
 #include <sodium.h>
@@ -41,7 +43,9 @@ static void remove_other_data(const char *folder, const char *keep) {
     if (!listing) return; /* stray files cost space, not correctness */
     for (struct dirent *entry = readdir(listing); entry; entry = readdir(listing)) {
         char path[PATH_BYTES];
-        if (is_data_file(entry->d_name) && strcmp(entry->d_name, keep) != 0 && join(path, folder, entry->d_name) == PU_OK) unlink(path);
+        if (is_data_file(entry->d_name) && strcmp(entry->d_name, keep) != 0 &&
+            join(path, folder, entry->d_name) == PU_OK)
+            unlink(path);
     }
     closedir(listing);
 }
@@ -64,7 +68,8 @@ static char *manifest_text(const char *file, size_t size, const char *hash, cons
     return text;
 }
 
-pu_status pu_checkpoint_write(const char *path, int tensor_count, const pu_saved_tensor *tensors, const char *manifest_extra) {
+pu_status pu_checkpoint_write(const char *path, int tensor_count, const pu_saved_tensor *tensors,
+                              const char *manifest_extra) {
     char *bytes = NULL;
     size_t size = 0;
     PU_TRY(pu__safetensors_encode(tensor_count, tensors, &bytes, &size));
@@ -84,8 +89,8 @@ pu_status pu_checkpoint_write(const char *path, int tensor_count, const pu_saved
     return status == PU_OK ? PU_OK : pu_fail_within(status, "writing checkpoint %s", path);
 }
 
-static pu_status read_data(const char *folder, const json_t *manifest, const char *manifest_path, int *tensor_count,
-                           pu_saved_tensor **tensors) {
+static pu_status read_data(const char *folder, const json_t *manifest, const char *manifest_path,
+                           int *tensor_count, pu_saved_tensor **tensors) {
     const char *file = json_string_value(json_object_get(manifest, "file"));
     const char *hash = json_string_value(json_object_get(manifest, "sha256"));
     const json_t *size_claimed = json_object_get(manifest, "bytes");
@@ -100,10 +105,12 @@ static pu_status read_data(const char *folder, const json_t *manifest, const cha
     pu_status status = PU_OK;
     hash_hex(bytes, size, actual);
     if ((json_int_t)size != json_integer_value(size_claimed)) {
-        status = pu_fail(PU_ERR_CORRUPT, "%s has %zu bytes, its manifest says %lld: it was cut off; use another checkpoint", path, size,
-                         (long long)json_integer_value(size_claimed));
+        status = pu_fail(PU_ERR_CORRUPT,
+                         "%s has %zu bytes, its manifest says %lld: it was cut off; use another checkpoint", path,
+                         size, (long long)json_integer_value(size_claimed));
     } else if (strcmp(actual, hash) != 0) {
-        status = pu_fail(PU_ERR_CORRUPT, "%s does not match its SHA-256: it was changed or damaged; use another checkpoint", path);
+        status = pu_fail(PU_ERR_CORRUPT,
+                         "%s does not match its SHA-256: it was changed or damaged; use another checkpoint", path);
     } else {
         status = pu__safetensors_decode(bytes, size, path, tensor_count, tensors);
     }
@@ -124,7 +131,9 @@ pu_status pu_checkpoint_read(const char *path, int *tensor_count, pu_saved_tenso
     json_t *parsed = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
     pu_status status = PU_OK;
     if (!json_is_object(parsed)) {
-        status = pu_fail(PU_ERR_CORRUPT, "%s is not a JSON object: it was cut off or damaged; use another checkpoint", manifest_path);
+        status =
+            pu_fail(PU_ERR_CORRUPT, "%s is not a JSON object: it was cut off or damaged; use another checkpoint",
+                    manifest_path);
     }
     if (status == PU_OK) status = read_data(path, parsed, manifest_path, tensor_count, tensors);
     json_decref(parsed);

@@ -46,8 +46,8 @@ static pu_status add_nodes(const pu_config *config, pu_model_dims dims, pu__netw
     return pu_graph_output(graph, n->stats);
 }
 
-pu_status pu__network_build(const pu_config *config, pu_model_dims dims, pu_parameters *parameters, int64_t batch, pu__network_use use,
-                            pu__network *out) {
+pu_status pu__network_build(const pu_config *config, pu_model_dims dims, pu_parameters *parameters, int64_t batch,
+                            pu__network_use use, pu__network *out) {
     memset(out, 0, sizeof *out);
     out->batch = batch;
     pu_status status = pu_graph_new(parameters, &out->graph);
@@ -55,9 +55,10 @@ pu_status pu__network_build(const pu_config *config, pu_model_dims dims, pu_para
     if (status == PU_OK) status = pu_compile(out->graph, &out->program);
     if (status == PU_OK) return PU_OK;
     pu__network_free(out);
-    return pu_fail_within(status, status == PU_ERR_MEMORY
-                                      ? "the model does not fit (lower train.batch, windows.window_bars or model.width)"
-                                      : "building the model");
+    return pu_fail_within(status,
+                          status == PU_ERR_MEMORY
+                              ? "the model does not fit (lower train.batch, windows.window_bars or model.width)"
+                              : "building the model");
 }
 
 void pu__network_free(pu__network *network) {

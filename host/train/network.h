@@ -1,4 +1,5 @@
-/* A model graph compiled for one use, with its inputs and outputs by name; and what training and prediction open in common. */
+/* A model graph compiled for one use, with its inputs and outputs by name; and what training and prediction open
+ * in common. */
 #ifndef PU_HOST_TRAIN_NETWORK_H
 #define PU_HOST_TRAIN_NETWORK_H
 
@@ -19,8 +20,8 @@ typedef struct pu__network {
     int64_t batch;
 } pu__network;
 
-pu_status pu__network_build(const pu_config *config, pu_model_dims dims, pu_parameters *parameters, int64_t batch, pu__network_use use,
-                            pu__network *out);
+pu_status pu__network_build(const pu_config *config, pu_model_dims dims, pu_parameters *parameters, int64_t batch,
+                            pu__network_use use, pu__network *out);
 void pu__network_free(pu__network *network); /* accepts a zeroed struct */
 
 /* Uploads one batch (asynchronous on the compute stream; the batch stays valid until a fence after it). */
@@ -45,11 +46,14 @@ int64_t pu__parameter_elements(const pu_parameters *parameters);
 /* "<folder>/<name>" into out[4096]. */
 pu_status pu__session_path(const pu__session *session, const char *name, char *out);
 
-/* Puts the values (and, where `moments`, the optimiser's state) of a checkpoint into the parameters, by name. PU_ERR_CORRUPT or PU_ERR_CONFIG names
+/* Puts the values (and, where `moments`, the optimiser's state) of a checkpoint into the parameters, by name.
+ * PU_ERR_CORRUPT or PU_ERR_CONFIG names
  * what does not fit. */
-pu_status pu__session_restore(pu__session *session, int tensor_count, const pu_saved_tensor *tensors, bool moments);
+pu_status pu__session_restore(pu__session *session, int tensor_count, const pu_saved_tensor *tensors,
+                              bool moments);
 
-/* SHA-256 (hex) of everything that determines the trained bits: the configuration without paths, threads, device and evaluation keys;
+/* SHA-256 (hex) of everything that determines the trained bits: the configuration without paths, threads, device
+ * and evaluation keys;
  * the data; the feature set. */
 pu_status pu__session_identity(const pu__session *session, char out[65]);
 

@@ -1,13 +1,16 @@
 /* Forecasts over history.
  *
- * The rows of an asset are cut into blocks of `stride` bars counted from its first row. A block is answered by the window that ends with it, whose
+ * The rows of an asset are cut into blocks of `stride` bars counted from its first row. A block is answered by the
+ * window that ends with it, whose
  * last `stride` outputs are kept:
  *
  *     rows      |....warm-up....|.........window.........|
  *     kept                                     [ stride ]
  *
- * The grid depends on the asset's first row only, rows behind the end are zeros that a causal model cannot see, and every row of a matrix
- * product is independent of the others: truncating history after t changes no forecast at or before t, bit for bit. */
+ * The grid depends on the asset's first row only, rows behind the end are zeros that a causal model cannot see,
+ * and every row of a matrix
+ * product is independent of the others: truncating history after t changes no forecast at or before t, bit for
+ * bit. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,11 +60,12 @@ static pu_status open_predictor(predictor *p, const pu_config *config) {
     p->warmup = config->windows.warmup_bars;
     p->stride = config->predict.stride_bars > 0 ? config->predict.stride_bars : (p->window + 1) / 2;
     if (p->stride > p->window) {
-        return pu_fail(PU_ERR_CONFIG, "predict.stride_bars is %lld, more than windows.window_bars (%lld)", (long long)p->stride,
-                       (long long)p->window);
+        return pu_fail(PU_ERR_CONFIG, "predict.stride_bars is %lld, more than windows.window_bars (%lld)",
+                       (long long)p->stride, (long long)p->window);
     }
     p->batch = config->train.batch < BATCH_MAX ? config->train.batch : BATCH_MAX;
-    PU_TRY(pu__network_build(config, p->session.dims, p->session.parameters, p->batch, PU__NETWORK_PREDICT, &p->network));
+    PU_TRY(pu__network_build(config, p->session.dims, p->session.parameters, p->batch, PU__NETWORK_PREDICT,
+                             &p->network));
     const size_t outputs = (size_t)(p->session.dims.horizons * p->session.dims.outputs);
     p->bars = pu_calloc((size_t)(p->batch * (p->warmup + p->window) * p->session.dims.features), sizeof *p->bars);
     p->start = pu_calloc((size_t)p->batch, sizeof *p->start);
@@ -87,7 +91,8 @@ static void close_predictor(predictor *p) {
     pu__session_close(&p->session);
 }
 
-/* Quantile crossing is repaired by sorting, which never raises the pinball loss (Chernozhukov, Fernandez-Val & Galichon 2010). */
+/* Quantile crossing is repaired by sorting, which never raises the pinball loss (Chernozhukov, Fernandez-Val &
+ * Galichon 2010). */
 static void sort_quantiles(float *values, int64_t count) {
     for (int64_t i = 1; i < count; ++i) {
         const float value = values[i];
@@ -105,19 +110,22 @@ static void answered_rows(const predictor *p, int asset, int64_t *first, int64_t
     const int64_t *ts = pu_dataset_ts(p->session.dataset, asset);
     int64_t row = 0;
     while (row < rows && ts[row] < from_ts) ++row;
-    const int64_t blocks_before = (p->window + p->warmup + p->stride - 1) / p->stride - 1; /* first whole window ends with this block */
+    const int64_t blocks_before =
+        (p->window + p->warmup + p->stride - 1) / p->stride - 1; /* first whole window ends with this block */
     if (row < blocks_before * p->stride) row = blocks_before * p->stride;
     *first = row < rows ? row : rows;
     *end = rows;
 }
 
-static pu_status forward_blocks(predictor *p, int asset, int64_t block, int64_t count, int64_t first, int64_t end) {
+static pu_status forward_blocks(predictor *p, int asset, int64_t block, int64_t count, int64_t first,
+                                int64_t end) {
     const int64_t features = p->session.dims.features, length = p->warmup + p->window;
     const int64_t outputs = p->session.dims.horizons * p->session.dims.outputs;
     memset(p->bars, 0, (size_t)(p->batch * length * features) * sizeof *p->bars);
     for (int64_t b = 0; b < count; ++b) {
         const int64_t begin = (block + b + 1) * p->stride - length;
-        PU_TRY(pu_dataset_read(p->session.dataset, asset, begin, length, p->bars + b * length * features, NULL, NULL, NULL));
+        PU_TRY(pu_dataset_read(p->session.dataset, asset, begin, length, p->bars + b * length * features, NULL,
+                               NULL, NULL));
     }
     PU_TRY(pu_program_write(p->network.program, p->network.bars, p->bars));
     PU_TRY(pu_program_run(p->network.program));
@@ -142,7 +150,8 @@ static void write_csv(predictor *p, const pu_asset *asset, const pu_prediction_s
         char when[32];
         pu_time_format(set->ts[i], true, when);
         for (int h = 0; h < set->horizons; ++h) {
-            fprintf(p->csv, "%s,%s,%lld,%.9g", asset->symbol, when, (long long)set->horizon_bars[h], (double)set->sigma[i]);
+            fprintf(p->csv, "%s,%s,%lld,%.9g", asset->symbol, when, (long long)set->horizon_bars[h],
+                    (double)set->sigma[i]);
             for (int q = 0; q < set->quantiles; ++q) {
                 fprintf(p->csv, ",%.9g", (double)set->value[(i * set->horizons + h) * set->quantiles + q]);
             }
@@ -158,7 +167,9 @@ static pu_status predict_asset(predictor *p, int asset, pu_predict_result *resul
     const int64_t count = end - first, outputs = p->session.dims.horizons * p->session.dims.outputs;
     const pu_asset *info = pu_dataset_asset(dataset, asset);
     if (count == 0) {
-        pu_log(PU_LOG_WARNING, "predict.asset", "%s has no bar to predict: its history ends before the validation segment or is shorter than one window",
+        pu_log(PU_LOG_WARNING, "predict.asset",
+               "%s has no bar to predict: its history ends before the validation segment or is shorter than one "
+               "window",
                info->symbol);
         return PU_OK;
     }
@@ -172,7 +183,9 @@ static pu_status predict_asset(predictor *p, int asset, pu_predict_result *resul
     for (int64_t block = first / p->stride; block <= last_block; block += p->batch) {
         const int64_t blocks = last_block - block + 1 < p->batch ? last_block - block + 1 : p->batch;
         PU_TRY(forward_blocks(p, asset, block, blocks, first, end));
-        if (pu_interrupted()) return pu_fail(PU_ERR_INTERRUPTED, "stopped while predicting %s; run the same command again", info->symbol);
+        if (pu_interrupted())
+            return pu_fail(PU_ERR_INTERRUPTED, "stopped while predicting %s; run the same command again",
+                           info->symbol);
     }
     const bool quantiles = strcmp(p->config->objective.loss, "pinball") == 0;
     const pu_prediction_set set = {.asset_id = info->id,
@@ -181,7 +194,8 @@ static pu_status predict_asset(predictor *p, int asset, pu_predict_result *resul
                                    .horizons = (int)p->session.dims.horizons,
                                    .horizon_bars = p->config->windows.horizons.value,
                                    .quantiles = (int)p->session.dims.outputs,
-                                   .quantile = quantiles ? p->config->objective.quantiles.value : &p->median_quantile,
+                                   .quantile =
+                                       quantiles ? p->config->objective.quantiles.value : &p->median_quantile,
                                    .value = p->values,
                                    .sigma = p->sigma};
     PU_TRY(pu_store_put_predictions(p->store, p->config->run.name, &set));
@@ -194,7 +208,8 @@ static pu_status predict_asset(predictor *p, int asset, pu_predict_result *resul
 static pu_status predict_all(predictor *p, pu_predict_result *result) {
     fputs("symbol,ts,horizon_bars,sigma", p->csv);
     for (int64_t q = 0; q < p->session.dims.outputs; ++q) {
-        fprintf(p->csv, ",q%g", p->session.dims.outputs > 1 ? p->config->objective.quantiles.value[q] : p->median_quantile);
+        fprintf(p->csv, ",q%g",
+                p->session.dims.outputs > 1 ? p->config->objective.quantiles.value[q] : p->median_quantile);
     }
     fputc('\n', p->csv);
     pu_progress progress;
@@ -205,7 +220,8 @@ static pu_status predict_all(predictor *p, pu_predict_result *result) {
         pu_progress_update(&progress, asset + 1, NULL);
     }
     pu_progress_end(&progress, NULL);
-    if (result->rows == 0) return pu_fail(PU_ERR_DATA, "no asset has bars to predict; widen split.valid and split.test");
+    if (result->rows == 0)
+        return pu_fail(PU_ERR_DATA, "no asset has bars to predict; widen split.valid and split.test");
     if (fclose(p->csv) != 0) {
         p->csv = NULL;
         return pu_fail(PU_ERR_MEMORY, "out of memory for predictions.csv");

@@ -25,8 +25,8 @@ static json_t *header_of(int tensor_count, const pu_saved_tensor *tensors) {
         json_t *shape = json_array();
         for (int d = 0; d < t->shape.rank; ++d) json_array_append_new(shape, json_integer(t->shape.dim[d]));
         const size_t end = offset + tensor_bytes(t);
-        json_t *entry = json_pack("{s:s, s:o, s:[I,I]}", "dtype", dtype_name(t->dtype), "shape", shape, "data_offsets",
-                                  (json_int_t)offset, (json_int_t)end);
+        json_t *entry = json_pack("{s:s, s:o, s:[I,I]}", "dtype", dtype_name(t->dtype), "shape", shape,
+                                  "data_offsets", (json_int_t)offset, (json_int_t)end);
         if (!entry || json_object_set_new(header, t->name, entry) != 0) {
             json_decref(header);
             return NULL;
@@ -79,7 +79,8 @@ pu_status pu__safetensors_encode(int tensor_count, const pu_saved_tensor *tensor
 }
 
 static pu_status corrupt(const char *source, const char *name, const char *why) {
-    return pu_fail(PU_ERR_CORRUPT, "%s: tensor '%.100s': %s; the file is damaged, use another checkpoint", source, name, why);
+    return pu_fail(PU_ERR_CORRUPT, "%s: tensor '%.100s': %s; the file is damaged, use another checkpoint", source,
+                   name, why);
 }
 
 static bool read_shape(const json_t *shape, pu_saved_tensor *out, size_t limit) {
@@ -96,23 +97,27 @@ static bool read_shape(const json_t *shape, pu_saved_tensor *out, size_t limit) 
 }
 
 /* One header entry; `begin` receives where its data starts. */
-static pu_status read_entry(const char *source, const char *name, const json_t *entry, const char *data, size_t data_bytes,
-                            pu_saved_tensor *out, size_t *begin) {
+static pu_status read_entry(const char *source, const char *name, const json_t *entry, const char *data,
+                            size_t data_bytes, pu_saved_tensor *out, size_t *begin) {
     const size_t length = strlen(name);
     if (length == 0 || length >= sizeof out->name) return corrupt(source, name, "its name is empty or too long");
     memcpy(out->name, name, length + 1);
     const char *dtype = json_string_value(json_object_get(entry, "dtype"));
-    if (!dtype || (strcmp(dtype, "F32") != 0 && strcmp(dtype, "U64") != 0)) return corrupt(source, name, "its type is not F32 or U64");
+    if (!dtype || (strcmp(dtype, "F32") != 0 && strcmp(dtype, "U64") != 0))
+        return corrupt(source, name, "its type is not F32 or U64");
     out->dtype = strcmp(dtype, "U64") == 0 ? PU_U64 : PU_F32;
-    if (!read_shape(json_object_get(entry, "shape"), out, data_bytes)) return corrupt(source, name, "its shape is invalid");
+    if (!read_shape(json_object_get(entry, "shape"), out, data_bytes))
+        return corrupt(source, name, "its shape is invalid");
     const json_t *offsets = json_object_get(entry, "data_offsets");
     const json_t *from = json_array_get(offsets, 0), *to = json_array_get(offsets, 1);
     if (json_array_size(offsets) != 2 || !json_is_integer(from) || !json_is_integer(to)) {
         return corrupt(source, name, "its offsets are not two numbers");
     }
     const json_int_t first = json_integer_value(from), last = json_integer_value(to);
-    if (first < 0 || last < first || (uint64_t)last > data_bytes) return corrupt(source, name, "its offsets lie outside the file");
-    if ((size_t)(last - first) != tensor_bytes(out)) return corrupt(source, name, "its offsets do not match its shape");
+    if (first < 0 || last < first || (uint64_t)last > data_bytes)
+        return corrupt(source, name, "its offsets lie outside the file");
+    if ((size_t)(last - first) != tensor_bytes(out))
+        return corrupt(source, name, "its offsets do not match its shape");
     out->data = pu_calloc(1, (size_t)(last - first));
     if (!out->data) return PU_ERR_MEMORY;
     if (last > first) memcpy(out->data, data + first, (size_t)(last - first));
@@ -134,14 +139,17 @@ static pu_status check_cover(const char *source, extent *extents, size_t count, 
     qsort(extents, count, sizeof *extents, by_begin);
     size_t at = 0;
     for (size_t i = 0; i < count; ++i) {
-        if (extents[i].begin != at) return pu_fail(PU_ERR_CORRUPT, "%s: tensors overlap or leave a hole at byte %zu", source, at);
+        if (extents[i].begin != at)
+            return pu_fail(PU_ERR_CORRUPT, "%s: tensors overlap or leave a hole at byte %zu", source, at);
         at = extents[i].end;
     }
-    return at == data_bytes ? PU_OK : pu_fail(PU_ERR_CORRUPT, "%s: %zu bytes of data belong to no tensor", source, data_bytes - at);
+    return at == data_bytes
+               ? PU_OK
+               : pu_fail(PU_ERR_CORRUPT, "%s: %zu bytes of data belong to no tensor", source, data_bytes - at);
 }
 
-static pu_status read_entries(json_t *header, const char *source, const char *data, size_t data_bytes, int *tensor_count,
-                              pu_saved_tensor **tensors) {
+static pu_status read_entries(json_t *header, const char *source, const char *data, size_t data_bytes,
+                              int *tensor_count, pu_saved_tensor **tensors) {
     const size_t entries = json_object_size(header);
     if (entries > TENSORS_MAX) return pu_fail(PU_ERR_CORRUPT, "%s: %zu tensors are too many", source, entries);
     pu_saved_tensor *list = pu_calloc(entries + 1, sizeof *list);
@@ -169,21 +177,25 @@ static pu_status read_entries(json_t *header, const char *source, const char *da
     return PU_OK;
 }
 
-pu_status pu__safetensors_decode(const char *bytes, size_t size, const char *source, int *tensor_count, pu_saved_tensor **tensors) {
+pu_status pu__safetensors_decode(const char *bytes, size_t size, const char *source, int *tensor_count,
+                                 pu_saved_tensor **tensors) {
     *tensor_count = 0;
     *tensors = NULL;
-    if (size < PREFIX_BYTES) return pu_fail(PU_ERR_CORRUPT, "%s: %zu bytes are too few for a safetensors file", source, size);
+    if (size < PREFIX_BYTES)
+        return pu_fail(PU_ERR_CORRUPT, "%s: %zu bytes are too few for a safetensors file", source, size);
     uint64_t length = 0;
     for (int i = 0; i < PREFIX_BYTES; ++i) length |= (uint64_t)(unsigned char)bytes[i] << (8 * i);
     if (length > HEADER_BYTES_MAX || length > size - PREFIX_BYTES) {
-        return pu_fail(PU_ERR_CORRUPT, "%s: the header claims %llu bytes, the file has %zu", source, (unsigned long long)length, size);
+        return pu_fail(PU_ERR_CORRUPT, "%s: the header claims %llu bytes, the file has %zu", source,
+                       (unsigned long long)length, size);
     }
     json_error_t error;
     json_t *header = json_loadb(bytes + PREFIX_BYTES, (size_t)length, JSON_REJECT_DUPLICATES, &error);
     if (!json_is_object(header)) {
         const bool parsed = header != NULL;
         json_decref(header);
-        return pu_fail(PU_ERR_CORRUPT, "%s: the header is not a JSON object: %s", source, parsed ? "it is another value" : error.text);
+        return pu_fail(PU_ERR_CORRUPT, "%s: the header is not a JSON object: %s", source,
+                       parsed ? "it is another value" : error.text);
     }
     const size_t start = PREFIX_BYTES + (size_t)length;
     const pu_status status = read_entries(header, source, bytes + start, size - start, tensor_count, tensors);

@@ -9,7 +9,8 @@ enum { PATH_BYTES = 4096 };
 
 static pu_status open_parts(pu__session *s) {
     const pu_config *config = s->config;
-    if (snprintf(s->folder, sizeof s->folder, "%s/%s", config->run.out, config->run.name) >= (int)sizeof s->folder) {
+    if (snprintf(s->folder, sizeof s->folder, "%s/%s", config->run.out, config->run.name) >=
+        (int)sizeof s->folder) {
         return pu_fail(PU_ERR_CONFIG, "run.out and run.name make a path that is too long");
     }
     PU_TRY(pu_dataset_open(config, &s->dataset));
@@ -52,7 +53,8 @@ pu_status pu__session_path(const pu__session *session, const char *name, char *o
     return pu_fail(PU_ERR_CONFIG, "run.out and run.name make a path that is too long");
 }
 
-static const pu_saved_tensor *find_tensor(int count, const pu_saved_tensor *tensors, const char *prefix, const char *name) {
+static const pu_saved_tensor *find_tensor(int count, const pu_saved_tensor *tensors, const char *prefix,
+                                          const char *name) {
     char full[256];
     snprintf(full, sizeof full, "%s%s", prefix, name);
     for (int i = 0; i < count; ++i) {
@@ -77,7 +79,8 @@ static pu_status restore_part(pu__session *s, int tensor_count, const pu_saved_t
         const pu_saved_tensor *saved = find_tensor(tensor_count, tensors, prefix, info.name);
         if (!saved || saved->dtype != PU_F32 || !same_shape(saved->shape, info.shape)) {
             return pu_fail(PU_ERR_CONFIG,
-                           "the checkpoint %s '%s%s': it was made with another model, feature or horizon configuration; train again, or use "
+                           "the checkpoint %s '%s%s': it was made with another model, feature or horizon "
+                           "configuration; train again, or use "
                            "the configuration stored beside it (config.yaml)",
                            saved ? "has another shape for" : "has no", prefix, info.name);
         }
@@ -86,12 +89,15 @@ static pu_status restore_part(pu__session *s, int tensor_count, const pu_saved_t
     return pu_parameters_write(s->parameters, part, block);
 }
 
-pu_status pu__session_restore(pu__session *session, int tensor_count, const pu_saved_tensor *tensors, bool moments) {
+pu_status pu__session_restore(pu__session *session, int tensor_count, const pu_saved_tensor *tensors,
+                              bool moments) {
     float *block = pu_calloc((size_t)pu_parameters_count(session->parameters), sizeof *block);
     if (!block) return PU_ERR_MEMORY;
     pu_status status = restore_part(session, tensor_count, tensors, "", PU_PART_VALUE, block);
-    if (status == PU_OK && moments) status = restore_part(session, tensor_count, tensors, "adamw.m.", PU_PART_FIRST_MOMENT, block);
-    if (status == PU_OK && moments) status = restore_part(session, tensor_count, tensors, "adamw.v.", PU_PART_SECOND_MOMENT, block);
+    if (status == PU_OK && moments)
+        status = restore_part(session, tensor_count, tensors, "adamw.m.", PU_PART_FIRST_MOMENT, block);
+    if (status == PU_OK && moments)
+        status = restore_part(session, tensor_count, tensors, "adamw.v.", PU_PART_SECOND_MOMENT, block);
     pu_free(block);
     return status;
 }
@@ -99,9 +105,18 @@ pu_status pu__session_restore(pu__session *session, int tensor_count, const pu_s
 /* Keys that change where or how fast a run goes, or what is done after it, but not one trained bit. */
 static bool changes_bits(const char *section, const char *key) {
     static const char *const free_sections[] = {"predict", NULL};
-    static const char *const free_keys[] = {"run.name",         "run.out",           "run.threads",          "run.device",
-                                            "data.store",       "data.benchmark",    "data.allow_faults",    "features.block_bars",
-                                            "windows.readers",  "windows.ring_slots", "train.checkpoint_every", NULL};
+    static const char *const free_keys[] = {"run.name",
+                                            "run.out",
+                                            "run.threads",
+                                            "run.device",
+                                            "data.store",
+                                            "data.benchmark",
+                                            "data.allow_faults",
+                                            "features.block_bars",
+                                            "windows.readers",
+                                            "windows.ring_slots",
+                                            "train.checkpoint_every",
+                                            NULL};
     if (strcmp(section, "backtest") == 0) return strcmp(key, "latency_bars") == 0;
     char full[160];
     snprintf(full, sizeof full, "%s.%s", section, key);
@@ -138,7 +153,8 @@ pu_status pu__session_identity(const pu__session *session, char out[65]) {
     hash_config(&state, text);
     pu_free(text);
     const char *const parts[] = {pu_dataset_hash(session->dataset), pu_dataset_feature_hash(session->dataset)};
-    for (int i = 0; i < 2; ++i) crypto_hash_sha256_update(&state, (const unsigned char *)parts[i], strlen(parts[i]) + 1);
+    for (int i = 0; i < 2; ++i)
+        crypto_hash_sha256_update(&state, (const unsigned char *)parts[i], strlen(parts[i]) + 1);
     unsigned char digest[crypto_hash_sha256_BYTES];
     crypto_hash_sha256_final(&state, digest);
     sodium_bin2hex(out, 65, digest, sizeof digest);

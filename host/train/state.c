@@ -24,9 +24,10 @@ static double real_of(uint64_t bits) {
 }
 
 static void pack(const pu__train_state *s, uint64_t words[STATE_WORDS]) {
-    const uint64_t values[STATE_WORDS] = {(uint64_t)s->step,       (uint64_t)s->position,   (uint64_t)s->best_step, (uint64_t)s->stale,
-                                          (uint64_t)s->skipped,    (uint64_t)s->finished,   (uint64_t)s->loss_count, bits_of(s->loss_sum),
-                                          bits_of(s->train_loss),  bits_of(s->valid_loss),  bits_of(s->best_valid_loss)};
+    const uint64_t values[STATE_WORDS] = {
+        (uint64_t)s->step,      (uint64_t)s->position,  (uint64_t)s->best_step,     (uint64_t)s->stale,
+        (uint64_t)s->skipped,   (uint64_t)s->finished,  (uint64_t)s->loss_count,    bits_of(s->loss_sum),
+        bits_of(s->train_loss), bits_of(s->valid_loss), bits_of(s->best_valid_loss)};
     memcpy(words, values, sizeof values);
 }
 
@@ -44,7 +45,8 @@ static void unpack(const uint64_t words[STATE_WORDS], pu__train_state *s) {
                            .best_valid_loss = real_of(words[10])};
 }
 
-static pu_status add_part(pu__session *session, const char *prefix, float *block, pu_saved_tensor *tensors, int *count) {
+static pu_status add_part(pu__session *session, const char *prefix, float *block, pu_saved_tensor *tensors,
+                          int *count) {
     for (int i = 0; i < pu_parameters_number(session->parameters); ++i) {
         pu_parameter_info info;
         PU_TRY(pu_parameter_get(session->parameters, i, &info));
@@ -60,15 +62,17 @@ static pu_status add_part(pu__session *session, const char *prefix, float *block
 static json_t *number_or_null(double value) { return isfinite(value) ? json_real(value) : json_null(); }
 
 static char *manifest_extra(pu__session *session, const pu__train_state *state, const char *identity) {
-    json_t *extra = json_pack("{s:I, s:o, s:s, s:s, s:s, s:s}", "step", (json_int_t)state->step, "valid_loss",
-                              number_or_null(state->valid_loss), "identity", identity, "data", pu_dataset_hash(session->dataset),
-                              "features", pu_dataset_feature_hash(session->dataset), "backbone", session->config->model.backbone);
+    json_t *extra = json_pack(
+        "{s:I, s:o, s:s, s:s, s:s, s:s}", "step", (json_int_t)state->step, "valid_loss",
+        number_or_null(state->valid_loss), "identity", identity, "data", pu_dataset_hash(session->dataset),
+        "features", pu_dataset_feature_hash(session->dataset), "backbone", session->config->model.backbone);
     char *text = extra ? json_dumps(extra, JSON_COMPACT) : NULL;
     json_decref(extra);
     return text;
 }
 
-static pu_status write_parts(pu__session *session, const pu__train_state *state, const char *identity, const char *name, int parts) {
+static pu_status write_parts(pu__session *session, const pu__train_state *state, const char *identity,
+                             const char *name, int parts) {
     static const char *const prefix[] = {"", "adamw.m.", "adamw.v."};
     static const pu_parameter_part part[] = {PU_PART_VALUE, PU_PART_FIRST_MOMENT, PU_PART_SECOND_MOMENT};
     const size_t block = (size_t)pu_parameters_count(session->parameters);
@@ -117,7 +121,8 @@ static pu_status check_identity(const char *path, const char *manifest, const ch
     json_decref(parsed);
     if (same) return PU_OK;
     return pu_fail(PU_ERR_CONFIG,
-                   "%s was made with another configuration or other data, so going on from it would not equal an unbroken run; use the "
+                   "%s was made with another configuration or other data, so going on from it would not equal an "
+                   "unbroken run; use the "
                    "configuration stored in the run's folder, another run.name, or --overwrite",
                    path);
 }
@@ -135,7 +140,9 @@ pu_status pu__train_state_load(pu__session *session, const char *identity, pu__t
         status = pu_fail(PU_ERR_CORRUPT, "%s has no valid train.state; train again with --overwrite", path);
         for (int i = 0; i < count; ++i) {
             const pu_saved_tensor *t = &tensors[i];
-            if (strcmp(t->name, "train.state") != 0 || t->dtype != PU_U64 || t->shape.rank != 1 || t->shape.dim[0] != STATE_WORDS) continue;
+            if (strcmp(t->name, "train.state") != 0 || t->dtype != PU_U64 || t->shape.rank != 1 ||
+                t->shape.dim[0] != STATE_WORDS)
+                continue;
             unpack(t->data, state);
             status = PU_OK;
         }
@@ -158,13 +165,14 @@ static pu_status append(pu__train_log *log, const char *line, size_t length) {
     return PU_OK;
 }
 
-pu_status pu__train_log_line(pu__session *session, pu__train_log *log, const pu__train_state *state, double lr, double gradient_norm,
-                             double seconds, double windows_per_s) {
-    json_t *line = json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:o}", "step", (json_int_t)state->step, "train_loss",
-                             number_or_null(state->train_loss), "valid_loss", number_or_null(state->valid_loss), "best_valid_loss",
-                             number_or_null(state->best_valid_loss), "lr", number_or_null(lr), "gradient_norm",
-                             number_or_null(gradient_norm), "skipped_updates", (json_int_t)state->skipped, "seconds",
-                             number_or_null(seconds), "windows_per_s", number_or_null(windows_per_s));
+pu_status pu__train_log_line(pu__session *session, pu__train_log *log, const pu__train_state *state, double lr,
+                             double gradient_norm, double seconds, double windows_per_s) {
+    json_t *line =
+        json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:o}", "step", (json_int_t)state->step, "train_loss",
+                  number_or_null(state->train_loss), "valid_loss", number_or_null(state->valid_loss),
+                  "best_valid_loss", number_or_null(state->best_valid_loss), "lr", number_or_null(lr),
+                  "gradient_norm", number_or_null(gradient_norm), "skipped_updates", (json_int_t)state->skipped,
+                  "seconds", number_or_null(seconds), "windows_per_s", number_or_null(windows_per_s));
     char *text = line ? json_dumps(line, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
     json_decref(line);
     if (!text) return pu_fail(PU_ERR_MEMORY, "out of memory for the training log");

@@ -28,8 +28,8 @@ typedef struct pu__train_log {
     char *text; /* pu_calloc memory */
     size_t used, capacity;
 } pu__train_log;
-pu_status pu__train_log_line(pu__session *session, pu__train_log *log, const pu__train_state *state, double lr, double gradient_norm,
-                             double seconds, double windows_per_s);
+pu_status pu__train_log_line(pu__session *session, pu__train_log *log, const pu__train_state *state, double lr,
+                             double gradient_norm, double seconds, double windows_per_s);
 /* Loads the lines of steps that `state` includes. */
 pu_status pu__train_log_load(pu__session *session, pu__train_log *log, const pu__train_state *state);
 

@@ -1,11 +1,13 @@
 /* The training loop.
  *
- *     for each step:  next batch -> upload -> schedule -> program (forward, backward, clip, update) -> release the previous batch
+ *     for each step:  next batch -> upload -> schedule -> program (forward, backward, clip, update) -> release the
+ *     previous batch
  *     every eval_every steps and at the end:   validation -> train.jsonl -> checkpoint/best if improved -> patience
  *     every checkpoint_every steps, at the end and when interrupted:   checkpoint/last
  *
  * Invariants:
- *  1. Everything that influences later bits is in the parameters, the moments and pu__train_state; the sampler, the dropout masks and the
+ *  1. Everything that influences later bits is in the parameters, the moments and pu__train_state; the sampler,
+ *  the dropout masks and the
  *     schedule are functions of (seed, step).
  *  2. checkpoint/last is written after the validation of its step, so that a resumed run repeats no decision.
  *  3. A batch is released only after a fence behind its upload. */
@@ -17,6 +19,7 @@
 #include "host/train/state.h"
 #include "plusultra/log.h"
 #include "plusultra/memory.h"
+#include "plusultra/validate.h"
 
 enum { PATH_BYTES = 4096, READ_EVERY_ON_GPU = 16, SKIPS_MAX = 10 };
 
@@ -37,7 +40,8 @@ typedef struct trainer {
     int64_t first_step, skips_in_a_row;
 } trainer;
 
-/* Linear warm-up, then cosine down to lr * lr_final_ratio at the last step (Loshchilov & Hutter 2017, eq. 5, without restarts). */
+/* Linear warm-up, then cosine down to lr * lr_final_ratio at the last step (Loshchilov & Hutter 2017, eq. 5,
+ * without restarts). */
 static double learning_rate(const pu_config *config, int64_t step) {
     const int64_t warmup = config->train.warmup_steps, last = config->train.steps - 1;
     if (step < warmup) return config->train.lr * (double)(step + 1) / (double)warmup;
@@ -74,7 +78,8 @@ static pu_status release_pending(trainer *t) {
     return status;
 }
 
-/* Reads loss and statistics: every step where that is free, every few steps on a GPU, where it would stop the queue. */
+/* Reads loss and statistics: every step where that is free, every few steps on a GPU, where it would stop the
+ * queue. */
 static pu_status read_step(trainer *t) {
     const bool last = t->state.step % t->config->train.eval_every == 0 || t->state.step == t->config->train.steps;
     if (!pu_device_is_host(t->session.device) && !last && t->state.step % READ_EVERY_ON_GPU != 0) return PU_OK;
@@ -86,7 +91,8 @@ static pu_status read_step(trainer *t) {
         ++t->state.skipped;
         if (++t->skips_in_a_row >= SKIPS_MAX) {
             return pu_fail(PU_ERR_DATA,
-                           "step %lld: the loss or its gradient was not finite %d times in a row (last loss %g); no update was applied "
+                           "step %lld: the loss or its gradient was not finite %d times in a row (last loss %g); "
+                           "no update was applied "
                            "from them. Lower train.lr, or look for extreme values with `plusultra validate`",
                            (long long)t->state.step, SKIPS_MAX, (double)loss);
         }
@@ -140,12 +146,15 @@ static pu_status validate_batches(trainer *t, pu_loader *loader, double *loss_su
 
 static pu_status validation_loss(trainer *t, double *out) {
     pu_loader *loader = NULL;
-    PU_TRY(pu_loader_open(t->session.dataset, t->config, PU_SEGMENT_VALID, t->session.device, false, 0, 0, &loader));
+    PU_TRY(
+        pu_loader_open(t->session.dataset, t->config, PU_SEGMENT_VALID, t->session.device, false, 0, 0, &loader));
     double loss_sum = 0, weight_sum = 0;
     const pu_status status = validate_batches(t, loader, &loss_sum, &weight_sum);
     pu_loader_close(loader);
     PU_TRY(status);
-    if (weight_sum <= 0) return pu_fail(PU_ERR_DATA, "the validation segment has no labelled bar; widen split.valid or split.valid_ratio");
+    if (weight_sum <= 0)
+        return pu_fail(PU_ERR_DATA,
+                       "the validation segment has no labelled bar; widen split.valid or split.valid_ratio");
     *out = loss_sum / weight_sum;
     return PU_OK;
 }
@@ -168,7 +177,8 @@ static pu_status validate(trainer *t) {
     if (t->config->train.patience > 0 && s->stale >= t->config->train.patience) s->finished = 1;
     const double seconds = pu_clock_s() - t->started_s;
     const double windows = (double)((s->step - t->first_step) * t->config->train.batch);
-    return pu__train_log_line(&t->session, &t->log, s, t->lr, t->gradient_norm, seconds, seconds > 0 ? windows / seconds : 0);
+    return pu__train_log_line(&t->session, &t->log, s, t->lr, t->gradient_norm, seconds,
+                              seconds > 0 ? windows / seconds : 0);
 }
 
 static pu_status loop(trainer *t, int64_t stop_after, pu_progress *progress) {
@@ -180,14 +190,17 @@ static pu_status loop(trainer *t, int64_t stop_after, pu_progress *progress) {
         if (over || s->step % config->train.eval_every == 0) PU_TRY(validate(t));
         if (over) s->finished = 1;
         char note[160];
-        snprintf(note, sizeof note, "train %.5f valid %.5f best %.5f", s->loss_count ? s->loss_sum / (double)s->loss_count : s->train_loss,
-                 s->valid_loss, s->best_valid_loss);
+        snprintf(note, sizeof note, "train %.5f valid %.5f best %.5f",
+                 s->loss_count ? s->loss_sum / (double)s->loss_count : s->train_loss, s->valid_loss,
+                 s->best_valid_loss);
         pu_progress_update(progress, s->step, note);
         const bool stop = !s->finished && (pu_interrupted() || (stop_after > 0 && s->step >= stop_after));
         if (s->finished || stop || s->step % config->train.checkpoint_every == 0) {
             PU_TRY(pu__train_state_save(&t->session, s, t->identity));
         }
-        if (stop) return pu_fail(PU_ERR_INTERRUPTED, "stopped after step %lld; --resume goes on from there", (long long)s->step);
+        if (stop)
+            return pu_fail(PU_ERR_INTERRUPTED, "stopped after step %lld; --resume goes on from there",
+                           (long long)s->step);
     }
     return PU_OK;
 }
@@ -196,20 +209,54 @@ static pu_status loop(trainer *t, int64_t stop_after, pu_progress *progress) {
 static void announce(const trainer *t) {
     const pu_config *config = t->config;
     const pu_memory_plan plan = pu_program_memory(t->train.program);
-    const int64_t slot = config->train.batch * ((config->windows.warmup_bars + config->windows.window_bars) * t->session.dims.features +
-                                                2 * config->windows.window_bars * t->session.dims.horizons) * 4;
+    const int64_t slot = config->train.batch *
+                         ((config->windows.warmup_bars + config->windows.window_bars) * t->session.dims.features +
+                          2 * config->windows.window_bars * t->session.dims.horizons) *
+                         4;
     const double mb = 1.0 / (1024 * 1024);
-    pu_log(PU_LOG_INFO, "train.plan", "%s: %lld parameters on %s", config->run.name, (long long)pu__parameter_elements(t->session.parameters),
-           pu_device_description(t->session.device));
+    pu_log(PU_LOG_INFO, "train.plan", "%s: %lld parameters on %s", config->run.name,
+           (long long)pu__parameter_elements(t->session.parameters), pu_device_description(t->session.device));
+    pu_log(
+        PU_LOG_INFO, "train.plan",
+        "data: %d assets, %d features, %lld training windows of %lld bars, embargo %lld bars; %d launches a step",
+        pu_dataset_assets(t->session.dataset), (int)t->session.dims.features,
+        (long long)pu_loader_windows(t->loader), (long long)config->windows.window_bars,
+        (long long)pu_dataset_embargo_bars(t->session.dataset), plan.node_count);
     pu_log(PU_LOG_INFO, "train.plan",
-           "data: %d assets, %d features, %lld training windows of %lld bars, embargo %lld bars; %d launches a step",
-           pu_dataset_assets(t->session.dataset), (int)t->session.dims.features, (long long)pu_loader_windows(t->loader),
-           (long long)config->windows.window_bars, (long long)pu_dataset_embargo_bars(t->session.dataset), plan.node_count);
-    pu_log(PU_LOG_INFO, "train.plan",
-           "memory: parameters and optimiser %.1f MiB, activations %.1f MiB (%.1f without sharing), workspace %.1f MiB, inputs %.1f MiB, "
+           "memory: parameters and optimiser %.1f MiB, activations %.1f MiB (%.1f without sharing), workspace "
+           "%.1f MiB, inputs %.1f MiB, "
            "window ring %.1f MiB",
            mb * (double)plan.parameter_bytes, mb * (double)plan.activation_bytes, mb * (double)plan.unshared_bytes,
-           mb * (double)plan.workspace_bytes, mb * (double)plan.input_bytes, mb * (double)(slot * config->windows.ring_slots));
+           mb * (double)plan.workspace_bytes, mb * (double)plan.input_bytes,
+           mb * (double)(slot * config->windows.ring_slots));
+}
+
+/* Bars with faults at error level are not trained on unless the configuration says so by name. */
+static pu_status refuse_faults(const trainer *t) {
+    const int count = pu_dataset_assets(t->session.dataset);
+    pu_asset *assets = pu_calloc((size_t)count, sizeof *assets);
+    if (!assets) return PU_ERR_MEMORY;
+    for (int i = 0; i < count; ++i) assets[i] = *pu_dataset_asset(t->session.dataset, i);
+    pu_store *store = NULL;
+    pu_validation found = {0};
+    pu_status status = pu_store_open(t->config->data.store, PU_STORE_READ, &store);
+    if (status == PU_OK) status = pu_validate(store, count, assets, &found);
+    for (int64_t i = 0; i < found.count && status == PU_OK; ++i) {
+        const pu_fault *fault = &found.faults[i];
+        if (fault->level != PU_FAULT_ERROR) continue;
+        if (t->config->data.allow_faults) {
+            pu_log(PU_LOG_WARNING, "train.fault", "training on faulty data: %s: %s", fault->symbol, fault->message);
+        } else {
+            status = pu_fail(PU_ERR_DATA,
+                             "%lld faults at error level in the data, the first: %s: %s. See `plusultra validate`; leave the "
+                             "asset out, correct it, or set data.allow_faults: true",
+                             (long long)found.errors, fault->symbol, fault->message);
+        }
+    }
+    pu_validation_free(&found);
+    pu_store_close(store);
+    pu_free(assets);
+    return status;
 }
 
 static pu_status start_or_resume(trainer *t, pu_train_mode mode) {
@@ -221,13 +268,16 @@ static pu_status start_or_resume(trainer *t, pu_train_mode mode) {
     const bool exists = pu__file_read(path, (size_t)1 << 24, &existing, &bytes) != PU_ERR_NOT_FOUND;
     pu_free(existing);
     if (exists && mode == PU_TRAIN_NEW) {
-        return pu_fail(PU_ERR_ARGUMENT, "%s already holds a run: use --resume to go on, --overwrite to start again, or another run.name",
-                       t->session.folder);
+        return pu_fail(
+            PU_ERR_ARGUMENT,
+            "%s already holds a run: use --resume to go on, --overwrite to start again, or another run.name",
+            t->session.folder);
     }
     if (exists && mode == PU_TRAIN_RESUME) {
         PU_TRY(pu__train_state_load(&t->session, t->identity, &t->state));
         PU_TRY(pu__train_log_load(&t->session, &t->log, &t->state));
-        pu_log(PU_LOG_INFO, "train.resume", "resuming %s after step %lld", t->session.folder, (long long)t->state.step);
+        pu_log(PU_LOG_INFO, "train.resume", "resuming %s after step %lld", t->session.folder,
+               (long long)t->state.step);
     }
     PU_TRY(pu__folder_make(t->session.folder));
     char *text = pu_config_text(t->config);
@@ -241,6 +291,7 @@ static pu_status start_or_resume(trainer *t, pu_train_mode mode) {
 static pu_status open_trainer(trainer *t, const pu_config *config, pu_train_mode mode) {
     t->config = config;
     PU_TRY(pu__session_open(config, &t->session));
+    PU_TRY(refuse_faults(t));
     PU_TRY(pu__session_identity(&t->session, t->identity));
     PU_TRY(start_or_resume(t, mode));
     pu_device *device = t->session.device;
@@ -252,13 +303,15 @@ static pu_status open_trainer(trainer *t, const pu_config *config, pu_train_mode
     PU_TRY(pu_fence_new(device, &t->uploaded));
     const int64_t batch = config->train.batch;
     PU_TRY(pu__network_build(config, t->session.dims, t->session.parameters, batch, PU__NETWORK_TRAIN, &t->train));
-    PU_TRY(pu__network_build(config, t->session.dims, t->session.parameters, batch, PU__NETWORK_EVALUATE, &t->evaluate));
-    return pu_loader_open(t->session.dataset, config, PU_SEGMENT_TRAIN, device, true, (uint64_t)config->run.seed, t->state.position,
-                          &t->loader);
+    PU_TRY(pu__network_build(config, t->session.dims, t->session.parameters, batch, PU__NETWORK_EVALUATE,
+                             &t->evaluate));
+    return pu_loader_open(t->session.dataset, config, PU_SEGMENT_TRAIN, device, true, (uint64_t)config->run.seed,
+                          t->state.position, &t->loader);
 }
 
 static void close_trainer(trainer *t) {
-    if (t->session.device) (void)pu_device_sync(t->session.device); /* nothing may still read what is freed below */
+    if (t->session.device)
+        (void)pu_device_sync(t->session.device); /* nothing may still read what is freed below */
     if (t->has_pending) pu_loader_release(t->loader, &t->pending);
     pu_loader_close(t->loader);
     pu__network_free(&t->evaluate);
@@ -289,7 +342,8 @@ static void fill_result(const trainer *t, pu_status status, pu_train_result *out
                              .interrupted = status == PU_ERR_INTERRUPTED};
 }
 
-static pu_status train(trainer *t, const pu_config *config, pu_train_mode mode, int64_t stop_after, pu_train_result *out) {
+static pu_status train(trainer *t, const pu_config *config, pu_train_mode mode, int64_t stop_after,
+                       pu_train_result *out) {
     PU_TRY(open_trainer(t, config, mode));
     announce(t);
     t->started_s = pu_clock_s();
@@ -298,8 +352,8 @@ static pu_status train(trainer *t, const pu_config *config, pu_train_mode mode, 
     pu_progress_begin(&progress, "train", "steps", config->train.steps);
     const pu_status status = loop(t, stop_after, &progress);
     char note[160];
-    snprintf(note, sizeof note, "train %.5f valid %.5f best %.5f at step %lld", t->state.train_loss, t->state.valid_loss,
-             t->state.best_valid_loss, (long long)t->state.best_step);
+    snprintf(note, sizeof note, "train %.5f valid %.5f best %.5f at step %lld", t->state.train_loss,
+             t->state.valid_loss, t->state.best_valid_loss, (long long)t->state.best_step);
     pu_progress_end(&progress, note);
     fill_result(t, status, out);
     return status;

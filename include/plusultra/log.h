@@ -1,6 +1,7 @@
 /* Logging: human lines on standard error, or JSON lines on request; and progress of long work.
  *
- * Invariants: one call writes one line with one write(2); control characters in messages are escaped; colour only on a
+ * Invariants: one call writes one line with one write(2); control characters in messages are escaped; colour only
+ * on a
  * terminal without NO_COLOR. */
 #ifndef PLUSULTRA_LOG_H
 #define PLUSULTRA_LOG_H
@@ -20,7 +21,8 @@ void pu_log_setup(pu_log_level lowest, pu_log_format format);
 /* `event` is a short stable word for machines, such as "import.file"; the message is for people. */
 void pu_log(pu_log_level level, const char *event, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* Progress of long work. On a terminal: one line redrawn at most ten times a second, with a bar, rate and time left. In a pipe:
+/* Progress of long work. On a terminal: one line redrawn at most ten times a second, with a bar, rate and time
+ * left. In a pipe:
  * a plain line at most every ten seconds, and one at the end. The caller owns the struct. */
 typedef struct pu_progress {
     const char *label;   /* borrowed */

@@ -1,48 +1,80 @@
-/* The operations a model graph is made of: identifiers, shapes, attributes. The full contract of each op (formula, source, slots,
+/* The operations a model graph is made of: identifiers, shapes, attributes. The full contract of each op (formula,
+ * source, slots,
  * workspace, determinism) is kernels/<op>/<op>.h; what each slot holds is summarised here.
  *
- * Notation: N rows, B windows in a batch, T bars in a window, C channels, H heads, D head size. All tensors are float32 except where
+ * Notation: N rows, B windows in a batch, T bars in a window, C channels, H heads, D head size. All tensors are
+ * float32 except where
  * marked i32 (int32) or u64. Gradients of a value have the value's shape. Every op overwrites its outputs.
  *
  *  op              in                                              out                     attributes
- *  GEMM            a, b, bias[N]?                                  y[M,N], z[M,N]?         gemm: y = act(z), z = op(a) op(b) + bias;
- *                                                                                          z is written only if a second output exists
+ *  GEMM            a, b, bias[N]?                                  y[M,N], z[M,N]?         gemm: y = act(z), z =
+ *  op(a) op(b) + bias;
+ *                                                                                          z is written only if a
+ *                                                                                          second output exists
  *  ACT             x                                               y                       act.kind
- *  ACT_GRAD        dy, x                                           dx                      act.kind; x is the pre-activation
- *  ADD             a, b                                            y                       b has a's shape or a suffix of it (broadcast over
+ *  ACT_GRAD        dy, x                                           dx                      act.kind; x is the
+ *  pre-activation
+ *  ADD             a, b                                            y                       b has a's shape or a
+ *  suffix of it (broadcast over
  *                                                                                          leading dimensions)
  *  MUL             a, b                                            y                       the same broadcasting
  *  AFFINE          x                                               y = scale*x + shift     affine
- *  SUM_LEADING     x[..., S]                                       y[S]                    sums over all leading dimensions; out shape fixed by
- *                                                                                          the caller; a fixed order
- *  GLU             x[N,2C]                                         y[N,C] = a * act(b)     act.kind; a = x[:, :C], b = x[:, C:]
+ *  SUM_LEADING     x[..., S]                                       y[S]                    sums over all leading
+ *  dimensions; out shape fixed by
+ *                                                                                          the caller; a fixed
+ *                                                                                          order
+ *  GLU             x[N,2C]                                         y[N,C] = a * act(b)     act.kind; a = x[:, :C],
+ *  b = x[:, C:]
  *  GLU_GRAD        dy[N,C], x[N,2C]                                dx[N,2C]                act.kind
  *  LAYER_NORM      x[N,C], gain[C], bias[C]                        y, mean[N], rstd[N]     layer_norm.epsilon
  *  LAYER_NORM_GRAD dy, x, gain, mean, rstd                         dx, dgain, dbias        layer_norm.epsilon
- *  DROPOUT         x, clock u64[2] = {seed, step}                  y                       dropout.rate, dropout.tag. Element i is kept iff
- *                                                                                          u >= rate, u from word i%4 of Philox(key = seed,
- *                                                                                          counter_low = i/4, counter_high = tag<<40 | step);
- *                                                                                          kept elements are divided by 1 - rate. Its own
- *                                                                                          gradient (applied to dy).
+ *  DROPOUT         x, clock u64[2] = {seed, step}                  y                       dropout.rate,
+ *  dropout.tag. Element i is kept iff
+ *                                                                                          u >= rate, u from word
+ *                                                                                          i%4 of Philox(key =
+ *                                                                                          seed,
+ *                                                                                          counter_low = i/4,
+ *                                                                                          counter_high = tag<<40
+ *                                                                                          | step);
+ *                                                                                          kept elements are
+ *                                                                                          divided by 1 - rate.
+ *                                                                                          Its own
+ *                                                                                          gradient (applied to
+ *                                                                                          dy).
  *  SOFTMAX         x[N,C]                                          y                       over the last dimension
  *  SOFTMAX_GRAD    dy, y                                           dx
- *  ATTENTION       qkv[B,T,3*H*D]                                  y[B,T,H*D], lse[B,H,T]  attention; order in the last dimension: 3, H, D.
+ *  ATTENTION       qkv[B,T,3*H*D]                                  y[B,T,H*D], lse[B,H,T]  attention; order in the
+ *  last dimension: 3, H, D.
  *                                                                                          scores = rot(q_t).rot(k_s)/sqrt(D), s <= t and
- *                                                                                          t - s < span; lse = log-sum-exp of the scores
+ *                                                                                          t - s < span; lse =
+ *                                                                                          log-sum-exp of the
+ *                                                                                          scores
  *  ATTENTION_GRAD  dy, qkv, y, lse                                 dqkv                    attention
  *  CONV            x[B,T,C], w[K,C], bias[C]                       y[B,T,C]                conv; depthwise, causal:
- *                                                                                          y[b,t,c] = bias[c] + sum_k w[k,c] *
- *                                                                                          x[b, t - k*dilation(c), c], zero before the window;
- *                                                                                          dilation(c) = dilation[c / (C / groups)]
+ *                                                                                          y[b,t,c] = bias[c] +
+ *                                                                                          sum_k w[k,c] *
+ *                                                                                          x[b, t - k*dilation(c),
+ *                                                                                          c], zero before the
+ *                                                                                          window;
+ *                                                                                          dilation(c) =
+ *                                                                                          dilation[c / (C /
+ *                                                                                          groups)]
  *  CONV_GRAD       dy, x, w                                        dx, dw, dbias           conv
- *  WINDOW_NORM     bars[R,F], start i32[B]                         y[B,T,F]                window_norm; causal normalisation, see the contract
- *  LOSS            prediction[N,H*Q], target[N,H], weight[N,H]     loss[1], count[1]       loss; weighted mean over rows, horizons (and quantiles)
- *                                                                                          count = sum of weights; loss 0 when count is 0
+ *  WINDOW_NORM     bars[R,F], start i32[B]                         y[B,T,F]                window_norm; causal
+ *  normalisation, see the contract
+ *  LOSS            prediction[N,H*Q], target[N,H], weight[N,H]     loss[1], count[1]       loss; weighted mean
+ *  over rows, horizons (and quantiles)
+ *                                                                                          count = sum of weights;
+ *                                                                                          loss 0 when count is 0
  *  LOSS_GRAD       dloss[1], prediction, target, weight, count     dprediction             loss
- *  SUM_SQUARES     x                                               y[1]                    fixed order, accumulated in double
- *  ADAMW           param[P], grad[P], m[P], v[P], sumsq[1],        param, m, v,            adamw. In place: out[0..2] alias in[0], in[2],
- *                  hyper[8]                                        stats[4]                in[3]. hyper: see the contract. A norm that is not
- *                                                                                          finite updates nothing and is counted in stats.
+ *  SUM_SQUARES     x                                               y[1]                    fixed order,
+ *  accumulated in double
+ *  ADAMW           param[P], grad[P], m[P], v[P], sumsq[1],        param, m, v,            adamw. In place:
+ *  out[0..2] alias in[0], in[2],
+ *                  hyper[8]                                        stats[4]                in[3]. hyper: see the
+ *                  contract. A norm that is not
+ *                                                                                          finite updates nothing
+ *                                                                                          and is counted in stats.
  */
 #ifndef PLUSULTRA_OPS_H
 #define PLUSULTRA_OPS_H

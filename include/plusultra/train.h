@@ -21,13 +21,17 @@ typedef struct pu_model_dims {
 /* Declares the parameters of the configured backbone and head. */
 pu_status pu_model_declare(const pu_config *config, pu_model_dims dims, pu_parameters *parameters);
 
-/* After pu_parameters_allocate: starts the head's bias at the quantiles of a standard normal, so that the first forecasts are the
+/* After pu_parameters_allocate: starts the head's bias at the quantiles of a standard normal, so that the first
+ * forecasts are the
  * unconditional ones. Does nothing under MSE and Huber. */
 pu_status pu_model_start(const pu_config *config, pu_model_dims dims, pu_parameters *parameters);
 
-/* Adds the model to a graph. bars f32[R,F] with start i32[B] as in pu_batch; clock u64[2] = {seed, step} for dropout, null when predicting.
- * Returns the prediction [B*T, H*Q]; prediction row b*T + t depends on bars of window b up to t only. Null after an error in the graph. */
-pu_tensor *pu_model_forward(const pu_config *config, pu_model_dims dims, pu_graph *graph, pu_tensor *bars, pu_tensor *start, pu_tensor *clock);
+/* Adds the model to a graph. bars f32[R,F] with start i32[B] as in pu_batch; clock u64[2] = {seed, step} for
+ * dropout, null when predicting.
+ * Returns the prediction [B*T, H*Q]; prediction row b*T + t depends on bars of window b up to t only. Null after
+ * an error in the graph. */
+pu_tensor *pu_model_forward(const pu_config *config, pu_model_dims dims, pu_graph *graph, pu_tensor *bars,
+                            pu_tensor *start, pu_tensor *clock);
 
 /* ---- training ---- */
 
@@ -47,13 +51,17 @@ typedef enum pu_train_mode {
     PU_TRAIN_OVERWRITE /* starts again */
 } pu_train_mode;
 
-/* Trains as configured into <run.out>/<run.name>: config.yaml, train.jsonl (one line per validation), checkpoint/last and checkpoint/best
- * (safetensors + manifest). A resumed run ends with the same bits as one that was never stopped; PU_ERR_CONFIG when the configuration or the
- * data differ in a way that changes the result. `stop_after` > 0 ends this call, as an interruption would, once that many steps are
+/* Trains as configured into <run.out>/<run.name>: config.yaml, train.jsonl (one line per validation),
+ * checkpoint/last and checkpoint/best
+ * (safetensors + manifest). A resumed run ends with the same bits as one that was never stopped; PU_ERR_CONFIG
+ * when the configuration or the
+ * data differ in a way that changes the result. `stop_after` > 0 ends this call, as an interruption would, once
+ * that many steps are
  * done in all. On SIGINT, and at stop_after, saves a checkpoint and returns PU_ERR_INTERRUPTED. */
 pu_status pu_train(const pu_config *config, pu_train_mode mode, int64_t stop_after, pu_train_result *out);
 
-/* Predicts every decision time from the start of validation to the end of the data with checkpoint/best; writes the predictions table and
+/* Predicts every decision time from the start of validation to the end of the data with checkpoint/best; writes
+ * the predictions table and
  * <run>/predictions.csv. */
 typedef struct pu_predict_result {
     int64_t assets, rows;
@@ -68,11 +76,11 @@ typedef struct pu_step_bench {
     char device[160];
     int64_t parameters;
     int launches;
-    double step_s;           /* median */
+    double step_s; /* median */
     double windows_per_s;
     double matrix_flops_per_s; /* best rate of a 1024 x 1024 x 1024 product on this device */
-    double floor_s;          /* the step's matrix products at that rate */
-    double matrix_ratio;     /* share of the step's time spent in matrix products */
+    double floor_s;            /* the step's matrix products at that rate */
+    double matrix_ratio;       /* share of the step's time spent in matrix products */
     double op_s[PU_OP_COUNT];
 } pu_step_bench;
 
@@ -89,12 +97,16 @@ typedef struct pu_saved_tensor {
     void *data; /* host memory */
 } pu_saved_tensor;
 
-/* Writes `path` (a folder) holding model.safetensors and manifest.json (SHA-256, sizes, step, configuration hash): temporary files, synced,
- * renamed, folder synced, manifest last. `manifest_extra`: JSON object text merged into the manifest, may be null. A crash at any point leaves the old checkpoint or the
+/* Writes `path` (a folder) holding model.safetensors and manifest.json (SHA-256, sizes, step, configuration hash):
+ * temporary files, synced,
+ * renamed, folder synced, manifest last. `manifest_extra`: JSON object text merged into the manifest, may be null.
+ * A crash at any point leaves the old checkpoint or the
  * new one. */
-pu_status pu_checkpoint_write(const char *path, int tensor_count, const pu_saved_tensor *tensors, const char *manifest_extra);
+pu_status pu_checkpoint_write(const char *path, int tensor_count, const pu_saved_tensor *tensors,
+                              const char *manifest_extra);
 
-/* Reads and verifies; every length is checked before use. PU_ERR_CORRUPT says which check failed. *tensors and *manifest (the JSON text) are freed with
+/* Reads and verifies; every length is checked before use. PU_ERR_CORRUPT says which check failed. *tensors and
+ * *manifest (the JSON text) are freed with
  * pu_checkpoint_free. */
 pu_status pu_checkpoint_read(const char *path, int *tensor_count, pu_saved_tensor **tensors, char **manifest);
 void pu_checkpoint_free(int tensor_count, pu_saved_tensor *tensors, char *manifest);

@@ -18,7 +18,8 @@ typedef struct test_sources {
     test_source *item; /* ordered by path */
 } test_sources;
 
-/* Every .c, .h, .cu, .cuh and .def file below the folders, or with `documents` every .md file; folders that do not exist are
+/* Every .c, .h, .cu, .cuh and .def file below the folders, or with `documents` every .md file; folders that do not
+ * exist are
  * skipped. */
 test_sources test_sources_read(const char *root, int folder_count, const char *const *folders, bool documents);
 void test_sources_add(test_sources *sources, const char *root, const char *path);

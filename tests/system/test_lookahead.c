@@ -1,4 +1,5 @@
-/* Cutting history after a bar changes no forecast at or before it, bit for bit: features, targets' volatility, window normalisation and the
+/* Cutting history after a bar changes no forecast at or before it, bit for bit: features, targets' volatility,
+ * window normalisation and the
  * whole model are causal. And the test can fail: a forecast after the cut does change. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -27,10 +28,11 @@ static pu_config *run_config(const test_market *bars_of) {
     char out[600];
     snprintf(out, sizeof out, "run.out=%s", market.folder);
     return test_config(bars_of, out, "run.name=r", "run.device=cpu", "split.train=[2010-01-01, 2010-09-01]",
-                       "split.valid=[2010-09-01, 2010-11-10]", "split.test=[2010-11-10, 2013-01-01]", "windows.window_bars=16",
-                       "windows.warmup_bars=24", "windows.stride_bars=4", "windows.horizons=[1, 3]", "split.embargo_bars=5", "model.width=16",
-                       "model.layers=2", "model.heads=2", "train.steps=20", "train.warmup_steps=5", "train.eval_every=10", "train.batch=8",
-                       NULL);
+                       "split.valid=[2010-09-01, 2010-11-10]", "split.test=[2010-11-10, 2013-01-01]",
+                       "windows.window_bars=16", "windows.warmup_bars=24", "windows.stride_bars=4",
+                       "windows.horizons=[1, 3]", "split.embargo_bars=5", "model.width=16", "model.layers=2",
+                       "model.heads=2", "train.steps=20", "train.warmup_steps=5", "train.eval_every=10",
+                       "train.batch=8", NULL);
 }
 
 static int open_market(void **state) {
@@ -74,7 +76,8 @@ static int compare(const pu_prediction_set *whole, const pu_prediction_set *part
     for (int64_t i = 0; i < part->count && i < whole->count; ++i) {
         assert_int_equal(whole->ts[i], part->ts[i]);
         const int64_t at = i * whole->horizons * whole->quantiles;
-        const bool same = memcmp(whole->value + at, part->value + at, bytes) == 0 && memcmp(&whole->sigma[i], &part->sigma[i], 4) == 0;
+        const bool same = memcmp(whole->value + at, part->value + at, bytes) == 0 &&
+                          memcmp(&whole->sigma[i], &part->sigma[i], 4) == 0;
         if (whole->ts[i] <= cut_ts && !same) fail_msg("forecast at row %lld saw past the cut", (long long)i);
         if (whole->ts[i] <= cut_ts) ++seen;
         else if (!same) ++differ_after;
@@ -89,7 +92,8 @@ static test_market cut_market(int64_t cut_ts, bool replace) {
     test_market cut = test_market_new();
     for (int asset = 0; asset < 2; ++asset) {
         pu_bars bars;
-        assert_true(test_bars_walk((uint64_t)asset + 1, asset ? BARS - 37 : BARS, TEST_FIRST_TS, TEST_DAY_S, &bars));
+        assert_true(
+            test_bars_walk((uint64_t)asset + 1, asset ? BARS - 37 : BARS, TEST_FIRST_TS, TEST_DAY_S, &bars));
         int64_t kept = 0;
         while (kept < bars.count && bars.ts[kept] <= cut_ts) ++kept;
         for (int64_t i = kept; i < bars.count; ++i) {
@@ -111,7 +115,8 @@ static void truncation(void **state) {
     pu_random random = pu_random_at(3, 0);
     int differ_after = 0;
     for (int c = 0; c < CUTS; ++c) {
-        const int64_t bar = 330 + (int64_t)pu_random_below(&random, 100), cut_ts = TEST_FIRST_TS + bar * TEST_DAY_S;
+        const int64_t bar = 330 + (int64_t)pu_random_below(&random, 100),
+                      cut_ts = TEST_FIRST_TS + bar * TEST_DAY_S;
         print_message("cutting after bar %lld\n", (long long)bar);
         test_market cut = cut_market(cut_ts, c % 2 == 0);
         predict(&cut, part);

@@ -1,7 +1,9 @@
-/* Is the engine's answer true? On markets with a planted edge of known size the trained model earns most of the best achievable Sharpe ratio
+/* Is the engine's answer true? On markets with a planted edge of known size the trained model earns most of the
+ * best achievable Sharpe ratio
  * out of sample; on markets without one the report claims none.
  *
- * All through the command line, as a user would: synth, train, predict, backtest. Costs are zero, since the best ratio is stated before costs.
+ * All through the command line, as a user would: synth, train, predict, backtest. Costs are zero, since the best
+ * ratio is stated before costs.
  * PU_SEEDS sets the number of seeds without an edge (20). */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,12 +21,13 @@
 
 enum { EDGE_SEEDS = 5 };
 
-static const char settings[] = "windows:\n  window_bars: 32\n  warmup_bars: 512\n  stride_bars: 8\n"
-                               "split:\n  train_ratio: 0.6\n  valid_ratio: 0.15\n"
-                               "model:\n  width: 16\n  layers: 1\n  heads: 2\n  dropout: 0.5\n"
-                               "train:\n  batch: 256\n  lr: 0.002\n  weight_decay: 1\n  warmup_steps: 30\n  eval_every: 30\n  patience: 4\n"
-                               "backtest:\n  market_neutral: true\n  spread_bps: 0\n  slippage_bps: 0\n  fee_bps: 0\n"
-                               "  leverage_max: 50\n  position_max: 10\n";
+static const char settings[] =
+    "windows:\n  window_bars: 32\n  warmup_bars: 512\n  stride_bars: 8\n"
+    "split:\n  train_ratio: 0.6\n  valid_ratio: 0.15\n"
+    "model:\n  width: 16\n  layers: 1\n  heads: 2\n  dropout: 0.5\n"
+    "train:\n  batch: 256\n  lr: 0.002\n  weight_decay: 1\n  warmup_steps: 30\n  eval_every: 30\n  patience: 4\n"
+    "backtest:\n  market_neutral: true\n  spread_bps: 0\n  slippage_bps: 0\n  fee_bps: 0\n"
+    "  leverage_max: 50\n  position_max: 10\n";
 
 static json_t *load(const char *folder, const char *name) {
     json_error_t error;
@@ -49,8 +52,9 @@ static void run(const char *edge, int assets, int bars, int steps, int seed, jso
     char steps_text[48];
     snprintf(steps_text, sizeof steps_text, "train.steps=%d", steps);
     test_write(test_path(folder, "e.yaml"), yaml);
-    must(test_plusultra(folder, "synth", "--store", "market.db", "--assets", assets_text, "--bars", bars_text, "--edge", edge, "--persistence",
-                        "0.8", "--seed", seed_text, "--json", "synth.json", "--quiet", NULL));
+    must(test_plusultra(folder, "synth", "--store", "market.db", "--assets", assets_text, "--bars", bars_text,
+                        "--edge", edge, "--persistence", "0.8", "--seed", seed_text, "--json", "synth.json",
+                        "--quiet", NULL));
     must(test_plusultra(folder, "train", "-c", "e.yaml", "--set", steps_text, "--quiet", NULL));
     must(test_plusultra(folder, "predict", "-c", "e.yaml", "--set", steps_text, "--quiet", NULL));
     must(test_plusultra(folder, "backtest", "-c", "e.yaml", "--set", steps_text, "--quiet", NULL));
@@ -92,13 +96,14 @@ static void finds_the_edge(void **state) {
         const double model = sharpe_of(backtest, "model");
         best = best_sharpe(synth, 1);
         sum += model;
-        print_message("seed %d: model %.2f, ridge %.2f, best achievable %.2f: %.0f %%\n", seed, model, sharpe_of(backtest, "ridge"), best,
-                      100 * model / best);
+        print_message("seed %d: model %.2f, ridge %.2f, best achievable %.2f: %.0f %%\n", seed, model,
+                      sharpe_of(backtest, "ridge"), best, 100 * model / best);
         assert_true(json_is_true(json_object_get(backtest, "claims_edge")));
         json_decref(synth);
         json_decref(backtest);
     }
-    print_message("mean over %d seeds: %.0f %% of the best achievable\n", EDGE_SEEDS, 100 * sum / EDGE_SEEDS / best);
+    print_message("mean over %d seeds: %.0f %% of the best achievable\n", EDGE_SEEDS,
+                  100 * sum / EDGE_SEEDS / best);
     assert_true(sum / EDGE_SEEDS >= 0.8 * best);
 }
 
@@ -112,7 +117,8 @@ static void claims_none_where_none_is(void **state) {
         run("0", 8, 3000, 60, 1000 + seed, &synth, &backtest);
         const bool claimed = json_is_true(json_object_get(backtest, "claims_edge"));
         claims += claimed;
-        print_message("seed %d: Sharpe ratio %.2f%s\n", 1000 + seed, sharpe_of(backtest, "model"), claimed ? ", edge claimed" : "");
+        print_message("seed %d: Sharpe ratio %.2f%s\n", 1000 + seed, sharpe_of(backtest, "model"),
+                      claimed ? ", edge claimed" : "");
         json_decref(synth);
         json_decref(backtest);
     }
@@ -121,6 +127,7 @@ static void claims_none_where_none_is(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(finds_the_edge), cmocka_unit_test(claims_none_where_none_is)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(finds_the_edge),
+                                       cmocka_unit_test(claims_none_where_none_is)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* A run that was stopped, interrupted or killed at any step and resumed ends with the same bits as one that was not; so does a run on
+/* A run that was stopped, interrupted or killed at any step and resumed ends with the same bits as one that was
+ * not; so does a run on
  * another number of threads. */
 #include <setjmp.h>
 #include <signal.h>
@@ -18,6 +19,7 @@
 #include "plusultra/log.h"
 #include "plusultra/random.h"
 #include "plusultra/train.h"
+#include "tests/support/bars.h"
 #include "tests/support/market.h"
 #include "tests/support/process.h"
 
@@ -30,9 +32,10 @@ static pu_config *run_config(const char *name, int threads, const char *extra) {
     snprintf(out, sizeof out, "run.out=%s", market.folder);
     snprintf(run, sizeof run, "run.name=%s", name);
     snprintf(count, sizeof count, "run.threads=%d", threads);
-    return test_config(&market, out, run, count, "run.device=cpu", "windows.window_bars=16", "windows.warmup_bars=16",
-                       "windows.stride_bars=4", "windows.horizons=[1, 3]", "backtest.horizon=1", "model.width=16", "model.layers=1",
-                       "model.heads=2", "train.steps=60", "train.warmup_steps=5", "train.eval_every=7", "train.checkpoint_every=3",
+    return test_config(&market, out, run, count, "run.device=cpu", "windows.window_bars=16",
+                       "windows.warmup_bars=16", "windows.stride_bars=4", "windows.horizons=[1, 3]",
+                       "backtest.horizon=1", "model.width=16", "model.layers=1", "model.heads=2", "train.steps=60",
+                       "train.warmup_steps=5", "train.eval_every=7", "train.checkpoint_every=3",
                        "train.patience=0", "train.batch=6", extra ? extra : "run.seed=5", NULL);
 }
 
@@ -111,7 +114,8 @@ static void threads_do_not_matter(void **state) {
     }
 }
 
-/* Starts `plusultra train --resume` on the run and sends it a signal after some milliseconds; true once it has ended by itself. */
+/* Starts `plusultra train --resume` on the run and sends it a signal after some milliseconds; true once it has
+ * ended by itself. */
 static bool train_and_signal(const char *name, int signal_number, int after_ms, int *exit_code) {
     pu_config *config = run_config(name, 2, NULL);
     char *text = pu_config_text(config), path[700], binary[600];
@@ -152,7 +156,8 @@ static void interrupted(void **state) {
     int code = 0;
     for (int i = 0; i < 3; ++i) {
         train_and_signal("interrupted", SIGINT, 40 + 30 * i, &code);
-        assert_true(code == 0 || code == 1 || code == 128 + SIGINT); /* before the handler is set the signal ends the process */
+        assert_true(code == 0 || code == 1 ||
+                    code == 128 + SIGINT); /* before the handler is set the signal ends the process */
     }
     assert_true(train_and_signal("interrupted", 0, 0, &code));
     assert_same_bits("interrupted");
@@ -175,11 +180,37 @@ static void another_configuration_is_refused(void **state) {
     pu_config_free(config);
 }
 
+/* A ticker used again by another company: error level. */
+static void faulty_data_are_refused(void **state) {
+    (void)state;
+    test_market faulty = test_market_new();
+    pu_bars bars;
+    assert_true(test_bars_walk(3, 600, TEST_FIRST_TS, TEST_DAY_S, &bars));
+    for (int64_t i = 300; i < bars.count; ++i) bars.ts[i] += 900 * (int64_t)TEST_DAY_S;
+    test_market_put(&faulty, "CCC", TEST_DAY_S, &bars);
+    pu_bars_free(&bars);
+    char out[600];
+    snprintf(out, sizeof out, "run.out=%s", faulty.folder);
+    for (int allowed = 0; allowed < 2; ++allowed) {
+        pu_config *config = test_config(&faulty, out, "run.device=cpu", "windows.window_bars=16", "windows.warmup_bars=16",
+                                        "windows.horizons=[1]", "model.width=16", "model.layers=1", "model.heads=2",
+                                        "train.steps=3", "train.warmup_steps=1", "train.batch=4",
+                                        allowed ? "data.allow_faults=true" : "run.seed=1", NULL);
+        pu_train_result result;
+        assert_int_equal(pu_train(config, PU_TRAIN_NEW, 0, &result), allowed ? PU_OK : PU_ERR_DATA);
+        if (!allowed) assert_non_null(strstr(pu_error_message(), "CCC"));
+        if (!allowed) assert_non_null(strstr(pu_error_message(), "data.allow_faults"));
+        pu_config_free(config);
+    }
+    test_market_remove(&faulty);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(stopped_at_random_steps), cmocka_unit_test(threads_do_not_matter),
-        cmocka_unit_test(killed_at_random_times),  cmocka_unit_test(interrupted),
+        cmocka_unit_test(stopped_at_random_steps),          cmocka_unit_test(threads_do_not_matter),
+        cmocka_unit_test(killed_at_random_times),           cmocka_unit_test(interrupted),
         cmocka_unit_test(another_configuration_is_refused),
+        cmocka_unit_test(faulty_data_are_refused),
     };
     return cmocka_run_group_tests(tests, open_market, close_market);
 }

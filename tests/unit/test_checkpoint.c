@@ -86,7 +86,8 @@ static void damage(void **state) {
     sample(tensors);
     assert_int_equal(pu_checkpoint_write(folder, 3, tensors, NULL), PU_OK);
     char command[256];
-    snprintf(command, sizeof command, "printf X | dd of=$(ls %s/model-*) bs=1 seek=200 conv=notrunc status=none", folder);
+    snprintf(command, sizeof command, "printf X | dd of=$(ls %s/model-*) bs=1 seek=200 conv=notrunc status=none",
+             folder);
     assert_int_equal(system(command), 0);
     assert_int_equal(reread(), PU_ERR_CORRUPT);
     assert_non_null(strstr(pu_error_message(), "SHA-256"));
@@ -99,7 +100,8 @@ static void damage(void **state) {
     assert_int_equal(reread(), PU_ERR_CORRUPT);
 }
 
-/* Every byte of a valid file changed in turn, every length cut: the decoder answers, and never reads outside (run under ASan). */
+/* Every byte of a valid file changed in turn, every length cut: the decoder answers, and never reads outside (run
+ * under ASan). */
 static void decoder_trusts_nothing(void **state) {
     (void)state;
     pu_saved_tensor tensors[3];
@@ -148,12 +150,15 @@ static void hostile_headers(void **state) {
     refuse("{\"a\":{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[0,16]},\"a\":{}}", "duplicate");
     refuse("{\"a\":{\"dtype\":\"F16\",\"shape\":[4],\"data_offsets\":[0,16]}}", "type");
     refuse("{\"a\":{\"dtype\":\"F32\",\"shape\":[-4],\"data_offsets\":[0,16]}}", "shape");
-    refuse("{\"a\":{\"dtype\":\"F32\",\"shape\":[4611686018427387904,4611686018427387904],\"data_offsets\":[0,16]}}", "shape");
+    refuse(
+        "{\"a\":{\"dtype\":\"F32\",\"shape\":[4611686018427387904,4611686018427387904],\"data_offsets\":[0,16]}}",
+        "shape");
     refuse("{\"a\":{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[0,32]}}", "outside");
     refuse("{\"a\":{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[16,0]}}", "outside");
     refuse("{\"a\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[0,16]}}", "match its shape");
     refuse("{\"a\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[0,12]}}", "belong to no tensor");
-    refuse("{\"a\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[0,12]},\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[8,16]}}",
+    refuse("{\"a\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[0,12]},\"b\":{\"dtype\":\"F32\",\"shape\":["
+           "2],\"data_offsets\":[8,16]}}",
            "overlap");
 }
 

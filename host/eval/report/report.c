@@ -1,4 +1,5 @@
-/* The report: one self-contained HTML page (host/eval/report/report.html with Chart.js and the data put in) and the same tables as
+/* The report: one self-contained HTML page (host/eval/report/report.html with Chart.js and the data put in) and
+ * the same tables as
  * Markdown. Everything shown comes from backtest.json and train.jsonl; nothing is computed here. */
 #include <jansson.h>
 #include <math.h>
@@ -26,7 +27,8 @@ static pu_status read_file(const char *folder, const char *name, const char *mad
     char path[PATH_BYTES];
     snprintf(path, sizeof path, "%s/%s", folder, name);
     const pu_status status = pu__file_read(path, input_bytes_max, text, bytes);
-    if (status == PU_ERR_NOT_FOUND) return pu_fail(status, "%s is missing: run `plusultra %s` first", path, made_by);
+    if (status == PU_ERR_NOT_FOUND)
+        return pu_fail(status, "%s is missing: run `plusultra %s` first", path, made_by);
     return status;
 }
 
@@ -41,8 +43,8 @@ static pu_status load_backtest(const char *folder, json_t **out) {
     if (format && strcmp(format, "plusultra-backtest-1") == 0) return PU_OK;
     json_decref(*out);
     *out = NULL;
-    return pu_fail(PU_ERR_CORRUPT, "%s/backtest.json:%d is damaged (%s): run `plusultra backtest` again", folder, error.line,
-                   format ? "unknown format" : error.text);
+    return pu_fail(PU_ERR_CORRUPT, "%s/backtest.json:%d is damaged (%s): run `plusultra backtest` again", folder,
+                   error.line, format ? "unknown format" : error.text);
 }
 
 static pu_status load_training(const char *folder, json_t **out) {
@@ -57,8 +59,9 @@ static pu_status load_training(const char *folder, json_t **out) {
         json_error_t error;
         json_t *entry = json_loadb(line, length, 0, &error);
         if (!json_is_object(entry)) {
-            status = pu_fail(PU_ERR_CORRUPT, "%s/train.jsonl:%d is damaged (%s): run `plusultra train --resume` or train again", folder,
-                             number, error.text);
+            status = pu_fail(PU_ERR_CORRUPT,
+                             "%s/train.jsonl:%d is damaged (%s): run `plusultra train --resume` or train again",
+                             folder, number, error.text);
             json_decref(entry);
         } else {
             json_array_append_new(*out, entry);
@@ -188,12 +191,15 @@ static void put_strategies(FILE *out, const json_t *strategies) {
 }
 
 static void put_assets(FILE *out, const json_t *assets) {
-    fputs("\n## Assets\n\n| Asset | Bars | Contribution | Mean weight | Turnover | Hit rate | IC |\n|---|---:|---:|---:|---:|---:|---:|\n", out);
+    fputs("\n## Assets\n\n| Asset | Bars | Contribution | Mean weight | Turnover | Hit rate | IC "
+          "|\n|---|---:|---:|---:|---:|---:|---:|\n",
+          out);
     size_t i;
     json_t *asset;
     json_array_foreach(assets, i, asset) {
-        static const metric_row columns[] = {{NULL, "bars", WHOLE, 0},      {NULL, "contribution", PERCENT, 1}, {NULL, "mean_weight", PERCENT, 1},
-                                             {NULL, "turnover", PLAIN, 1}, {NULL, "hit_rate", PERCENT, 1},     {NULL, "ic", PLAIN, 3}};
+        static const metric_row columns[] = {{NULL, "bars", WHOLE, 0},          {NULL, "contribution", PERCENT, 1},
+                                             {NULL, "mean_weight", PERCENT, 1}, {NULL, "turnover", PLAIN, 1},
+                                             {NULL, "hit_rate", PERCENT, 1},    {NULL, "ic", PLAIN, 3}};
         fputs("| ", out);
         put_text(out, text_of(asset, "symbol"));
         for (size_t c = 0; c < sizeof columns / sizeof columns[0]; ++c) {
@@ -205,15 +211,19 @@ static void put_assets(FILE *out, const json_t *assets) {
 }
 
 static void put_forecast(FILE *out, const json_t *forecast) {
-    fputs("\n## Forecasts\n\nSkill is 1 minus the pinball loss over that of the training segment's unconditional quantiles.\n\n"
-          "| Horizon (bars) | Forecasts | Pinball loss | Unconditional | Skill | IC | Hit rate |\n|---:|---:|---:|---:|---:|---:|---:|\n",
+    fputs("\n## Forecasts\n\nSkill is 1 minus the pinball loss over that of the training segment's unconditional "
+          "quantiles.\n\n"
+          "| Horizon (bars) | Forecasts | Pinball loss | Unconditional | Skill | IC | Hit rate "
+          "|\n|---:|---:|---:|---:|---:|---:|---:|\n",
           out);
     size_t i;
     json_t *row;
     json_array_foreach(forecast, i, row) {
         static const metric_row columns[] = {
-            {NULL, "horizon_bars", WHOLE, 0}, {NULL, "count", WHOLE, 0}, {NULL, "pinball", PLAIN, 4}, {NULL, "pinball_unconditional", PLAIN, 4},
-            {NULL, "skill", PERCENT, 2},      {NULL, "ic", PLAIN, 3},    {NULL, "hit_rate", PERCENT, 1}};
+            {NULL, "horizon_bars", WHOLE, 0}, {NULL, "count", WHOLE, 0},
+            {NULL, "pinball", PLAIN, 4},      {NULL, "pinball_unconditional", PLAIN, 4},
+            {NULL, "skill", PERCENT, 2},      {NULL, "ic", PLAIN, 3},
+            {NULL, "hit_rate", PERCENT, 1}};
         fputc('|', out);
         for (size_t c = 0; c < sizeof columns / sizeof columns[0]; ++c) {
             fputc(' ', out);
@@ -234,23 +244,27 @@ static void put_provenance(FILE *out, const json_t *meta, const json_t *training
     static const char *const names[] = {"train", "valid", "test"};
     for (int i = 0; i < 3; ++i) {
         const json_t *segment = json_object_get(json_object_get(meta, "segments"), names[i]);
-        const char *from = json_string_value(json_array_get(segment, 0)), *to = json_string_value(json_array_get(segment, 1));
+        const char *from = json_string_value(json_array_get(segment, 0)),
+                   *to = json_string_value(json_array_get(segment, 1));
         fprintf(out, "- %s: %s to %s (end exclusive)\n", names[i], from ? from : "?", to ? to : "?");
     }
     fputs("- embargo: ", out);
     put_number(out, json_object_get(meta, "embargo_bars"), WHOLE, 0);
     fputs(" bars\n- periods per year: ", out);
     put_number(out, json_object_get(meta, "periods_per_year"), WHOLE, 0);
-    fprintf(out, " (%s)\n- data: `%s`\n- features: `%s`\n- Plus Ultra %s, %s\n", text_of(meta, "periods_reason"), text_of(meta, "data_hash"),
-            text_of(meta, "feature_hash"), text_of(meta, "version"), text_of(meta, "created"));
+    fprintf(out, " (%s)\n- data: `%s`\n- features: `%s`\n- Plus Ultra %s, %s\n", text_of(meta, "periods_reason"),
+            text_of(meta, "data_hash"), text_of(meta, "feature_hash"), text_of(meta, "version"),
+            text_of(meta, "created"));
     fprintf(out, "\n## Configuration\n\n```yaml\n%s\n```\n", text_of(meta, "config"));
 }
 
 static void write_markdown(FILE *out, const report_input *input) {
-    const json_t *meta = json_object_get(input->backtest, "meta"), *strategies = json_object_get(input->backtest, "strategies");
+    const json_t *meta = json_object_get(input->backtest, "meta"),
+                 *strategies = json_object_get(input->backtest, "strategies");
     const json_t *model = json_array_get(strategies, 0), *metrics = json_object_get(model, "metrics");
     const json_t *test = json_object_get(json_object_get(meta, "segments"), "test");
-    const char *from = json_string_value(json_array_get(test, 0)), *to = json_string_value(json_array_get(test, 1));
+    const char *from = json_string_value(json_array_get(test, 0)),
+               *to = json_string_value(json_array_get(test, 1));
     fputs("# ", out);
     put_text(out, text_of(meta, "run"));
     fprintf(out, "\n\nOut-of-sample backtest %s to %s, after costs.\n\n**", from ? from : "?", to ? to : "?");
