@@ -1,9 +1,10 @@
-/* Matrix product by cuBLASLt in float32 (no TF32), bias in its epilogue, the activation by a kernel of our own: cuBLASLt's
- * GELU keeps no pre-activation in float32, and SiLU, sigmoid and tanh it does not have.
+/* Matrix product by cuBLASLt in float32 (no TF32), bias in its epilogue, the activation by a kernel of our own:
+ * cuBLASLt's GELU keeps no pre-activation in float32, and SiLU, sigmoid and tanh it does not have.
  *
- * cuBLASLt is column-major. The row-major y[M,N] is its y^T[N,M] = op(b)^T op(a)^T: b goes in as its first operand, a as the
- * second, and a row-major [R,C] is a column-major [C,R] with leading dimension C. So an operand that the contract
- * transposes is transposed here too, and the bias of y's columns is the bias of cuBLASLt's rows. */
+ * cuBLASLt is column-major. The row-major y[M,N] is its y^T[N,M] = op(b)^T op(a)^T: b goes in as its first
+ * operand, a as the second, and a row-major [R,C] is a column-major [C,R] with leading dimension C. So an operand
+ * that the contract transposes is transposed here too, and the bias of y's columns is the bias of cuBLASLt's
+ * rows. */
 #include <cublasLt.h>
 
 #include "kernels/common/activation.cuh"
@@ -34,10 +35,10 @@ struct pu__gemm_plans {
 static pu_status blas_failed(cublasStatus_t error, const char *what) {
     return pu_fail(PU_ERR_DEVICE, "cuBLASLt: %s failed: %s", what, cublasLtGetStatusString(error));
 }
-#define BLAS_TRY(expression, what)                                                                             \
-    do {                                                                                                       \
-        const cublasStatus_t blas_error_ = (expression);                                                       \
-        if (blas_error_ != CUBLAS_STATUS_SUCCESS) return blas_failed(blas_error_, what);                       \
+#define BLAS_TRY(expression, what)                                                       \
+    do {                                                                                 \
+        const cublasStatus_t blas_error_ = (expression);                                 \
+        if (blas_error_ != CUBLAS_STATUS_SUCCESS) return blas_failed(blas_error_, what); \
     } while (0)
 
 /* ---- plans ---- */
@@ -72,8 +73,10 @@ static pu_status describe(const shape *s, plan *p) {
     const cublasOperation_t second = s->transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N;
     const cublasLtEpilogue_t epilogue = s->align_bias ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_DEFAULT;
     BLAS_TRY(cublasLtMatmulDescCreate(&p->product, CUBLAS_COMPUTE_32F, CUDA_R_32F), "making a descriptor");
-    BLAS_TRY(cublasLtMatmulDescSetAttribute(p->product, CUBLASLT_MATMUL_DESC_TRANSA, &first, sizeof first), "setting transa");
-    BLAS_TRY(cublasLtMatmulDescSetAttribute(p->product, CUBLASLT_MATMUL_DESC_TRANSB, &second, sizeof second), "setting transb");
+    BLAS_TRY(cublasLtMatmulDescSetAttribute(p->product, CUBLASLT_MATMUL_DESC_TRANSA, &first, sizeof first),
+             "setting transa");
+    BLAS_TRY(cublasLtMatmulDescSetAttribute(p->product, CUBLASLT_MATMUL_DESC_TRANSB, &second, sizeof second),
+             "setting transb");
     BLAS_TRY(cublasLtMatmulDescSetAttribute(p->product, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue),
              "setting the epilogue");
     const int64_t b_columns = s->transpose_b ? s->k : s->n, b_rows = s->transpose_b ? s->n : s->k;
@@ -85,8 +88,8 @@ static pu_status describe(const shape *s, plan *p) {
 }
 
 /* Split sums are allowed only through the workspace, where their order is fixed. */
-static pu_status choose_with(cublasLtMatmulPreference_t preference, cublasLtHandle_t blas, const shape *s, size_t workspace_bytes,
-                             plan *p) {
+static pu_status choose_with(cublasLtMatmulPreference_t preference, cublasLtHandle_t blas, const shape *s,
+                             size_t workspace_bytes, plan *p) {
     const uint64_t bytes = workspace_bytes;
     const uint32_t reductions = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
     const struct {
@@ -102,11 +105,13 @@ static pu_status choose_with(cublasLtMatmulPreference_t preference, cublasLtHand
         {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, &s->align_y, sizeof s->align_y},
     };
     for (const auto &w : wanted)
-        BLAS_TRY(cublasLtMatmulPreferenceSetAttribute(preference, w.name, w.value, w.size), "setting a preference");
+        BLAS_TRY(cublasLtMatmulPreferenceSetAttribute(preference, w.name, w.value, w.size),
+                 "setting a preference");
     cublasLtMatmulHeuristicResult_t result = {};
     int found = 0;
-    BLAS_TRY(cublasLtMatmulAlgoGetHeuristic(blas, p->product, p->b, p->a, p->y, p->y, preference, 1, &result, &found),
-             "choosing an algorithm");
+    BLAS_TRY(
+        cublasLtMatmulAlgoGetHeuristic(blas, p->product, p->b, p->a, p->y, p->y, preference, 1, &result, &found),
+        "choosing an algorithm");
     if (found < 1 || result.state != CUBLAS_STATUS_SUCCESS)
         return pu_fail(PU_ERR_DEVICE, "cuBLASLt has no algorithm for a product of %lld x %lld x %lld",
                        static_cast<long long>(s->m), static_cast<long long>(s->n), static_cast<long long>(s->k));
@@ -114,7 +119,8 @@ static pu_status choose_with(cublasLtMatmulPreference_t preference, cublasLtHand
     return PU_OK;
 }
 
-static pu_status plan_make(cublasLtHandle_t blas, const shape *s, const void *bias, size_t workspace_bytes, plan *p) {
+static pu_status plan_make(cublasLtHandle_t blas, const shape *s, const void *bias, size_t workspace_bytes,
+                           plan *p) {
     p->key = *s;
     PU_TRY(describe(s, p));
     if (bias)
@@ -127,7 +133,8 @@ static pu_status plan_make(cublasLtHandle_t blas, const shape *s, const void *bi
     return status;
 }
 
-static pu_status plan_for(const pu__cuda_exec *exec, const shape *s, const void *bias, size_t workspace_bytes, plan **out) {
+static pu_status plan_for(const pu__cuda_exec *exec, const shape *s, const void *bias, size_t workspace_bytes,
+                          plan **out) {
     pu__gemm_plans *plans = exec->gemm_plans;
     for (size_t i = 0; i < plans->count; ++i) {
         if (!same(&plans->entry[i].key, s)) continue;
@@ -156,7 +163,8 @@ static pu_status plan_for(const pu__cuda_exec *exec, const shape *s, const void 
 /* ---- the rest of the op ---- */
 
 /* z = bias or 0: the product over an empty K. */
-static __global__ void __launch_bounds__(PU_BLOCK) fill_rows(float *z, const float *bias, int64_t n, int64_t count) {
+static __global__ void __launch_bounds__(PU_BLOCK)
+    fill_rows(float *z, const float *bias, int64_t n, int64_t count) {
     const int64_t i = static_cast<int64_t>(blockIdx.x) * PU_BLOCK + threadIdx.x;
     if (i < count) z[i] = bias ? bias[i % n] : 0.0f;
 }
@@ -187,8 +195,8 @@ static pu_status multiply(const pu__call *call, const shape *s, float *z) {
         BLAS_TRY(cublasLtMatmulDescSetAttribute(p->product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof bias),
                  "setting the bias");
     const float one = 1.0f, zero = 0.0f;
-    BLAS_TRY(cublasLtMatmul(exec->blas, p->product, &one, call->in[1].data, p->b, call->in[0].data, p->a, &zero, z, p->y, z, p->y,
-                            &p->algorithm, call->workspace, call->workspace_bytes, exec->stream),
+    BLAS_TRY(cublasLtMatmul(exec->blas, p->product, &one, call->in[1].data, p->b, call->in[0].data, p->a, &zero, z,
+                            p->y, z, p->y, &p->algorithm, call->workspace, call->workspace_bytes, exec->stream),
              "a matrix product");
     return PU_OK;
 }

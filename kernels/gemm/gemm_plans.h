@@ -1,6 +1,6 @@
-/* What cuBLASLt chose for each matrix product of a device: descriptors and algorithm, made when a shape is first seen
- * and kept, so that later calls allocate nothing. Owned by the device; like its compute stream, used by one thread at a
- * time. */
+/* What cuBLASLt chose for each matrix product of a device: descriptors and algorithm, made when a shape is first
+ * seen and kept, so that later calls allocate nothing. Owned by the device; like its compute stream, used by one
+ * thread at a time. */
 #ifndef PU_KERNELS_GEMM_GEMM_PLANS_H
 #define PU_KERNELS_GEMM_GEMM_PLANS_H
 

@@ -1,6 +1,6 @@
-/* The emulated cuBLASLt: plain loops over column-major float32, with the checks that the library's documentation asks
- * for. An algorithm carries the alignments and the workspace it was chosen for; both are checked when it is used, and the
- * workspace is written to. */
+/* The emulated cuBLASLt: plain loops over column-major float32, with the checks that the library's documentation
+ * asks for. An algorithm carries the alignments and the workspace it was chosen for; both are checked when it is
+ * used, and the workspace is written to. */
 #include "internal.h"
 
 #include <stdlib.h>
@@ -83,8 +83,9 @@ static cublasStatus_t set(void *field, size_t field_bytes, const void *value, si
     return CUBLAS_STATUS_SUCCESS;
 }
 
-cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t descriptor, cublasLtMatmulDescAttributes_t attribute,
-                                              const void *value, size_t bytes) {
+cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t descriptor,
+                                              cublasLtMatmulDescAttributes_t attribute, const void *value,
+                                              size_t bytes) {
     cublasStatus_t status = begin(CUBLAS_STATUS_INVALID_VALUE);
     if (status != CUBLAS_STATUS_SUCCESS) return end(status);
     switch (attribute) {
@@ -114,11 +115,13 @@ cublasStatus_t cublasLtMatmulPreferenceCreate(cublasLtMatmulPreference_t *prefer
             .reductions = 7, .align_a = 256, .align_b = 256, .align_c = 256, .align_d = 256};
     return status;
 }
-cublasStatus_t cublasLtMatmulPreferenceDestroy(cublasLtMatmulPreference_t preference) { return release(preference); }
+cublasStatus_t cublasLtMatmulPreferenceDestroy(cublasLtMatmulPreference_t preference) {
+    return release(preference);
+}
 
 cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t preference,
-                                                    cublasLtMatmulPreferenceAttributes_t attribute, const void *value,
-                                                    size_t bytes) {
+                                                    cublasLtMatmulPreferenceAttributes_t attribute,
+                                                    const void *value, size_t bytes) {
     const cublasStatus_t status = begin(CUBLAS_STATUS_INVALID_VALUE);
     if (status != CUBLAS_STATUS_SUCCESS) return end(status);
     switch (attribute) {
@@ -133,8 +136,8 @@ cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t p
 }
 
 /* op(a) is rows x inner, op(b) inner x columns, c and d rows x columns. */
-static bool shapes_agree(const struct cublasLtMatmulDescOpaque_t *p, cublasLtMatrixLayout_t a, cublasLtMatrixLayout_t b,
-                         cublasLtMatrixLayout_t c, cublasLtMatrixLayout_t d) {
+static bool shapes_agree(const struct cublasLtMatmulDescOpaque_t *p, cublasLtMatrixLayout_t a,
+                         cublasLtMatrixLayout_t b, cublasLtMatrixLayout_t c, cublasLtMatrixLayout_t d) {
     const int64_t rows = p->transpose_a ? a->columns : a->rows, inner = p->transpose_a ? a->rows : a->columns;
     const int64_t columns = p->transpose_b ? b->rows : b->columns;
     return inner == (p->transpose_b ? b->columns : b->rows) && d->rows == rows && d->columns == columns &&
@@ -154,8 +157,8 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtM
     const bool split = preference->workspace_bytes >= ALGORITHM_WORKSPACE_BYTES &&
                        preference->reductions & CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
     results[0] = (cublasLtMatmulHeuristicResult_t){
-        .algo = {{ALGORITHM_MARK, (uint64_t)d->rows, (uint64_t)d->columns, preference->align_a, preference->align_b,
-                  preference->align_d, split ? ALGORITHM_WORKSPACE_BYTES : 0}},
+        .algo = {{ALGORITHM_MARK, (uint64_t)d->rows, (uint64_t)d->columns, preference->align_a,
+                  preference->align_b, preference->align_d, split ? ALGORITHM_WORKSPACE_BYTES : 0}},
         .workspaceSize = split ? ALGORITHM_WORKSPACE_BYTES : 0,
         .state = CUBLAS_STATUS_SUCCESS};
     *found = 1;
@@ -186,14 +189,17 @@ static bool product_run(void *state) {
         !pu__device_holds(p->d, extent(&p->d_layout)) ||
         (p->beta != 0 && !pu__device_holds(p->c, extent(&p->c_layout))) ||
         (bias && !pu__device_holds(t->bias, (size_t)p->d_layout.rows * sizeof(float)))) {
-        pu__fault_record(PU__FAULT_BOUNDS, "cublasLtMatmul: an operand of a %lld x %lld product leaves its allocation",
+        pu__fault_record(PU__FAULT_BOUNDS,
+                         "cublasLtMatmul: an operand of a %lld x %lld product leaves its allocation",
                          (long long)p->d_layout.rows, (long long)p->d_layout.columns);
         return false;
     }
     memset(p->workspace, 0xff, p->workspace_bytes);
     const int64_t inner = t->transpose_a ? p->a_layout.rows : p->a_layout.columns;
-    const int64_t a_row = t->transpose_a ? p->a_layout.leading : 1, a_inner = t->transpose_a ? 1 : p->a_layout.leading;
-    const int64_t b_inner = t->transpose_b ? p->b_layout.leading : 1, b_column = t->transpose_b ? 1 : p->b_layout.leading;
+    const int64_t a_row = t->transpose_a ? p->a_layout.leading : 1,
+                  a_inner = t->transpose_a ? 1 : p->a_layout.leading;
+    const int64_t b_inner = t->transpose_b ? p->b_layout.leading : 1,
+                  b_column = t->transpose_b ? 1 : p->b_layout.leading;
     for (int64_t column = 0; column < p->d_layout.columns; ++column)
         for (int64_t row = 0; row < p->d_layout.rows; ++row) {
             float sum = 0.0f;
@@ -224,7 +230,8 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
     if (status != CUBLAS_STATUS_SUCCESS) return end(status);
     if (!handle || !algorithm || !shapes_agree(descriptor, a_layout, b_layout, c_layout, d_layout))
         return end(CUBLAS_STATUS_INVALID_VALUE);
-    product p = {*descriptor, *a_layout, *b_layout, *c_layout, *d_layout, 0, 0, a, b, c, d, workspace, workspace_bytes};
+    product p = {*descriptor, *a_layout, *b_layout, *c_layout, *d_layout,      0, 0, a,
+                 b,           c,         d,         workspace, workspace_bytes};
     memcpy(&p.alpha, alpha, sizeof p.alpha);
     memcpy(&p.beta, beta, sizeof p.beta);
     if (!algorithm_fits(algorithm, &p)) return end(CUBLAS_STATUS_INVALID_VALUE);

@@ -1,11 +1,13 @@
 /* The execution model: blocks one after the other, a fiber per thread, a turn for each thread until it waits.
  *
  * Invariants:
- *  1. A thread runs until it waits at a barrier or a warp collective, or exits. Then the scheduler gives the next ready thread its turn.
- *  2. A barrier opens when every thread of the block waits at it, at one call site. Threads that exited before it, or wait elsewhere, are
- *     a fault.
- *  3. A warp collective completes when all lanes of its mask wait at it with one mask, operation and call site. A mask without the caller, or
- *     with a lane that exited or does not exist, is a fault. Only __syncwarp orders memory.
+ *  1. A thread runs until it waits at a barrier or a warp collective, or exits. Then the scheduler gives the next
+ *     ready thread its turn.
+ *  2. A barrier opens when every thread of the block waits at it, at one call site. Threads that exited before
+ *     it, or wait elsewhere, are a fault.
+ *  3. A warp collective completes when all lanes of its mask wait at it with one mask, operation and call site. A
+ *     mask without the caller, or with a lane that exited or does not exist, is a fault. Only __syncwarp orders
+ *     memory.
  *  4. A fault ends the launch: no thread of it runs again. */
 #include "internal.h"
 
@@ -66,16 +68,22 @@ static const char *base_name(const char *path) {
 }
 
 static void describe(const thread *t, char *text, size_t bytes) {
-    static const char *const collective[] = {"__syncwarp",      "__shfl_sync",   "__shfl_up_sync", "__shfl_down_sync",
-                                             "__shfl_xor_sync", "__ballot_sync", "__all_sync",     "__any_sync"};
-    const char *what = t->state == AT_BARRIER ? "__syncthreads" : t->state == AT_COLLECTIVE ? collective[t->kind] : "";
-    if (t->state == EXITED) snprintf(text, bytes, "thread (%u,%u,%u) has exited", t->index.x, t->index.y, t->index.z);
-    else if (t->state == READY) snprintf(text, bytes, "thread (%u,%u,%u) is running", t->index.x, t->index.y, t->index.z);
+    static const char *const collective[] = {"__syncwarp",       "__shfl_sync",     "__shfl_up_sync",
+                                             "__shfl_down_sync", "__shfl_xor_sync", "__ballot_sync",
+                                             "__all_sync",       "__any_sync"};
+    const char *what = t->state == AT_BARRIER      ? "__syncthreads"
+                       : t->state == AT_COLLECTIVE ? collective[t->kind]
+                                                   : "";
+    if (t->state == EXITED)
+        snprintf(text, bytes, "thread (%u,%u,%u) has exited", t->index.x, t->index.y, t->index.z);
+    else if (t->state == READY)
+        snprintf(text, bytes, "thread (%u,%u,%u) is running", t->index.x, t->index.y, t->index.z);
     else if (t->state == AT_BARRIER)
-        snprintf(text, bytes, "thread (%u,%u,%u) is at %s, %s:%d", t->index.x, t->index.y, t->index.z, what, base_name(t->file), t->line);
-    else
-        snprintf(text, bytes, "thread (%u,%u,%u) is at %s, mask %08x, %s:%d", t->index.x, t->index.y, t->index.z, what, t->mask,
+        snprintf(text, bytes, "thread (%u,%u,%u) is at %s, %s:%d", t->index.x, t->index.y, t->index.z, what,
                  base_name(t->file), t->line);
+    else
+        snprintf(text, bytes, "thread (%u,%u,%u) is at %s, mask %08x, %s:%d", t->index.x, t->index.y, t->index.z,
+                 what, t->mask, base_name(t->file), t->line);
 }
 
 static void block_fault(pu__fault_kind kind, const thread *a, const thread *b) {
@@ -85,7 +93,8 @@ static void block_fault(pu__fault_kind kind, const thread *a, const thread *b) {
     describe(b, second, sizeof second);
     pu__order_ignore(false);
     const uint3 block = pu__emulated_block;
-    pu__fault_record(kind, "kernel %s, block (%u,%u,%u): %s, while %s", current->kernel, block.x, block.y, block.z, first, second);
+    pu__fault_record(kind, "kernel %s, block (%u,%u,%u): %s, while %s", current->kernel, block.x, block.y, block.z,
+                     first, second);
     failed = true;
 }
 
@@ -103,7 +112,8 @@ _Noreturn void pu__thread_fault(pu__fault_kind kind, const char *format, ...) {
     pu__order_ignore(false);
     va_end(arguments);
     const uint3 b = pu__emulated_block, t = pu__emulated_thread;
-    pu__fault_record(kind, "kernel %s, block (%u,%u,%u), thread (%u,%u,%u): %s", current->kernel, b.x, b.y, b.z, t.x, t.y, t.z, text);
+    pu__fault_record(kind, "kernel %s, block (%u,%u,%u), thread (%u,%u,%u): %s", current->kernel, b.x, b.y, b.z,
+                     t.x, t.y, t.z, text);
     failed = true;
     leave_for_good();
 }
@@ -164,7 +174,10 @@ static uint64_t shuffled(const thread *warp, int lane, const thread *t) {
     case PU__SHFL: source = segment + (t->operand & (t->width - 1)); break;
     case PU__SHFL_UP: source = at >= t->operand ? lane - t->operand : lane; break;
     case PU__SHFL_DOWN: source = at + t->operand < t->width ? lane + t->operand : lane; break;
-    default: source = lane ^ t->operand; source = source < segment + t->width && source >= 0 && source < PU__WARP ? source : lane; break;
+    default:
+        source = lane ^ t->operand;
+        source = source < segment + t->width && source >= 0 && source < PU__WARP ? source : lane;
+        break;
     }
     if (!(t->mask >> source & 1u)) {
         block_fault(PU__FAULT_WARP, t, &warp[source < thread_count - (int)(warp - threads) ? source : lane]);
@@ -197,15 +210,18 @@ static bool mismatch(const thread *warp, int lane, int lanes) {
     for (int i = 0; i < PU__WARP; ++i) {
         const bool named = t->mask >> i & 1u;
         if (named && i >= lanes) {
-            pu__fault_record(PU__FAULT_WARP, "kernel %s, block (%u,%u,%u): mask %08x at %s:%d names lane %d of a warp of %d", current->kernel,
-                             pu__emulated_block.x, pu__emulated_block.y, pu__emulated_block.z, t->mask, base_name(t->file), t->line, i, lanes);
+            pu__fault_record(PU__FAULT_WARP,
+                             "kernel %s, block (%u,%u,%u): mask %08x at %s:%d names lane %d of a warp of %d",
+                             current->kernel, pu__emulated_block.x, pu__emulated_block.y, pu__emulated_block.z,
+                             t->mask, base_name(t->file), t->line, i, lanes);
             failed = true;
             return true;
         }
         if (i >= lanes || i == lane) continue;
         const thread *o = &warp[i];
         const bool paired = o->state == AT_COLLECTIVE && (named || o->mask >> lane & 1u);
-        const bool same = o->mask == t->mask && o->kind == t->kind && o->width == t->width && o->line == t->line && !strcmp(o->file, t->file);
+        const bool same = o->mask == t->mask && o->kind == t->kind && o->width == t->width && o->line == t->line &&
+                          !strcmp(o->file, t->file);
         if ((named && o->state == EXITED) || (paired && !same)) {
             block_fault(PU__FAULT_WARP, t, o);
             return true;
@@ -214,13 +230,16 @@ static bool mismatch(const thread *warp, int lane, int lanes) {
     return false;
 }
 
-uint64_t pu__emulated_collective(int kind, unsigned mask, uint64_t value, int operand, int width, const char *file, int line) {
+uint64_t pu__emulated_collective(int kind, unsigned mask, uint64_t value, int operand, int width, const char *file,
+                                 int line) {
     thread *t = &threads[running];
     const int lane = running % PU__WARP, first = running - lane;
     const int lanes = thread_count - first < PU__WARP ? thread_count - first : PU__WARP;
-    if (!(mask >> lane & 1u)) pu__thread_fault(PU__FAULT_WARP, "mask %08x at %s:%d leaves out the caller", mask, base_name(file), line);
+    if (!(mask >> lane & 1u))
+        pu__thread_fault(PU__FAULT_WARP, "mask %08x at %s:%d leaves out the caller", mask, base_name(file), line);
     if (width < 1 || width > PU__WARP || (width & (width - 1)))
-        pu__thread_fault(PU__FAULT_WARP, "width %d at %s:%d is not a power of two up to 32", width, base_name(file), line);
+        pu__thread_fault(PU__FAULT_WARP, "width %d at %s:%d is not a power of two up to 32", width,
+                         base_name(file), line);
     t->state = AT_COLLECTIVE;
     t->file = file;
     t->line = line;
@@ -231,7 +250,8 @@ uint64_t pu__emulated_collective(int kind, unsigned mask, uint64_t value, int op
     t->value = value;
     if (mismatch(&threads[first], lane, lanes)) leave_for_good();
     bool all = true;
-    for (unsigned rest = mask; rest; rest &= rest - 1) all = all && threads[first + __builtin_ctz(rest)].state == AT_COLLECTIVE;
+    for (unsigned rest = mask; rest; rest &= rest - 1)
+        all = all && threads[first + __builtin_ctz(rest)].state == AT_COLLECTIVE;
     if (kind == PU__SYNC) pu__order_release(&warp_token[first / PU__WARP]);
     if (all) {
         complete(&threads[first], mask, kind);
@@ -247,11 +267,13 @@ uint64_t pu__emulated_collective(int kind, unsigned mask, uint64_t value, int op
 /* ---- shared memory ---- */
 
 void pu__emulated_float_atomic(const char *file, int line) {
-    pu__thread_fault(PU__FAULT_ATOMIC, "%s:%d adds floats atomically: the order decides the sum's bits", base_name(file), line);
+    pu__thread_fault(PU__FAULT_ATOMIC, "%s:%d adds floats atomically: the order decides the sum's bits",
+                     base_name(file), line);
 }
 
 void *pu__emulated_dynamic_shared(size_t alignment) {
-    if (alignment > 1024) pu__thread_fault(PU__FAULT_ALIGNMENT, "dynamic shared memory is aligned to 1,024 bytes at most");
+    if (alignment > 1024)
+        pu__thread_fault(PU__FAULT_ALIGNMENT, "dynamic shared memory is aligned to 1,024 bytes at most");
     return dynamic_shared;
 }
 
@@ -356,16 +378,19 @@ bool pu__launch_run(const pu__launch *launch) {
     pu__check_launch(launch);
     const int reports = pu__order_reports();
     const unsigned blocks = launch->grid.x * launch->grid.y * launch->grid.z;
-    uint64_t stride = 1, offset = 0; /* block i * stride + offset: a permutation, since stride and the number of blocks share no divisor */
+    /* Block i * stride + offset: a permutation, since stride and the number of blocks share no divisor. */
+    uint64_t stride = 1, offset = 0;
     if (order == PU__ORDER_RANDOM) {
         offset = pu__random_next(&order_state) % blocks;
         do stride = 1 + pu__random_next(&order_state) % blocks;
         while (common_divisor(stride, blocks) != 1);
     }
     for (unsigned i = 0; i < blocks && !failed; ++i)
-        run_block(launch, order == PU__ORDER_REVERSE ? blocks - 1 - i : (unsigned)((i * stride + offset) % blocks));
+        run_block(launch,
+                  order == PU__ORDER_REVERSE ? blocks - 1 - i : (unsigned)((i * stride + offset) % blocks));
     if (pu__order_reports() > reports) {
-        pu__fault_record(PU__FAULT_RACE, "kernel %s: ThreadSanitizer reported %d", launch->kernel, pu__order_reports() - reports);
+        pu__fault_record(PU__FAULT_RACE, "kernel %s: ThreadSanitizer reported %d", launch->kernel,
+                         pu__order_reports() - reports);
         failed = true;
     }
     current = NULL;

@@ -1,15 +1,18 @@
 /* Checks every memory access of a kernel: bounds, alignment, data races, shared memory read before it was written.
  *
- * The kernels are compiled with -fsanitize=thread,alignment,bounds, which puts a call before each access. Here those calls do not reach
- * ThreadSanitizer, which knows one order of events for the whole process and so cannot see that blocks are unordered while their shared
- * memory is not shared. They come to this file, which knows the order CUDA gives:
+ * The kernels are compiled with -fsanitize=thread,alignment,bounds, which puts a call before each access. Here
+ * those calls do not reach ThreadSanitizer, which knows one order of events for the whole process and so cannot
+ * see that blocks are unordered while their shared memory is not shared. They come to this file, which knows the
+ * order CUDA gives:
  *
- *  - Threads of a block are ordered by __syncthreads; lanes of a warp also by __syncwarp of the whole warp; shuffles order nothing.
+ *  - Threads of a block are ordered by __syncthreads; lanes of a warp also by __syncwarp of the whole warp;
+ *    shuffles order nothing.
  *  - Blocks of a launch are not ordered at all; launches are.
  *  - Two accesses of one address without an order race if one of them writes, unless both are atomic.
  *
- * Time is a counter. An interval is what lies between two barriers of a block: two accesses of one block are ordered if their intervals
- * differ. A cell remembers, for each four bytes, the last write, read and atomic operation: enough to find the first race on it. */
+ * Time is a counter. An interval is what lies between two barriers of a block: two accesses of one block are
+ * ordered if their intervals differ. A cell remembers, for each four bytes, the last write, read and atomic
+ * operation: enough to find the first race on it. */
 #include "check.h"
 #include "device_entry.h"
 #include "internal.h"
@@ -46,7 +49,8 @@ extern char __start_pu_shared[], __stop_pu_shared[];
 
 static cell *device_cells, *static_cells, *dynamic_cells;
 static unsigned char *valid; /* how many of each four bytes of device memory belong to an allocation */
-static uint32_t clock_now, launch_epoch, block_epoch, interval, warp_interval[PU__THREADS_MAX / PU__WARP], block_number;
+static uint32_t clock_now, launch_epoch, block_epoch, interval, warp_interval[PU__THREADS_MAX / PU__WARP],
+    block_number;
 static const pu__launch *launch;
 static const char *dynamic_begin, *dynamic_end, *dynamic_room_end;
 
@@ -104,32 +108,38 @@ static void place(uint32_t code, char *text, size_t bytes) {
     const unsigned long address = code + (type == ET_EXEC ? (unsigned long)__executable_start : 0);
     snprintf(text, bytes, "code 0x%lx", address);
     char command[128], line[256] = "";
-    snprintf(command, sizeof command, "addr2line -s -e /proc/%ld/exe 0x%lx 2>/dev/null", (long)getpid(), address - 1);
+    snprintf(command, sizeof command, "addr2line -s -e /proc/%ld/exe 0x%lx 2>/dev/null", (long)getpid(),
+             address - 1);
     FILE *pipe = popen(command, "r");
     if (!pipe) return;
-    if (fgets(line, sizeof line, pipe) && line[0] != '?') snprintf(text, bytes, "%.*s", (int)strcspn(line, " \n"), line);
+    if (fgets(line, sizeof line, pipe) && line[0] != '?')
+        snprintf(text, bytes, "%.*s", (int)strcspn(line, " \n"), line);
     pclose(pipe);
 }
 
 static void where_is(const char *address, char *text, size_t bytes) {
     if (pu__device_address(address)) {
         size_t offset = 0, size = 0;
-        if (pu__device_find(address, &offset, &size)) snprintf(text, bytes, "byte %zu of an allocation of %zu bytes", offset, size);
+        if (pu__device_find(address, &offset, &size))
+            snprintf(text, bytes, "byte %zu of an allocation of %zu bytes", offset, size);
         else snprintf(text, bytes, "device memory that is not allocated");
     } else if (address >= __start_pu_shared && address < __stop_pu_shared) {
         snprintf(text, bytes, "static shared memory + %td", address - __start_pu_shared);
     } else {
-        snprintf(text, bytes, "dynamic shared memory + %td of %td bytes", address - dynamic_begin, dynamic_end - dynamic_begin);
+        snprintf(text, bytes, "dynamic shared memory + %td of %td bytes", address - dynamic_begin,
+                 dynamic_end - dynamic_begin);
     }
 }
 
-static void report_race(const touch *other, access_kind other_kind, const char *address, access_kind kind, uint32_t code) {
+static void report_race(const touch *other, access_kind other_kind, const char *address, access_kind kind,
+                        uint32_t code) {
     char here[128], there[128], memory[128];
     place(code, here, sizeof here);
     place(other->code, there, sizeof there);
     where_is(address, memory, sizeof memory);
-    pu__thread_fault(PU__FAULT_RACE, "%s at %s, of %s, has no order with the %s by linear thread %u of block %u at %s", access_name[kind], here, memory,
-                     access_name[other_kind], other->thread, other->block, there);
+    pu__thread_fault(PU__FAULT_RACE,
+                     "%s at %s, of %s, has no order with the %s by linear thread %u of block %u at %s",
+                     access_name[kind], here, memory, access_name[other_kind], other->thread, other->block, there);
 }
 
 static void report(pu__fault_kind fault, access_kind kind, const char *address, size_t bytes, uint32_t code) {
@@ -162,13 +172,16 @@ static void remember(touch *old, uint32_t epoch, unsigned bytes, uint32_t code) 
             flags |= old->flags & MANY_WARPS;
             bytes |= old->bytes;
             if (old->thread / PU__WARP != warp) flags |= MANY_WARPS;
-            else if (old->warp_interval == warp_interval[warp] && (old->thread != me || old->flags & MANY_THREADS)) flags |= MANY_THREADS;
+            else if (old->warp_interval == warp_interval[warp] && (old->thread != me || old->flags & MANY_THREADS))
+                flags |= MANY_THREADS;
         }
     }
-    *old = (touch){epoch, block_number, interval, warp_interval[warp], code, (uint16_t)me, (uint8_t)bytes, (uint8_t)flags};
+    *old = (touch){epoch, block_number, interval,       warp_interval[warp],
+                   code,  (uint16_t)me, (uint8_t)bytes, (uint8_t)flags};
 }
 
-static void check_cells(cell *cells, bool shared, const char *address, size_t offset, size_t bytes, access_kind kind, uint32_t code) {
+static void check_cells(cell *cells, bool shared, const char *address, size_t offset, size_t bytes,
+                        access_kind kind, uint32_t code) {
     const uint32_t epoch = shared ? block_epoch : launch_epoch;
     for (size_t first = offset / CELL_BYTES; first * CELL_BYTES < offset + bytes; ++first) {
         cell *c = &cells[first];
@@ -177,9 +190,11 @@ static void check_cells(cell *cells, bool shared, const char *address, size_t of
             if (first * CELL_BYTES + i >= offset && first * CELL_BYTES + i < offset + bytes) mask |= 1u << i;
         for (access_kind other = READ; other < ACCESS_KINDS; ++other) {
             const bool races = other != kind ? true : kind == WRITE;
-            if (races && unordered(&c->last[other], epoch, mask)) report_race(&c->last[other], other, address, kind, code);
+            if (races && unordered(&c->last[other], epoch, mask))
+                report_race(&c->last[other], other, address, kind, code);
         }
-        if (shared && kind != WRITE && c->last[WRITE].epoch != epoch) report(PU__FAULT_UNINITIALISED, kind, address, bytes, code);
+        if (shared && kind != WRITE && c->last[WRITE].epoch != epoch)
+            report(PU__FAULT_UNINITIALISED, kind, address, bytes, code);
         remember(&c->last[kind], epoch, mask, code);
     }
 }
@@ -194,7 +209,8 @@ static void check_device(const char *address, size_t bytes, access_kind kind, ui
     const size_t offset = pu__device_offset(address);
     for (size_t i = offset / CELL_BYTES; i * CELL_BYTES < offset + bytes; ++i) {
         const size_t needed = offset + bytes - i * CELL_BYTES;
-        if (valid[i] < (needed < CELL_BYTES ? needed : CELL_BYTES)) report(PU__FAULT_BOUNDS, kind, address, bytes, code);
+        if (valid[i] < (needed < CELL_BYTES ? needed : CELL_BYTES))
+            report(PU__FAULT_BOUNDS, kind, address, bytes, code);
     }
     check_cells(device_cells, false, address, offset, bytes, kind, code);
 }
@@ -210,20 +226,25 @@ static void check(const void *memory, size_t bytes, access_kind kind, const void
     } else if (address >= __start_pu_shared && address < __stop_pu_shared) {
         check_cells(static_cells, true, address, (size_t)(address - __start_pu_shared), bytes, kind, code);
     } else if (address >= dynamic_begin && address < dynamic_room_end) {
-        if (!inside(address, bytes, dynamic_begin, dynamic_end)) report(PU__FAULT_BOUNDS, kind, address, bytes, code);
+        if (!inside(address, bytes, dynamic_begin, dynamic_end))
+            report(PU__FAULT_BOUNDS, kind, address, bytes, code);
         check_cells(dynamic_cells, true, address, (size_t)(address - dynamic_begin), bytes, kind, code);
     } else {
         const char *arguments = launch->state;
-        const bool constant = inside(address, bytes, __executable_start, _end) || inside(address, bytes, arguments, arguments + launch->state_bytes);
+        const bool constant = inside(address, bytes, __executable_start, _end) ||
+                              inside(address, bytes, arguments, arguments + launch->state_bytes);
         if (kind != READ || !constant) {
             char here[128];
             place(code, here, sizeof here);
-            pu__thread_fault(PU__FAULT_BOUNDS, "%s of %zu bytes at %s, in memory of the host", access_name[kind], bytes, here);
+            pu__thread_fault(PU__FAULT_BOUNDS, "%s of %zu bytes at %s, in memory of the host", access_name[kind],
+                             bytes, here);
         }
     }
 }
 
-void pu__emulated_atomic(const void *address, size_t bytes) { check(address, bytes, ATOMIC, __builtin_return_address(0)); }
+void pu__emulated_atomic(const void *address, size_t bytes) {
+    check(address, bytes, ATOMIC, __builtin_return_address(0));
+}
 
 /* ---- the calls that the compiler puts in ---- */
 
@@ -231,14 +252,14 @@ void __tsan_init(void) {}
 void __tsan_func_entry(void *pc) { (void)pc; }
 void __tsan_func_exit(void) {}
 
-#define HOOK_ALIGNED(name, bytes, kind)                                                                      \
-    void name(void *address) {                                                                                 \
-        if ((uintptr_t)address % (bytes) && pu__running_thread() >= 0)                                         \
-            pu__thread_fault(PU__FAULT_ALIGNMENT, "an access of %d bytes at an address that is %d modulo %d", bytes,                           \
-                             (int)((uintptr_t)address % (bytes)), bytes);                                                                      \
-        check(address, bytes, kind, __builtin_return_address(0));                                                                     \
+#define HOOK_ALIGNED(name, bytes, kind)                                                                       \
+    void name(void *address) {                                                                                \
+        if ((uintptr_t)address % (bytes) && pu__running_thread() >= 0)                                        \
+            pu__thread_fault(PU__FAULT_ALIGNMENT, "an access of %d bytes at an address that is %d modulo %d", \
+                             bytes, (int)((uintptr_t)address % (bytes)), bytes);                              \
+        check(address, bytes, kind, __builtin_return_address(0));                                             \
     }
-#define HOOK_ANY(name, bytes, kind)                                                                          \
+#define HOOK_ANY(name, bytes, kind) \
     void name(void *address) { check(address, bytes, kind, __builtin_return_address(0)); }
 PU__CHECK_ALIGNED(HOOK_ALIGNED)
 PU__CHECK_UNALIGNED(HOOK_ANY)
@@ -269,13 +290,14 @@ static const char *base_name(const char *path) {
 void __ubsan_handle_type_mismatch_v1(struct pu__ubsan_type_mismatch *data, uintptr_t address) {
     if (pu__running_thread() < 0) return;
     const unsigned long alignment = 1ul << data->log_alignment;
-    pu__thread_fault(PU__FAULT_ALIGNMENT, "%s:%u: an address that is %lu modulo %lu", base_name(data->place.file), data->place.line,
-                     (unsigned long)address % alignment, alignment);
+    pu__thread_fault(PU__FAULT_ALIGNMENT, "%s:%u: an address that is %lu modulo %lu", base_name(data->place.file),
+                     data->place.line, (unsigned long)address % alignment, alignment);
 }
 
 void __ubsan_handle_out_of_bounds(struct pu__ubsan_out_of_bounds *data, uintptr_t index) {
     if (pu__running_thread() < 0) return;
-    pu__thread_fault(PU__FAULT_BOUNDS, "%s:%u: array index %ld", base_name(data->place.file), data->place.line, (long)index);
+    pu__thread_fault(PU__FAULT_BOUNDS, "%s:%u: array index %ld", base_name(data->place.file), data->place.line,
+                     (long)index);
 }
 
 #else

@@ -1,29 +1,30 @@
-/* Declarations of the functions that gcc and clang call for -fsanitize=thread,alignment,bounds: sanitizer ABI, not ours to name. */
+/* Declarations of the functions that gcc and clang call for -fsanitize=thread,alignment,bounds: sanitizer ABI,
+ * not ours to name. */
 #ifndef PU_TESTS_EMULATOR_CHECK_H
 #define PU_TESTS_EMULATOR_CHECK_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-#define PU__CHECK_ALIGNED(X)                                                                                   \
-    X(__tsan_read1, 1, READ)                                                                                   \
-    X(__tsan_read2, 2, READ)                                                                                   \
-    X(__tsan_read4, 4, READ)                                                                                   \
-    X(__tsan_read8, 8, READ)                                                                                   \
-    X(__tsan_read16, 16, READ)                                                                                 \
-    X(__tsan_write1, 1, WRITE)                                                                                 \
-    X(__tsan_write2, 2, WRITE)                                                                                 \
-    X(__tsan_write4, 4, WRITE)                                                                                 \
-    X(__tsan_write8, 8, WRITE)                                                                                 \
+#define PU__CHECK_ALIGNED(X)   \
+    X(__tsan_read1, 1, READ)   \
+    X(__tsan_read2, 2, READ)   \
+    X(__tsan_read4, 4, READ)   \
+    X(__tsan_read8, 8, READ)   \
+    X(__tsan_read16, 16, READ) \
+    X(__tsan_write1, 1, WRITE) \
+    X(__tsan_write2, 2, WRITE) \
+    X(__tsan_write4, 4, WRITE) \
+    X(__tsan_write8, 8, WRITE) \
     X(__tsan_write16, 16, WRITE)
-#define PU__CHECK_UNALIGNED(X)                                                                                 \
-    X(__tsan_unaligned_read2, 2, READ)                                                                         \
-    X(__tsan_unaligned_read4, 4, READ)                                                                         \
-    X(__tsan_unaligned_read8, 8, READ)                                                                         \
-    X(__tsan_unaligned_read16, 16, READ)                                                                       \
-    X(__tsan_unaligned_write2, 2, WRITE)                                                                       \
-    X(__tsan_unaligned_write4, 4, WRITE)                                                                       \
-    X(__tsan_unaligned_write8, 8, WRITE)                                                                       \
+#define PU__CHECK_UNALIGNED(X)           \
+    X(__tsan_unaligned_read2, 2, READ)   \
+    X(__tsan_unaligned_read4, 4, READ)   \
+    X(__tsan_unaligned_read8, 8, READ)   \
+    X(__tsan_unaligned_read16, 16, READ) \
+    X(__tsan_unaligned_write2, 2, WRITE) \
+    X(__tsan_unaligned_write4, 4, WRITE) \
+    X(__tsan_unaligned_write8, 8, WRITE) \
     X(__tsan_unaligned_write16, 16, WRITE)
 
 void __tsan_init(void);

@@ -1,7 +1,9 @@
-/* The emulator of the CUDA execution model: what tests set and read. docs/emulator.md tells how it works and what it cannot show.
+/* The emulator of the CUDA execution model: what tests set and read. docs/emulator.md tells how it works and what
+ * it cannot show.
  *
- * Kernels run on the host, one block at a time, one fiber per CUDA thread. A fault ends the launch that made it, is recorded here with the
- * kernel's name, block and thread, and makes later runtime calls fail with cudaErrorLaunchFailure, as on a GPU, until pu__emulator_reset. */
+ * Kernels run on the host, one block at a time, one fiber per CUDA thread. A fault ends the launch that made it,
+ * is recorded here with the kernel's name, block and thread, and makes later runtime calls fail with
+ * cudaErrorLaunchFailure, as on a GPU, until pu__emulator_reset. */
 #ifndef PU_TESTS_EMULATOR_H
 #define PU_TESTS_EMULATOR_H
 
@@ -21,16 +23,16 @@ void pu__emulator_set_order(pu__order order, uint64_t seed);
 typedef enum pu__schedule { PU__SCHEDULE_LATE = 0, PU__SCHEDULE_EAGER, PU__SCHEDULE_RANDOM } pu__schedule;
 void pu__emulator_set_schedule(pu__schedule schedule, uint64_t seed);
 
-#define PU__FAULTS(X)                                                                                          \
-    X(BARRIER, "barrier divergence")                                                                           \
-    X(WARP, "warp collective")                                                                                 \
-    X(DEADLOCK, "deadlock")                                                                                    \
-    X(RACE, "data race")                                                                                       \
-    X(UNINITIALISED, "uninitialised shared memory")                                                            \
-    X(BOUNDS, "out of bounds")                                                                                 \
-    X(ALIGNMENT, "misaligned access")                                                                          \
-    X(ATOMIC, "atomic float sum")                                                                              \
-    X(GUARD, "guard zone overwritten")                                                                         \
+#define PU__FAULTS(X)                               \
+    X(BARRIER, "barrier divergence")                \
+    X(WARP, "warp collective")                      \
+    X(DEADLOCK, "deadlock")                         \
+    X(RACE, "data race")                            \
+    X(UNINITIALISED, "uninitialised shared memory") \
+    X(BOUNDS, "out of bounds")                      \
+    X(ALIGNMENT, "misaligned access")               \
+    X(ATOMIC, "atomic float sum")                   \
+    X(GUARD, "guard zone overwritten")              \
     X(API, "misuse of the runtime")
 
 typedef enum pu__fault_kind {
@@ -51,12 +53,13 @@ int pu__emulator_faults(void);
 const pu__fault *pu__emulator_fault(int index); /* null when out of range */
 const char *pu__emulator_fault_name(pu__fault_kind kind);
 
-/* Forgets faults and the sticky error, ends injection, and sets forward order, late schedule, one device and the default memory. Memory, streams
- * and the rest stay as they are. */
+/* Forgets faults and the sticky error, ends injection, and sets forward order, late schedule, one device and the
+ * default memory. Memory, streams and the rest stay as they are. */
 void pu__emulator_reset(void);
 
-/* Calls of the emulated runtime and cuBLASLt since the start, launches among them. The nth call from now (1: the next) fails with an error that
- * fits it; 0 switches injection off. A call that releases something releases it all the same. */
+/* Calls of the emulated runtime and cuBLASLt since the start, launches among them. The nth call from now (1: the
+ * next) fails with an error that fits it; 0 switches injection off. A call that releases something releases it
+ * all the same. */
 int64_t pu__emulator_calls(void);
 void pu__emulator_fail_call(int64_t nth);
 
@@ -67,10 +70,12 @@ int pu__emulator_live(void);
 void pu__emulator_set_devices(int count);
 void pu__emulator_set_memory(size_t bytes);
 
-/* Makes the host crash, with a word about it, when it touches device memory; off at first, since it is slow. Without effect under a sanitizer. */
+/* Makes the host crash, with a word about it, when it touches device memory; off at first, since it is slow.
+ * Without effect under a sanitizer. */
 void pu__emulator_protect(bool on);
 
-/* Checks every guard zone around device memory; a fault names the allocation. They are also checked whenever memory is freed. */
+/* Checks every guard zone around device memory; a fault names the allocation. They are also checked whenever
+ * memory is freed. */
 void pu__emulator_check_guards(void);
 
 /* Puts a piece of an allocation out of bounds for kernels, or back. Whole multiples of four bytes. */

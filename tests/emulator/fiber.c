@@ -1,6 +1,7 @@
-/* Fibers: one stack per CUDA thread of a block, and the switch between them. Stacks lie in one mapping, each above a page that cannot be
- * touched, and are used again by the next block. The switch saves what the x86-64 calling convention (System V ABI, 3.2.1) asks a callee to
- * keep; elsewhere ucontext does the same, more slowly. */
+/* Fibers: one stack per CUDA thread of a block, and the switch between them. Stacks lie in one mapping, each
+ * above a page that cannot be touched, and are used again by the next block. The switch saves what the x86-64
+ * calling convention (System V ABI, 3.2.1) asks a callee to keep; elsewhere ucontext does the same, more slowly.
+ * */
 #include "internal.h"
 
 #include <stdint.h>
@@ -43,7 +44,8 @@ void pu__fiber_host_begin(void) {
 static char *stack_of(int slot) {
     const size_t stride = STACK_BYTES + GUARD_BYTES;
     if (!stacks) {
-        void *area = mmap(NULL, stride * PU__THREADS_MAX, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        void *area =
+            mmap(NULL, stride * PU__THREADS_MAX, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (area == MAP_FAILED) return NULL;
         stacks = area;
     }
@@ -75,7 +77,7 @@ __asm__(".text\n"
 
 static bool prepare(pu__fiber *fiber, void (*entry)(void)) {
     uintptr_t *top = (uintptr_t *)(fiber->stack + fiber->stack_bytes);
-    *--top = 0; /* where entry would return to; it never does. On entry %rsp + 8 is a multiple of 16, as after a call. */
+    *--top = 0; /* where entry would return to: never. On entry %rsp + 8 is a multiple of 16, as after a call. */
     *--top = (uintptr_t)entry;
     for (int saved = 0; saved < 6; ++saved) *--top = 0;
     fiber->stack_pointer = top;
@@ -183,7 +185,9 @@ pu__sight pu__emulator_sight(void) {
 #ifdef PU_EMULATOR_TSAN
 /* A race is reported each time, and the test decides what it means. */
 const char *__tsan_default_options(void);
-const char *__tsan_default_options(void) { return "suppress_equal_stacks=0:suppress_equal_addresses=0:exitcode=0"; }
+const char *__tsan_default_options(void) {
+    return "suppress_equal_stacks=0:suppress_equal_addresses=0:exitcode=0";
+}
 
 /* ThreadSanitizer calls this for each of its reports, in the middle of its own work: count, and tell later. */
 static volatile int reports;

@@ -1,5 +1,5 @@
-/* Shared by the emulator's own files. Every entry point of the runtime takes the one lock (pu__lock, or pu__call_begin's caller) and holds it
- * until pu__call_end; what is declared here runs under it. */
+/* Shared by the emulator's own files. Every entry point of the runtime takes the one lock (pu__lock, or
+ * pu__call_begin's caller) and holds it until pu__call_end; what is declared here runs under it. */
 #ifndef PU_TESTS_EMULATOR_INTERNAL_H
 #define PU_TESTS_EMULATOR_INTERNAL_H
 
@@ -26,17 +26,18 @@ typedef struct pu__fiber {
 
 bool pu__fiber_start(pu__fiber *fiber, int slot, void (*entry)(void)); /* false: no memory for its stack */
 void pu__fiber_switch(pu__fiber *from, pu__fiber *to);
-/* The fiber will not be switched to again before its next start; what it did comes before what acquires the token. */
+/* The fiber will not be switched to again before its next start; what it did comes before what acquires the
+ * token. */
 void pu__fiber_abandon(pu__fiber *fiber, void *token);
-void pu__fiber_entered(void);         /* first thing on a new fiber */
-pu__fiber *pu__fiber_host(void);      /* of the thread that runs the scheduler */
-void pu__fiber_host_begin(void);      /* the calling thread is that one */
+void pu__fiber_entered(void);    /* first thing on a new fiber */
+pu__fiber *pu__fiber_host(void); /* of the thread that runs the scheduler */
+void pu__fiber_host_begin(void); /* the calling thread is that one */
 
 /* Happens-before edges for ThreadSanitizer; nothing in other builds. */
 void pu__order_release(void *token);
 void pu__order_acquire(void *token);
 void pu__order_ignore(bool ignore); /* accesses of the emulator itself, which the C library makes visible */
-int pu__order_reports(void); /* of ThreadSanitizer, since the start */
+int pu__order_reports(void);        /* of ThreadSanitizer, since the start */
 
 /* ---- block.c: the execution model ---- */
 typedef struct pu__launch {
@@ -51,15 +52,16 @@ typedef struct pu__launch {
 bool pu__launch_run(const pu__launch *launch); /* false: a fault was recorded */
 void pu__set_order(pu__order order, uint64_t seed);
 /* On a fiber: records a fault of the running thread and ends the launch; does not return. */
-_Noreturn void pu__thread_fault(pu__fault_kind kind, const char *format, ...) __attribute__((format(printf, 2, 3)));
+_Noreturn void pu__thread_fault(pu__fault_kind kind, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 int pu__running_thread(void); /* -1: the host */
 void pu__running_stack(const char **begin, const char **end);
 
 /* ---- check.c: every memory access of an instrumented kernel ---- */
 void pu__check_launch(const pu__launch *launch);
 void pu__check_block(unsigned block, const char *dynamic_shared, size_t shared_bytes);
-void pu__check_barrier(void);      /* all threads of the block passed */
-void pu__check_warp(int warp);     /* all lanes of a warp passed __syncwarp */
+void pu__check_barrier(void);  /* all threads of the block passed */
+void pu__check_warp(int warp); /* all lanes of a warp passed __syncwarp */
 void pu__check_memory(const char *memory, size_t bytes, bool valid);
 
 /* ---- memory.c: device and pinned memory ---- */
@@ -92,7 +94,10 @@ bool pu__recording(void); /* a stream records, so that calls which could wait fo
 /* ---- runtime.c ---- */
 void pu__lock(void);
 void pu__unlock(void);
-typedef enum pu__call_class { PU__CALL_SAFE = 0, PU__CALL_UNSAFE /* refused while a stream records */ } pu__call_class;
+typedef enum pu__call_class {
+    PU__CALL_SAFE = 0,
+    PU__CALL_UNSAFE /* refused while a stream records */
+} pu__call_class;
 /* Counts the call; `injected` when it shall fail, else the sticky error, if any. */
 cudaError_t pu__call_begin(pu__call_class call, cudaError_t injected);
 cudaError_t pu__call_end(cudaError_t error); /* remembers an error for cudaGetLastError, unlocks, and returns it */

@@ -1,6 +1,7 @@
-/* Device and pinned memory. Device memory is one address range, most of it never touched. Around every allocation lie guard zones of a known
- * pattern, which also fill the gap from the last byte asked for to the next multiple of the alignment. New memory is filled with NaN. On request, and
- * unless a sanitizer has the say, the host cannot touch the range except while the emulator itself works on it. */
+/* Device and pinned memory. Device memory is one address range, most of it never touched. Around every allocation
+ * lie guard zones of a known pattern, which also fill the gap from the last byte asked for to the next multiple
+ * of the alignment. New memory is filled with NaN. On request, and unless a sanitizer has the say, the host
+ * cannot touch the range except while the emulator itself works on it. */
 #include "internal.h"
 
 #include <signal.h>
@@ -54,7 +55,9 @@ static void touched(int number, siginfo_t *info, void *context) {
 void pu__memory_open(bool open) {
 #ifdef PU_PROTECT
     const int depth = open_depth + (open ? 1 : -1);
-    if (protect && range && (depth == 0) != (open_depth == 0) && mprotect(range, range_bytes, depth ? PROT_READ | PROT_WRITE : PROT_NONE) != 0) abort();
+    if (protect && range && (depth == 0) != (open_depth == 0) &&
+        mprotect(range, range_bytes, depth ? PROT_READ | PROT_WRITE : PROT_NONE) != 0)
+        abort();
     open_depth = depth;
 #else
     (void)open;
@@ -118,7 +121,9 @@ static void table_remove(table *t, int at) {
 
 /* ---- device memory ---- */
 
-bool pu__device_address(const void *memory) { return range && (const char *)memory >= range && (const char *)memory < range + range_bytes; }
+bool pu__device_address(const void *memory) {
+    return range && (const char *)memory >= range && (const char *)memory < range + range_bytes;
+}
 size_t pu__device_offset(const void *memory) { return (size_t)((const char *)memory - range); }
 bool pu__device_holds(const void *memory, size_t bytes) { return table_holds(&device, memory, bytes); }
 bool pu__device_find(const void *memory, size_t *offset, size_t *bytes) {
@@ -140,7 +145,8 @@ static bool gap_find(size_t from, size_t need, int *at, size_t *start) {
             *start = begin;
             return true;
         }
-        if (i < device.count) begin = (size_t)(device.entry[i].memory - range) + rounded(device.entry[i].bytes) + ZONE_BYTES;
+        if (i < device.count)
+            begin = (size_t)(device.entry[i].memory - range) + rounded(device.entry[i].bytes) + ZONE_BYTES;
     }
     return false;
 }
@@ -169,7 +175,8 @@ static void zones_check(const block *b) {
 
 static cudaError_t device_alloc(size_t bytes, void **out) {
     const size_t need = rounded(bytes) + 2 * ZONE_BYTES;
-    if (bytes > capacity_bytes || rounded(bytes) > capacity_bytes - used_bytes || !range_map()) return cudaErrorMemoryAllocation;
+    if (bytes > capacity_bytes || rounded(bytes) > capacity_bytes - used_bytes || !range_map())
+        return cudaErrorMemoryAllocation;
     int at = 0;
     size_t start = 0;
     if (!gap_find(cursor, need, &at, &start) && !gap_find(0, need, &at, &start)) return cudaErrorMemoryAllocation;
@@ -222,7 +229,9 @@ void pu__emulator_protect(bool on) {
     pu__unlock();
 }
 
-void pu__set_capacity(size_t bytes) { capacity_bytes = bytes < PU__DEVICE_MEMORY_BYTES ? bytes : PU__DEVICE_MEMORY_BYTES; }
+void pu__set_capacity(size_t bytes) {
+    capacity_bytes = bytes < PU__DEVICE_MEMORY_BYTES ? bytes : PU__DEVICE_MEMORY_BYTES;
+}
 
 void pu__emulator_check_guards(void) {
     pu__lock();
@@ -284,7 +293,8 @@ cudaError_t cudaMallocHost(void **memory, size_t bytes) {
     if (error == cudaSuccess) {
         char *block_memory = bytes ? aligned_alloc(ALIGNMENT, rounded(bytes)) : NULL;
         error = bytes && !block_memory ? cudaErrorMemoryAllocation : cudaSuccess;
-        if (block_memory && !table_insert(&pinned, table_find(&pinned, block_memory), (block){block_memory, bytes})) {
+        if (block_memory &&
+            !table_insert(&pinned, table_find(&pinned, block_memory), (block){block_memory, bytes})) {
             free(block_memory);
             error = cudaErrorMemoryAllocation;
         } else if (block_memory) {

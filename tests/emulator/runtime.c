@@ -10,7 +10,8 @@
 
 enum { SHARED_BYTES_DEFAULT = 49152, LIMITS_MAX = 256, GRID_YZ_MAX = 65535 };
 
-static pthread_mutex_t lock = PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP; /* a crash inside that a test framework caught must not hang */
+static pthread_mutex_t lock =
+    PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP; /* a crash inside that a test framework caught must not hang */
 static _Thread_local cudaError_t last_error;
 static cudaError_t sticky;
 static int64_t calls, fail_at;
@@ -50,26 +51,26 @@ cudaError_t pu__call_end(cudaError_t error) {
 
 /* ---- errors and devices ---- */
 
-#define ERRORS(X)                                                                                              \
-    X(cudaSuccess, "no error")                                                                                 \
-    X(cudaErrorInvalidValue, "invalid argument")                                                               \
-    X(cudaErrorMemoryAllocation, "out of memory")                                                              \
-    X(cudaErrorInitializationError, "initialization error")                                                    \
-    X(cudaErrorInvalidConfiguration, "invalid configuration argument")                                         \
-    X(cudaErrorInsufficientDriver, "CUDA driver version is insufficient for CUDA runtime version")             \
-    X(cudaErrorNoDevice, "no CUDA-capable device is detected")                                                 \
-    X(cudaErrorInvalidDevice, "invalid device ordinal")                                                        \
-    X(cudaErrorIllegalState, "the operation cannot be performed in the present state")                         \
-    X(cudaErrorInvalidResourceHandle, "invalid resource handle")                                               \
-    X(cudaErrorNotReady, "device not ready")                                                                   \
-    X(cudaErrorLaunchFailure, "unspecified launch failure")                                                    \
-    X(cudaErrorStreamCaptureUnsupported, "operation not permitted when stream is capturing")                   \
-    X(cudaErrorStreamCaptureInvalidated, "operation failed due to a previous error during capture")            \
+#define ERRORS(X)                                                                                   \
+    X(cudaSuccess, "no error")                                                                      \
+    X(cudaErrorInvalidValue, "invalid argument")                                                    \
+    X(cudaErrorMemoryAllocation, "out of memory")                                                   \
+    X(cudaErrorInitializationError, "initialization error")                                         \
+    X(cudaErrorInvalidConfiguration, "invalid configuration argument")                              \
+    X(cudaErrorInsufficientDriver, "CUDA driver version is insufficient for CUDA runtime version")  \
+    X(cudaErrorNoDevice, "no CUDA-capable device is detected")                                      \
+    X(cudaErrorInvalidDevice, "invalid device ordinal")                                             \
+    X(cudaErrorIllegalState, "the operation cannot be performed in the present state")              \
+    X(cudaErrorInvalidResourceHandle, "invalid resource handle")                                    \
+    X(cudaErrorNotReady, "device not ready")                                                        \
+    X(cudaErrorLaunchFailure, "unspecified launch failure")                                         \
+    X(cudaErrorStreamCaptureUnsupported, "operation not permitted when stream is capturing")        \
+    X(cudaErrorStreamCaptureInvalidated, "operation failed due to a previous error during capture") \
     X(cudaErrorUnknown, "unknown error")
 
 const char *cudaGetErrorString(cudaError_t error) {
     switch (error) {
-#define ERROR_TEXT(name, text)                                                                                 \
+#define ERROR_TEXT(name, text) \
     case name: return text;
         ERRORS(ERROR_TEXT)
 #undef ERROR_TEXT
@@ -79,7 +80,7 @@ const char *cudaGetErrorString(cudaError_t error) {
 
 const char *cudaGetErrorName(cudaError_t error) {
     switch (error) {
-#define ERROR_NAME(name, text)                                                                                 \
+#define ERROR_NAME(name, text) \
     case name: return #name;
         ERRORS(ERROR_NAME)
 #undef ERROR_NAME
@@ -164,7 +165,8 @@ static bool side_valid(const void *memory, size_t bytes, bool on_device, const c
     return false;
 }
 
-cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind, cudaStream_t stream) {
+cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind,
+                            cudaStream_t stream) {
     pu__lock();
     cudaError_t error = pu__call_begin(PU__CALL_SAFE, cudaErrorLaunchFailure);
     if (error != cudaSuccess || bytes == 0) return pu__call_end(error);
@@ -172,7 +174,8 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, enum cudaM
     const bool from_device = kind == cudaMemcpyDeviceToHost || kind == cudaMemcpyDeviceToDevice;
     if (!side_valid(to, bytes, to_device, "target") || !side_valid(from, bytes, from_device, "source"))
         return pu__call_end(cudaErrorInvalidValue);
-    const bool to_pageable = !to_device && !pu__pinned_holds(to, bytes), from_pageable = !from_device && !pu__pinned_holds(from, bytes);
+    const bool to_pageable = !to_device && !pu__pinned_holds(to, bytes),
+               from_pageable = !from_device && !pu__pinned_holds(from, bytes);
     if ((to_pageable || from_pageable) && pu__recording()) return pu__call_end(cudaErrorStreamCaptureUnsupported);
     copy *c = malloc(sizeof *c + (from_pageable ? bytes : 0));
     if (!c) return pu__call_end(cudaErrorMemoryAllocation);
@@ -219,15 +222,17 @@ static size_t shared_limit(const void *function) {
 
 static bool shape_valid(uint3 grid, uint3 block) {
     const uint64_t threads = (uint64_t)block.x * block.y * block.z, blocks = (uint64_t)grid.x * grid.y * grid.z;
-    return threads >= 1 && threads <= PU__THREADS_MAX && block.z <= 64 && blocks >= 1 && grid.x <= INT32_MAX && grid.y <= GRID_YZ_MAX &&
-           grid.z <= GRID_YZ_MAX && blocks <= UINT32_MAX;
+    return threads >= 1 && threads <= PU__THREADS_MAX && block.z <= 64 && blocks >= 1 && grid.x <= INT32_MAX &&
+           grid.y <= GRID_YZ_MAX && grid.z <= GRID_YZ_MAX && blocks <= UINT32_MAX;
 }
 
-cudaError_t pu__emulated_enqueue(const char *kernel, uint3 grid, uint3 block, size_t shared_bytes, cudaStream_t stream, const void *function,
-                                 void (*body)(void *), void (*drop)(void *), void *state, size_t state_bytes) {
+cudaError_t pu__emulated_enqueue(const char *kernel, uint3 grid, uint3 block, size_t shared_bytes,
+                                 cudaStream_t stream, const void *function, void (*body)(void *),
+                                 void (*drop)(void *), void *state, size_t state_bytes) {
     pu__lock();
     cudaError_t error = pu__call_begin(PU__CALL_SAFE, cudaErrorLaunchFailure);
-    if (error == cudaSuccess && (!shape_valid(grid, block) || shared_bytes > shared_limit(function))) error = cudaErrorInvalidConfiguration;
+    if (error == cudaSuccess && (!shape_valid(grid, block) || shared_bytes > shared_limit(function)))
+        error = cudaErrorInvalidConfiguration;
     launch_work *work = error == cudaSuccess && state ? malloc(sizeof *work) : NULL;
     if (error == cudaSuccess && !work) error = cudaErrorMemoryAllocation;
     if (!work) {

@@ -1,9 +1,12 @@
 /* Streams, events, recording and replay.
  *
  * Invariants:
- *  1. Work on a stream runs in order, and only when the schedule says so: late (something waits for it), at once, or at random moments.
- *  2. A wait for an event refers to the event's last record at the time of the call; it holds until that record was reached.
- *  3. While a stream records, its work goes into the graph and nothing of it runs. Arguments are copied when they are recorded.
+ *  1. Work on a stream runs in order, and only when the schedule says so: late (something waits for it), at once,
+ *     or at random moments.
+ *  2. A wait for an event refers to the event's last record at the time of the call; it holds until that record
+ *     was reached.
+ *  3. While a stream records, its work goes into the graph and nothing of it runs. Arguments are copied when they
+ *     are recorded.
  *  4. An event outlives the work that names it (it is counted). Destroying a stream first runs what is on it. */
 #include "internal.h"
 
@@ -63,8 +66,10 @@ void pu__set_schedule(pu__schedule new_schedule, uint64_t seed) {
 bool pu__recording(void) {
     bool any = false;
     for (struct CUstream_st *s = streams; s; s = s->next) {
-        const bool concerns = s->recording && (s->mode == cudaStreamCaptureModeGlobal ||
-                                               (s->mode == cudaStreamCaptureModeThreadLocal && pthread_equal(s->recorder, pthread_self())));
+        const bool concerns =
+            s->recording &&
+            (s->mode == cudaStreamCaptureModeGlobal ||
+             (s->mode == cudaStreamCaptureModeThreadLocal && pthread_equal(s->recorder, pthread_self())));
         if (concerns) s->spoilt = true;
         any = any || concerns;
     }
@@ -74,7 +79,8 @@ bool pu__recording(void) {
 static bool known(const struct CUstream_st *stream) {
     for (const struct CUstream_st *s = streams; s; s = s->next)
         if (s == stream) return true;
-    pu__fault_record(PU__FAULT_API, stream ? "a stream that was destroyed, or is none" : "the legacy default stream");
+    pu__fault_record(PU__FAULT_API,
+                     stream ? "a stream that was destroyed, or is none" : "the legacy default stream");
     return false;
 }
 
@@ -200,7 +206,8 @@ cudaError_t pu__enqueue(cudaStream_t stream, pu__work work) {
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags) {
     pu__lock();
     cudaError_t error = pu__call_begin(PU__CALL_UNSAFE, cudaErrorMemoryAllocation);
-    if (error == cudaSuccess && flags != cudaStreamNonBlocking && flags != cudaStreamDefault) error = cudaErrorInvalidValue;
+    if (error == cudaSuccess && flags != cudaStreamNonBlocking && flags != cudaStreamDefault)
+        error = cudaErrorInvalidValue;
     if (error == cudaSuccess) {
         struct CUstream_st *made = calloc(1, sizeof *made);
         error = made ? cudaSuccess : cudaErrorMemoryAllocation;
@@ -249,7 +256,8 @@ cudaError_t cudaDeviceSynchronize(void) {
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags) {
     pu__lock();
     cudaError_t error = pu__call_begin(PU__CALL_SAFE, cudaErrorMemoryAllocation);
-    if (error == cudaSuccess && flags & ~(unsigned)(cudaEventBlockingSync | cudaEventDisableTiming)) error = cudaErrorInvalidValue;
+    if (error == cudaSuccess && flags & ~(unsigned)(cudaEventBlockingSync | cudaEventDisableTiming))
+        error = cudaErrorInvalidValue;
     if (error == cudaSuccess) {
         struct CUevent_st *made = calloc(1, sizeof *made);
         error = made ? cudaSuccess : cudaErrorMemoryAllocation;

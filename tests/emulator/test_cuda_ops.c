@@ -1,5 +1,6 @@
-/* Every CUDA kernel, emulated, on every case of the op table: within tolerance of the float64 reference, no fault, the
- * same bits under every order of threads and blocks, and in agreement with the CPU twin, which the same judge passes. */
+/* Every CUDA kernel, emulated, on every case of the op table: within tolerance of the float64 reference, no
+ * fault, the same bits under every order of threads and blocks, and in agreement with the CPU twin, which the
+ * same judge passes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -51,8 +52,8 @@ static bool run(const pu__op_case *op_case, int order, pu__op_result *result) {
     pu__emulator_set_order(orders[order].order, orders[order].seed + op_case->seed);
     const pu_status status = pu__op_case_run(op_case, device, NULL, result);
     if (status == PU_OK && pu__emulator_faults() == 0) return true;
-    print_error("%s, seed %#llx, order %s: %s\n", op_case->name, (unsigned long long)op_case->seed, orders[order].name,
-                status == PU_OK ? "faults" : pu_error_message());
+    print_error("%s, seed %#llx, order %s: %s\n", op_case->name, (unsigned long long)op_case->seed,
+                orders[order].name, status == PU_OK ? "faults" : pu_error_message());
     renew_device();
     if (status == PU_OK) pu__op_result_free(result);
     return false;
@@ -72,7 +73,8 @@ static int check(const pu__op_case *op_case) {
         print_error("seed %#llx: %s\n", (unsigned long long)op_case->seed, pu_error_message());
         failures = 1;
     }
-    /* The sanitizers are slow and judge memory, not values: the orders at both ends of the table are enough for them. */
+    /* The sanitizers are slow and judge memory, not values: the orders at both ends of the table are enough for
+     * them. */
     const int step = pu__emulator_sight() == PU__SEES_ACCESSES ? 1 : ORDERS - 1;
     for (int order = step; order < ORDERS && failures == 0; order += step) {
         if (!run(op_case, order, &other)) {
@@ -115,6 +117,7 @@ static void test_every_op_is_supported(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_op_is_supported), cmocka_unit_test(test_kernels)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_op_is_supported),
+                                       cmocka_unit_test(test_kernels)};
     return cmocka_run_group_tests(tests, open_device, close_device);
 }

@@ -1,5 +1,6 @@
-/* The emulator itself: right kernels give right values under every order of threads and without a fault; each wrong kernel is found out; streams,
- * events, recording, copies and memory behave as CUDA documents, or more strictly. */
+/* The emulator itself: right kernels give right values under every order of threads and without a fault; each
+ * wrong kernel is found out; streams, events, recording, copies and memory behave as CUDA documents, or more
+ * strictly. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,7 +21,10 @@ static const char *const order_name[ORDERS] = {"forward", "reverse", "random 1",
 
 static void use_order(int i) {
     pu__emulator_reset();
-    pu__emulator_set_order(i == 0 ? PU__ORDER_FORWARD : i == 1 ? PU__ORDER_REVERSE : PU__ORDER_RANDOM, (uint64_t)i);
+    pu__emulator_set_order(i == 0   ? PU__ORDER_FORWARD
+                           : i == 1 ? PU__ORDER_REVERSE
+                                    : PU__ORDER_RANDOM,
+                           (uint64_t)i);
 }
 
 static void no_faults(void) {
@@ -64,7 +68,8 @@ static int teardown(void **state) {
 
 static void test_indices(void **state) {
     (void)state;
-    const uint3 shape[][2] = {{{1, 1, 1}, {1, 1, 1}}, {{2, 3, 4}, {5, 3, 2}}, {{3, 1, 1}, {1024, 1, 1}}, {{1, 2, 1}, {32, 8, 4}}};
+    const uint3 shape[][2] = {
+        {{1, 1, 1}, {1, 1, 1}}, {{2, 3, 4}, {5, 3, 2}}, {{3, 1, 1}, {1024, 1, 1}}, {{1, 2, 1}, {32, 8, 4}}};
     for (int order = 0; order < ORDERS; ++order) {
         use_order(order);
         cudaStream_t stream = new_stream();
@@ -159,7 +164,8 @@ static void test_transpose(void **state) {
             const int rows = sizes[i][0], columns = sizes[i][1], n = rows * columns;
             float x[7 * 70 + 65 * 33], y[7 * 70 + 65 * 33];
             for (int k = 0; k < n; ++k) x[k] = (float)k;
-            void *device_x = on_device(stream, x, (size_t)n * sizeof *x), *out = on_device(stream, NULL, (size_t)n * sizeof *x);
+            void *device_x = on_device(stream, x, (size_t)n * sizeof *x),
+                 *out = on_device(stream, NULL, (size_t)n * sizeof *x);
             model_transpose(stream, device_x, rows, columns, out);
             take(stream, out, y, (size_t)n * sizeof *x);
             OK(cudaFree(device_x));
@@ -246,7 +252,8 @@ static void test_wrong_kernels(void **state) {
 
 static void test_launch_limits(void **state) {
     (void)state;
-    static const uint3 wrong[][2] = {{{0, 1, 1}, {32, 1, 1}}, {{1, 1, 1}, {1025, 1, 1}}, {{1, 1, 1}, {0, 1, 1}}, {{1, 65536, 1}, {1, 1, 1}}};
+    static const uint3 wrong[][2] = {
+        {{0, 1, 1}, {32, 1, 1}}, {{1, 1, 1}, {1025, 1, 1}}, {{1, 1, 1}, {0, 1, 1}}, {{1, 65536, 1}, {1, 1, 1}}};
     cudaStream_t stream = new_stream();
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; ++i) {
         model_indices(stream, NULL, wrong[i][0], wrong[i][1]);
@@ -349,9 +356,12 @@ static void test_misuse(void **state) {
     cudaStream_t stream = new_stream();
     float x[4] = {0};
     void *device_x = on_device(stream, x, sizeof x);
-    assert_int_equal(cudaMemcpyAsync(device_x, x, sizeof x + 1, cudaMemcpyHostToDevice, stream), cudaErrorInvalidValue);
-    assert_int_equal(cudaMemcpyAsync(x, device_x, sizeof x, cudaMemcpyHostToDevice, stream), cudaErrorInvalidValue);
-    assert_int_equal(cudaMemcpyAsync(device_x, x, sizeof x, cudaMemcpyHostToDevice, NULL), cudaErrorInvalidResourceHandle);
+    assert_int_equal(cudaMemcpyAsync(device_x, x, sizeof x + 1, cudaMemcpyHostToDevice, stream),
+                     cudaErrorInvalidValue);
+    assert_int_equal(cudaMemcpyAsync(x, device_x, sizeof x, cudaMemcpyHostToDevice, stream),
+                     cudaErrorInvalidValue);
+    assert_int_equal(cudaMemcpyAsync(device_x, x, sizeof x, cudaMemcpyHostToDevice, NULL),
+                     cudaErrorInvalidResourceHandle);
     assert_int_equal(cudaFree((char *)device_x + 4), cudaErrorInvalidValue);
     assert_int_equal(pu__emulator_faults(), 4);
     OK(cudaFree(device_x));

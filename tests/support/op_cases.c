@@ -146,7 +146,8 @@ static void conv_cases(void) {
                                   {1, 1, 1, 1, 1},    {2, 7, 3, 3, 1},   {1, 33, 8, 3, 4},
                                   {2, 65, 6, 2, 3},   {3, 16, 64, 3, 8}, {1, 5, 4, 7, 2},
                                   {5, 129, 33, 4, 1}, {0, 5, 4, 3, 1},   {2, 0, 4, 3, 1},
-                                  {1, 700, 4, 3, 2},  {2, 150, 5, 18, 1}, {3, 259, 32, 3, 2}};
+                                  {1, 700, 4, 3, 2},  {2, 150, 5, 18, 1}, {3, 259, 32, 3, 2},
+                                  {270, 5, 3, 2, 1}};
     for (size_t s = 0; s < sizeof size / sizeof size[0]; ++s) {
         const int64_t b = size[s][0], t = size[s][1], c = size[s][2], k = size[s][3];
         pu_attributes attributes = {.conv = {.kernel_bars = size[s][3], .groups = size[s][4]}};
@@ -162,7 +163,8 @@ static void window_cases(void) {
                                   {40, 3, 5, 7, 0},
                                   {64, 17, 3, 16, 9},
                                   {300, 33, 4, 65, 31},
-                                  {20, 2, 0, 5, 1}};
+                                  {20, 2, 0, 5, 1},
+                                  {290, 3, 2, 150, 121}};
     for (size_t s = 0; s < 2 * sizeof size / sizeof size[0]; ++s) {
         const int *v = size[s / 2];
         const pu_attributes attributes = {.window_norm = {v[3], v[4], s % 3 == 0 ? 1.5f : 5.0f, 1e-6f}};

@@ -1,8 +1,10 @@
 /* The CUDA backend: one stream for compute, one for copies, events as fences, CUDA graphs as recordings.
  *
  * Invariants:
- *  1. Every function selects its device first: CUDA keeps the choice per host thread, and loaders call from theirs.
- *  2. An error that CUDA does not make permanent is cleared when it is reported, so that no later launch is blamed for it.
+ *  1. Every function selects its device first: CUDA keeps the choice per host thread, and loaders call from
+ *     theirs.
+ *  2. An error that CUDA does not make permanent is cleared when it is reported, so that no later launch is
+ *     blamed for it.
  *  3. The compute stream and cuBLASLt are used by one thread at a time; the copy stream may have another. */
 #include <stdio.h>
 
@@ -18,6 +20,7 @@ typedef struct cuda_state {
     char device[256]; /* what the driver calls it */
     cudaStream_t stream[PU_STREAM_COUNT];
     pu__cuda_exec exec;
+    bool warned; /* after a lost device every release fails: one warning is enough */
 } cuda_state;
 
 static const double mib = 1048576.0;
@@ -28,16 +31,18 @@ static pu_status failed(cudaError_t error, const char *what) {
     return pu_fail(error == cudaErrorMemoryAllocation ? PU_ERR_MEMORY : PU_ERR_DEVICE, "CUDA: %s failed: %s", what,
                    cudaGetErrorString(error));
 }
-#define CUDA_TRY(expression, what)                                                                             \
-    do {                                                                                                       \
-        const cudaError_t cuda_error_ = (expression);                                                          \
-        if (cuda_error_ != cudaSuccess) return failed(cuda_error_, what);                                      \
+#define CUDA_TRY(expression, what)                                        \
+    do {                                                                  \
+        const cudaError_t cuda_error_ = (expression);                     \
+        if (cuda_error_ != cudaSuccess) return failed(cuda_error_, what); \
     } while (0)
 
 /* For releases, whose callers can do nothing about it. */
-static void warn(cudaError_t error, const char *what) {
+static void warn(cuda_state *s, cudaError_t error, const char *what) {
     if (error == cudaSuccess) return;
     (void)cudaGetLastError();
+    if (s->warned) return;
+    s->warned = true;
     pu_log(PU_LOG_WARNING, "device.release", "CUDA: %s failed: %s", what, cudaGetErrorString(error));
 }
 
@@ -53,20 +58,22 @@ static pu_status find_device(int index) {
     const cudaError_t error = cudaGetDeviceCount(&count);
     if (error == cudaErrorInsufficientDriver) {
         (void)cudaGetLastError();
-        return pu_fail(PU_ERR_DEVICE,
-                       "no NVIDIA driver answers, or it is too old for CUDA %d.%d, which this build uses: install or "
-                       "update the driver (nvidia-smi tells its version), or use --device cpu",
-                       CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10);
+        return pu_fail(
+            PU_ERR_DEVICE,
+            "no NVIDIA driver answers, or it is too old for CUDA %d.%d, which this build uses: install or "
+            "update the driver (nvidia-smi tells its version), or use --device cpu",
+            CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10);
     }
     if (error == cudaErrorNoDevice || (error == cudaSuccess && count == 0)) {
         (void)cudaGetLastError();
-        return pu_fail(PU_ERR_DEVICE, "no NVIDIA GPU is visible: check nvidia-smi and CUDA_VISIBLE_DEVICES, or use "
-                                      "--device cpu");
+        return pu_fail(PU_ERR_DEVICE,
+                       "no NVIDIA GPU is visible: check nvidia-smi and CUDA_VISIBLE_DEVICES, or use "
+                       "--device cpu");
     }
     CUDA_TRY(error, "counting the devices");
     if (index >= count)
-        return pu_fail(PU_ERR_DEVICE, "there is no cuda:%d: this machine has %d GPU%s, the first is cuda:0", index, count,
-                       count == 1 ? "" : "s");
+        return pu_fail(PU_ERR_DEVICE, "there is no cuda:%d: this machine has %d GPU%s, the first is cuda:0", index,
+                       count, count == 1 ? "" : "s");
     return PU_OK;
 }
 
@@ -76,16 +83,17 @@ static pu_status describe(cuda_state *s, pu__device_text *text) {
     CUDA_TRY(cudaGetDeviceProperties(&properties, s->index), "asking for the device's properties");
     CUDA_TRY(cudaDriverGetVersion(&driver), "asking for the driver's version");
     if (properties.major < MAJOR_LEAST)
-        return pu_fail(PU_ERR_DEVICE,
-                       "cuda:%d (%s) has compute capability %d.%d, the kernels need %d.0 or newer: use another GPU, or "
-                       "--device cpu",
-                       s->index, properties.name, properties.major, properties.minor, (int)MAJOR_LEAST);
+        return pu_fail(
+            PU_ERR_DEVICE,
+            "cuda:%d (%s) has compute capability %d.%d, the kernels need %d.0 or newer: use another GPU, or "
+            "--device cpu",
+            s->index, properties.name, properties.major, properties.minor, (int)MAJOR_LEAST);
     s->exec.multiprocessors = properties.multiProcessorCount;
     snprintf(s->device, sizeof s->device, "%s", properties.name);
     snprintf(text->name, sizeof text->name, "cuda:%d", s->index);
     snprintf(text->description, sizeof text->description,
-             "%.128s, compute capability %d.%d, %d multiprocessors, %.1f GiB memory, driver for CUDA %d.%d", properties.name,
-             properties.major, properties.minor, properties.multiProcessorCount,
+             "%.128s, compute capability %d.%d, %d multiprocessors, %.1f GiB memory, driver for CUDA %d.%d",
+             properties.name, properties.major, properties.minor, properties.multiProcessorCount,
              (double)properties.totalGlobalMem / mib / 1024.0, driver / 1000, driver % 1000 / 10);
     return PU_OK;
 }
@@ -100,19 +108,20 @@ static pu_status set_up(cuda_state *s, pu__device_text *text) {
     const cublasStatus_t error = cublasLtCreate(&s->exec.blas);
     if (error != CUBLAS_STATUS_SUCCESS) {
         s->exec.blas = NULL;
-        return pu_fail(PU_ERR_DEVICE, "cuBLASLt did not start on %s: %s", text->name, cublasLtGetStatusString(error));
+        return pu_fail(PU_ERR_DEVICE, "cuBLASLt did not start on %s: %s", text->name,
+                       cublasLtGetStatusString(error));
     }
     return pu__gemm_plans_new(&s->exec.gemm_plans);
 }
 
 static void cuda_close(void *state) {
     cuda_state *s = state;
-    if (s->stream[0]) warn(cudaSetDevice(s->index), "selecting the device"); /* without it nothing was made */
+    if (s->stream[0]) warn(s, cudaSetDevice(s->index), "selecting the device");
     pu__gemm_plans_free(s->exec.gemm_plans);
     if (s->exec.blas && cublasLtDestroy(s->exec.blas) != CUBLAS_STATUS_SUCCESS)
         pu_log(PU_LOG_WARNING, "device.release", "cuBLASLt did not close");
     for (int i = 0; i < PU_STREAM_COUNT; ++i)
-        if (s->stream[i]) warn(cudaStreamDestroy(s->stream[i]), "closing a stream");
+        if (s->stream[i]) warn(s, cudaStreamDestroy(s->stream[i]), "closing a stream");
     pu_free(s);
 }
 
@@ -144,7 +153,8 @@ static size_t cuda_memory_free_bytes(void *state) {
 static pu_status out_of_memory(cuda_state *s, size_t bytes) {
     (void)cudaGetLastError();
     return pu_fail(PU_ERR_MEMORY,
-                   "cuda:%d (%s) is out of memory: %.1f MiB were asked for, %.1f MiB are free; use a smaller batch, window or "
+                   "cuda:%d (%s) is out of memory: %.1f MiB were asked for, %.1f MiB are free; use a smaller "
+                   "batch, window or "
                    "model, or end other programs on this GPU",
                    s->index, s->device, (double)bytes / mib, (double)cuda_memory_free_bytes(s) / mib);
 }
@@ -157,10 +167,10 @@ static pu_status clear(cuda_state *s, void *memory, size_t bytes) {
 }
 
 static void cuda_free(void *state, void *memory) {
-    const cuda_state *s = state;
+    cuda_state *s = state;
     if (!memory) return;
-    warn(cudaSetDevice(s->index), "selecting the device");
-    warn(cudaFree(memory), "freeing device memory");
+    warn(s, cudaSetDevice(s->index), "selecting the device");
+    warn(s, cudaFree(memory), "freeing device memory");
 }
 
 static pu_status cuda_alloc(void *state, size_t bytes, void **out) {
@@ -184,30 +194,33 @@ static pu_status cuda_alloc_host(void *state, size_t bytes, void **out) {
     const cudaError_t error = cudaMallocHost(out, bytes);
     if (error == cudaErrorMemoryAllocation) {
         (void)cudaGetLastError();
-        return pu_fail(PU_ERR_MEMORY,
-                       "%.1f MiB of pinned host memory cannot be had: use a smaller ring or batch, or raise the limit "
-                       "on locked memory (ulimit -l)",
-                       (double)bytes / mib);
+        return pu_fail(
+            PU_ERR_MEMORY,
+            "%.1f MiB of pinned host memory cannot be had: use a smaller ring or batch, or raise the limit "
+            "on locked memory (ulimit -l)",
+            (double)bytes / mib);
     }
     CUDA_TRY(error, "allocating pinned host memory");
     return PU_OK;
 }
 
 static void cuda_free_host(void *state, void *memory) {
-    const cuda_state *s = state;
+    cuda_state *s = state;
     if (!memory) return;
-    warn(cudaSetDevice(s->index), "selecting the device");
-    warn(cudaFreeHost(memory), "freeing pinned host memory");
+    warn(s, cudaSetDevice(s->index), "selecting the device");
+    warn(s, cudaFreeHost(memory), "freeing pinned host memory");
 }
 
 static pu_status cuda_upload(void *state, pu_stream stream, void *to_device, const void *from_host, size_t bytes) {
     const cuda_state *s = state;
     PU_TRY(select_device(s));
-    CUDA_TRY(cudaMemcpyAsync(to_device, from_host, bytes, cudaMemcpyHostToDevice, s->stream[stream]), "a copy to the device");
+    CUDA_TRY(cudaMemcpyAsync(to_device, from_host, bytes, cudaMemcpyHostToDevice, s->stream[stream]),
+             "a copy to the device");
     return PU_OK;
 }
 
-static pu_status cuda_download(void *state, pu_stream stream, void *to_host, const void *from_device, size_t bytes) {
+static pu_status cuda_download(void *state, pu_stream stream, void *to_host, const void *from_device,
+                               size_t bytes) {
     const cuda_state *s = state;
     PU_TRY(select_device(s));
     CUDA_TRY(cudaMemcpyAsync(to_host, from_device, bytes, cudaMemcpyDeviceToHost, s->stream[stream]),
@@ -240,9 +253,9 @@ static pu_status cuda_fence_new(void *state, void **fence) {
 }
 
 static void cuda_fence_free(void *state, void *fence) {
-    const cuda_state *s = state;
-    warn(cudaSetDevice(s->index), "selecting the device");
-    warn(cudaEventDestroy(fence), "releasing an event");
+    cuda_state *s = state;
+    warn(s, cudaSetDevice(s->index), "selecting the device");
+    warn(s, cudaEventDestroy(fence), "releasing an event");
 }
 
 static pu_status cuda_fence_record(void *state, void *fence, pu_stream stream) {
@@ -278,18 +291,18 @@ static pu_status cuda_capture_begin(void *state) {
 }
 
 static pu_status cuda_capture_end(void *state, void **executable) {
-    const cuda_state *s = state;
+    cuda_state *s = state;
     cudaGraph_t graph = NULL;
     cudaGraphExec_t made = NULL;
     const cudaError_t ended = cudaStreamEndCapture(s->exec.stream, &graph);
     if (!executable) {
         (void)cudaGetLastError(); /* a recording that is thrown away may have failed */
-        if (graph) warn(cudaGraphDestroy(graph), "releasing a recording");
+        if (graph) warn(s, cudaGraphDestroy(graph), "releasing a recording");
         return PU_OK;
     }
     CUDA_TRY(ended, "recording");
     const cudaError_t instantiated = cudaGraphInstantiate(&made, graph, 0);
-    warn(cudaGraphDestroy(graph), "releasing a recording");
+    warn(s, cudaGraphDestroy(graph), "releasing a recording");
     CUDA_TRY(instantiated, "preparing a recording");
     *executable = made;
     return PU_OK;
@@ -303,10 +316,10 @@ static pu_status cuda_replay(void *state, void *executable) {
 }
 
 static void cuda_capture_free(void *state, void *executable) {
-    const cuda_state *s = state;
+    cuda_state *s = state;
     if (!executable) return;
-    warn(cudaSetDevice(s->index), "selecting the device");
-    warn(cudaGraphExecDestroy(executable), "releasing a recording");
+    warn(s, cudaSetDevice(s->index), "selecting the device");
+    warn(s, cudaGraphExecDestroy(executable), "releasing a recording");
 }
 
 const pu__backend *pu__cuda_backend(void) {

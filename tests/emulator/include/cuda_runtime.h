@@ -1,8 +1,10 @@
-/* The emulated subset of the CUDA runtime API, for tests that run without a GPU. Names, values and meanings follow the CUDA Runtime API
- * reference; what is not declared here is not emulated, and code that needs it does not compile.
+/* The emulated subset of the CUDA runtime API, for tests that run without a GPU. Names, values and meanings
+ * follow the CUDA Runtime API reference; what is not declared here is not emulated, and code that needs it does
+ * not compile.
  *
  * Where the emulator is stricter than CUDA, on purpose:
- *  - Work on a stream waits until something waits for it (see emulator.h for other schedules): a missing wait shows.
+ *  - Work on a stream waits until something waits for it (see emulator.h for other schedules): a missing wait
+ *    shows.
  *  - The legacy default stream is refused.
  *  - Memory from cudaMalloc and cudaMallocHost is filled with NaN.
  *  - While a stream records, copies of pageable memory are refused. */
@@ -86,7 +88,8 @@ cudaError_t cudaMalloc(void **memory, size_t bytes);
 cudaError_t cudaFree(void *memory);
 cudaError_t cudaMallocHost(void **memory, size_t bytes);
 cudaError_t cudaFreeHost(void *memory);
-cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind, cudaStream_t stream);
+cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind,
+                            cudaStream_t stream);
 cudaError_t cudaMemsetAsync(void *memory, int value, size_t bytes, cudaStream_t stream);
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags);

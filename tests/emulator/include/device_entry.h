@@ -14,13 +14,16 @@ enum { PU__SYNC = 0, PU__SHFL, PU__SHFL_UP, PU__SHFL_DOWN, PU__SHFL_XOR, PU__BAL
 
 void *pu__emulated_dynamic_shared(size_t alignment);
 void pu__emulated_barrier(const char *file, int line);
-uint64_t pu__emulated_collective(int kind, unsigned mask, uint64_t value, int operand, int width, const char *file, int line);
+uint64_t pu__emulated_collective(int kind, unsigned mask, uint64_t value, int operand, int width, const char *file,
+                                 int line);
 void pu__emulated_atomic(const void *address, size_t bytes);
 void pu__emulated_float_atomic(const char *file, int line);
 
-/* A launch: `body(state)` runs the kernel for one thread, `drop(state)` frees the arguments; both are called later. */
-cudaError_t pu__emulated_enqueue(const char *kernel, uint3 grid, uint3 block, size_t shared_bytes, cudaStream_t stream, const void *function,
-                                 void (*body)(void *), void (*drop)(void *), void *state, size_t state_bytes);
+/* A launch: `body(state)` runs the kernel for one thread, `drop(state)` frees the arguments; both are called
+ * later. */
+cudaError_t pu__emulated_enqueue(const char *kernel, uint3 grid, uint3 block, size_t shared_bytes,
+                                 cudaStream_t stream, const void *function, void (*body)(void *),
+                                 void (*drop)(void *), void *state, size_t state_bytes);
 cudaError_t pu__emulated_shared_limit(const void *function, int bytes);
 
 #ifdef __cplusplus

@@ -1,4 +1,5 @@
-/* The device side of the emulated CUDA runtime: what a kernel (.cu) sees when the host's C++ compiler compiles it. Only C++. */
+/* The device side of the emulated CUDA runtime: what a kernel (.cu) sees when the host's C++ compiler compiles
+ * it. Only C++. */
 #ifndef PU_EMULATED_DEVICE_H
 #define PU_EMULATED_DEVICE_H
 
@@ -23,8 +24,9 @@
 /* Function-local statics of .cu files are gathered by shared.ld, and filled with NaN before each block. */
 #define __shared__ static
 
-#define PU_DYNAMIC_SHARED(type, name) type *const name = static_cast<type *>(pu__emulated_dynamic_shared(alignof(type)))
-#define PU_LAUNCH(kernel, grid, block, shared_bytes, stream, ...)                                              \
+#define PU_DYNAMIC_SHARED(type, name) \
+    type *const name = static_cast<type *>(pu__emulated_dynamic_shared(alignof(type)))
+#define PU_LAUNCH(kernel, grid, block, shared_bytes, stream, ...) \
     pu__emulated_launch(#kernel, kernel, dim3(grid), dim3(block), shared_bytes, stream, ##__VA_ARGS__)
 
 struct dim3 {
@@ -71,12 +73,13 @@ template <class... Parameters> struct pu__emulated_call {
 };
 
 template <class... Parameters, class... Arguments>
-void pu__emulated_launch(const char *name, void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t stream,
-                         Arguments &&...arguments) {
+void pu__emulated_launch(const char *name, void (*kernel)(Parameters...), dim3 grid, dim3 block,
+                         size_t shared_bytes, cudaStream_t stream, Arguments &&...arguments) {
     using call = pu__emulated_call<Parameters...>;
-    auto *state = new (std::nothrow) call{kernel, {static_cast<std::decay_t<Parameters>>(std::forward<Arguments>(arguments))...}};
-    pu__emulated_enqueue(name, grid, block, shared_bytes, stream, reinterpret_cast<const void *>(kernel), call::run, call::drop, state,
-                         sizeof *state);
+    auto *state = new (std::nothrow)
+        call{kernel, {static_cast<std::decay_t<Parameters>>(std::forward<Arguments>(arguments))...}};
+    pu__emulated_enqueue(name, grid, block, shared_bytes, stream, reinterpret_cast<const void *>(kernel),
+                         call::run, call::drop, state, sizeof *state);
 }
 
 enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
@@ -86,26 +89,31 @@ template <class Function> cudaError_t cudaFuncSetAttribute(Function *kernel, cud
 
 /* ---- synchronisation ---- */
 
-static inline void __syncthreads(const char *file = __builtin_FILE(), int line = __builtin_LINE()) { pu__emulated_barrier(file, line); }
+static inline void __syncthreads(const char *file = __builtin_FILE(), int line = __builtin_LINE()) {
+    pu__emulated_barrier(file, line);
+}
 
-
-static inline void __syncwarp(unsigned mask = 0xffffffffu, const char *file = __builtin_FILE(), int line = __builtin_LINE()) {
+static inline void __syncwarp(unsigned mask = 0xffffffffu, const char *file = __builtin_FILE(),
+                              int line = __builtin_LINE()) {
     pu__emulated_collective(PU__SYNC, mask, 0, 0, 32, file, line);
 }
 
-template <class T> static inline T pu__emulated_shuffle(int kind, unsigned mask, T value, int operand, int width, const char *file, int line) {
-    static_assert(std::is_arithmetic<T>::value && (sizeof(T) == 4 || sizeof(T) == 8), "shuffles move 4 or 8 bytes");
+template <class T>
+static inline T pu__emulated_shuffle(int kind, unsigned mask, T value, int operand, int width, const char *file,
+                                     int line) {
+    static_assert(std::is_arithmetic<T>::value && (sizeof(T) == 4 || sizeof(T) == 8),
+                  "shuffles move 4 or 8 bytes");
     uint64_t bits = 0;
     memcpy(&bits, &value, sizeof value);
     bits = pu__emulated_collective(kind, mask, bits, operand, width, file, line);
     memcpy(&value, &bits, sizeof value);
     return value;
 }
-#define PU__EMULATED_SHUFFLE(name, kind, operand_type)                                                         \
-    template <class T>                                                                                         \
-    static inline T name(unsigned mask, T value, operand_type operand, int width = 32, const char *file = __builtin_FILE(),                    \
-                         int line = __builtin_LINE()) {                                                                                        \
-        return pu__emulated_shuffle(kind, mask, value, static_cast<int>(operand), width, file, line);                                          \
+#define PU__EMULATED_SHUFFLE(name, kind, operand_type)                                                \
+    template <class T>                                                                                \
+    static inline T name(unsigned mask, T value, operand_type operand, int width = 32,                \
+                         const char *file = __builtin_FILE(), int line = __builtin_LINE()) {          \
+        return pu__emulated_shuffle(kind, mask, value, static_cast<int>(operand), width, file, line); \
     }
 PU__EMULATED_SHUFFLE(__shfl_sync, PU__SHFL, int)
 PU__EMULATED_SHUFFLE(__shfl_up_sync, PU__SHFL_UP, unsigned)
@@ -113,28 +121,33 @@ PU__EMULATED_SHUFFLE(__shfl_down_sync, PU__SHFL_DOWN, unsigned)
 PU__EMULATED_SHUFFLE(__shfl_xor_sync, PU__SHFL_XOR, int)
 #undef PU__EMULATED_SHUFFLE
 
-static inline unsigned __ballot_sync(unsigned mask, int predicate, const char *file = __builtin_FILE(), int line = __builtin_LINE()) {
+static inline unsigned __ballot_sync(unsigned mask, int predicate, const char *file = __builtin_FILE(),
+                                     int line = __builtin_LINE()) {
     return static_cast<unsigned>(pu__emulated_collective(PU__BALLOT, mask, predicate != 0, 0, 32, file, line));
 }
-static inline int __all_sync(unsigned mask, int predicate, const char *file = __builtin_FILE(), int line = __builtin_LINE()) {
+static inline int __all_sync(unsigned mask, int predicate, const char *file = __builtin_FILE(),
+                             int line = __builtin_LINE()) {
     return static_cast<int>(pu__emulated_collective(PU__ALL, mask, predicate != 0, 0, 32, file, line));
 }
-static inline int __any_sync(unsigned mask, int predicate, const char *file = __builtin_FILE(), int line = __builtin_LINE()) {
+static inline int __any_sync(unsigned mask, int predicate, const char *file = __builtin_FILE(),
+                             int line = __builtin_LINE()) {
     return static_cast<int>(pu__emulated_collective(PU__ANY, mask, predicate != 0, 0, 32, file, line));
 }
 
-/* Refused: which lanes are active is the scheduler's affair, and flags between blocks need a weak memory model this emulator has not. */
+/* Refused: which lanes are active is the scheduler's affair, and flags between blocks need a weak memory model
+ * this emulator has not. */
 unsigned __activemask() = delete;
 void __threadfence() = delete;
 
 /* ---- atomics ---- */
 
-#define PU__EMULATED_ATOMIC(name, T, result)                                                                   \
-    static inline T name(T *address, T value) {                                                                \
-        pu__emulated_atomic(address, sizeof *address);                                                         \
-        return pu__emulated_exchange(address, [value](T old) -> T { return result; });                                                         \
+#define PU__EMULATED_ATOMIC(name, T, result)                                           \
+    static inline T name(T *address, T value) {                                        \
+        pu__emulated_atomic(address, sizeof *address);                                 \
+        return pu__emulated_exchange(address, [value](T old) -> T { return result; }); \
     }
-template <class T, class F> __attribute__((no_sanitize("thread"))) static inline T pu__emulated_exchange(T *address, F next) {
+template <class T, class F>
+__attribute__((no_sanitize("thread"))) static inline T pu__emulated_exchange(T *address, F next) {
     const T old = *address;
     *address = next(old);
     return old;
@@ -165,14 +178,17 @@ static inline void sincospif(float x, float *sine, float *cosine) {
     *cosine = static_cast<float>(cos(angle));
 }
 static inline double rsqrt(double x) { return 1.0 / sqrt(x); }
-static inline float __fdividef(float, float) = delete; /* fast-math forms are refused: their rounding is not the CPU's */
+static inline float __fdividef(float,
+                               float) = delete; /* fast-math forms are refused: their rounding is not the CPU's */
 struct pu__fast_math_is_refused;
 #define __expf(x) (pu__fast_math_is_refused(x))
 #define __logf(x) (pu__fast_math_is_refused(x))
 #define __sinf(x) (pu__fast_math_is_refused(x))
 #define __cosf(x) (pu__fast_math_is_refused(x))
 
-static inline unsigned __umulhi(unsigned a, unsigned b) { return static_cast<unsigned>((static_cast<uint64_t>(a) * b) >> 32); }
+static inline unsigned __umulhi(unsigned a, unsigned b) {
+    return static_cast<unsigned>((static_cast<uint64_t>(a) * b) >> 32);
+}
 static inline int __popc(unsigned x) { return __builtin_popcount(x); }
 static inline int __ffs(int x) { return __builtin_ffs(x); }
 static inline int __clz(int x) { return x == 0 ? 32 : __builtin_clz(static_cast<unsigned>(x)); }
@@ -186,8 +202,8 @@ static inline float __int_as_float(int bits) {
     memcpy(&x, &bits, sizeof x);
     return x;
 }
-#define PU__EMULATED_MIN_MAX(T)                                                                                \
-    static inline constexpr T min(T a, T b) { return a < b ? a : b; }                                          \
+#define PU__EMULATED_MIN_MAX(T)                                       \
+    static inline constexpr T min(T a, T b) { return a < b ? a : b; } \
     static inline constexpr T max(T a, T b) { return a > b ? a : b; }
 PU__EMULATED_MIN_MAX(int)
 PU__EMULATED_MIN_MAX(unsigned)

@@ -27,7 +27,8 @@ static __global__ void transpose(const float *x, int rows, int columns, float *y
     PU_DYNAMIC_SHARED(float, tile);
     const int column = blockIdx.x * TILE + threadIdx.x, row0 = blockIdx.y * TILE;
     for (int r = threadIdx.y; r < TILE; r += TILE_ROWS)
-        if (column < columns && row0 + r < rows) tile[r * (TILE + 1) + threadIdx.x] = x[(row0 + r) * columns + column];
+        if (column < columns && row0 + r < rows)
+            tile[r * (TILE + 1) + threadIdx.x] = x[(row0 + r) * columns + column];
     __syncthreads();
     const int row = row0 + threadIdx.x;
     for (int c = threadIdx.y; c < TILE; c += TILE_ROWS)
@@ -94,7 +95,9 @@ static __global__ void add(float *x, int n, float a) {
     if (i < n) x[i] += a;
 }
 
-void model_indices(cudaStream_t stream, int *out, uint3 grid, uint3 block) { PU_LAUNCH(indices, grid, block, 0, stream, out); }
+void model_indices(cudaStream_t stream, int *out, uint3 grid, uint3 block) {
+    PU_LAUNCH(indices, grid, block, 0, stream, out);
+}
 void model_sum(cudaStream_t stream, const float *x, int n, float *partial, int blocks) {
     PU_LAUNCH(sum, blocks, 128, 0, stream, x, n, partial);
 }
@@ -102,16 +105,24 @@ void model_transpose(cudaStream_t stream, const float *x, int rows, int columns,
     const dim3 grid(ceil_div(columns, TILE), ceil_div(rows, TILE)), block(TILE, TILE_ROWS);
     PU_LAUNCH(transpose, grid, block, TILE * (TILE + 1) * sizeof(float), stream, x, rows, columns, y);
 }
-void model_scan(cudaStream_t stream, const int *x, int n, int *y) { PU_LAUNCH(scan, ceil_div(n, 64), 64, 0, stream, x, n, y); }
-void model_votes(cudaStream_t stream, const int *x, int n, unsigned *y) { PU_LAUNCH(votes, ceil_div(n, 32), 32, 0, stream, x, n, y); }
+void model_scan(cudaStream_t stream, const int *x, int n, int *y) {
+    PU_LAUNCH(scan, ceil_div(n, 64), 64, 0, stream, x, n, y);
+}
+void model_votes(cudaStream_t stream, const int *x, int n, unsigned *y) {
+    PU_LAUNCH(votes, ceil_div(n, 32), 32, 0, stream, x, n, y);
+}
 void model_histogram(cudaStream_t stream, const int *x, int n, int *bins, int bin_count) {
     PU_LAUNCH(histogram, ceil_div(n, 96), 96, 0, stream, x, n, bins, bin_count);
 }
-void model_scale4(cudaStream_t stream, float *x, int n, float scale) { PU_LAUNCH(scale4, ceil_div(n, 256), 64, 0, stream, x, n, scale); }
+void model_scale4(cudaStream_t stream, float *x, int n, float scale) {
+    PU_LAUNCH(scale4, ceil_div(n, 256), 64, 0, stream, x, n, scale);
+}
 void model_warp_exchange(cudaStream_t stream, const int *x, int n, int *y) {
     PU_LAUNCH(warp_exchange, ceil_div(n, 64), 64, 0, stream, x, n, y);
 }
 void model_previous(cudaStream_t stream, const float *x, int n, float *y) {
     PU_LAUNCH(previous<96>, ceil_div(n, 96), 96, 0, stream, x, n, y);
 }
-void model_add(cudaStream_t stream, float *x, int n, float a) { PU_LAUNCH(add, ceil_div(n, 128), 128, 0, stream, x, n, a); }
+void model_add(cudaStream_t stream, float *x, int n, float a) {
+    PU_LAUNCH(add, ceil_div(n, 128), 128, 0, stream, x, n, a);
+}

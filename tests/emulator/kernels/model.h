@@ -11,15 +11,18 @@ extern "C" {
 #endif
 
 /* Right ones. */
-void model_indices(cudaStream_t stream, int *out, uint3 grid, uint3 block); /* out[t] = t, t the linear thread of the grid */
+void model_indices(cudaStream_t stream, int *out, uint3 grid,
+                   uint3 block); /* out[t] = t, t the linear thread of the grid */
 void model_sum(cudaStream_t stream, const float *x, int n, float *partial, int blocks);
 void model_transpose(cudaStream_t stream, const float *x, int rows, int columns, float *y);
-void model_scan(cudaStream_t stream, const int *x, int n, int *y); /* inclusive, each 32 by themselves */
+void model_scan(cudaStream_t stream, const int *x, int n, int *y);       /* inclusive, each 32 by themselves */
 void model_votes(cudaStream_t stream, const int *x, int n, unsigned *y); /* ballot, all, any of each 32 */
 void model_histogram(cudaStream_t stream, const int *x, int n, int *bins, int bin_count);
 void model_scale4(cudaStream_t stream, float *x, int n, float scale); /* float4 and a tail */
-void model_warp_exchange(cudaStream_t stream, const int *x, int n, int *y); /* y = x of the neighbouring lane, through shared memory */
-void model_previous(cudaStream_t stream, const float *x, int n, float *y);  /* y[i] = x[i - 1], through shared memory, by a template */
+void model_warp_exchange(cudaStream_t stream, const int *x, int n,
+                         int *y); /* y = x of the neighbouring lane, through shared memory */
+void model_previous(cudaStream_t stream, const float *x, int n,
+                    float *y); /* y[i] = x[i - 1], through shared memory, by a template */
 void model_add(cudaStream_t stream, float *x, int n, float a);
 
 /* Wrong ones, each in one way. x holds n floats. */

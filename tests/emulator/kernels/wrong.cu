@@ -16,7 +16,9 @@ static __global__ void barrier_early_return(float *x, int n) {
     x[threadIdx.x] = 1.0f;
 }
 
-static __global__ void mask_without_caller(float *x, int) { x[threadIdx.x] = __shfl_xor_sync(0x0000ffffu, x[threadIdx.x], 1); }
+static __global__ void mask_without_caller(float *x, int) {
+    x[threadIdx.x] = __shfl_xor_sync(0x0000ffffu, x[threadIdx.x], 1);
+}
 
 static __global__ void mask_exited_lane(float *x, int) {
     if (threadIdx.x == 31) return;
@@ -36,7 +38,9 @@ static __global__ void shuffle_and_barrier(float *x, int) {
     else x[threadIdx.x] = __shfl_sync(0xffffffffu, x[threadIdx.x], 0);
 }
 
-static __global__ void width(float *x, int) { x[threadIdx.x] = __shfl_down_sync(0xffffffffu, x[threadIdx.x], 1, 12); }
+static __global__ void width(float *x, int) {
+    x[threadIdx.x] = __shfl_down_sync(0xffffffffu, x[threadIdx.x], 1, 12);
+}
 
 static __global__ void shared_race(float *x, int) {
     __shared__ float held[64];
