@@ -43,7 +43,7 @@ static product product_of(const pu__call *call) {
     p.packed_first = transpose_b || (!transpose_a && p.m >= PACK_ROWS) ? 0 : p.n / PANEL;
     p.part_count = 1;
     if (transpose_a && p.k >= 2 * BLOCK_K) {
-        const int64_t by_size = ((int64_t)1 << 22) / (p.m * p.n > 0 ? p.m * p.n : 1), by_length = p.k / BLOCK_K;
+        const int64_t by_size = ((int64_t)1 << 19) / (p.m * p.n > 0 ? p.m * p.n : 1), by_length = p.k / BLOCK_K;
         const int64_t parts = by_size < by_length ? by_size : by_length;
         p.part_count = parts < 1 ? 1 : parts > PARTS_MAX ? PARTS_MAX : parts;
     }
