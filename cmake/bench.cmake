@@ -10,3 +10,12 @@ foreach(folder kernels system)
         target_link_libraries(${name} PRIVATE $<IF:$<TARGET_EXISTS:plusultra>,plusultra,pu_engine>)
     endforeach()
 endforeach()
+
+# The matrix product's peer, where it is installed (libdnnl-dev); nothing else uses it.
+find_library(PU_DNNL dnnl)
+find_path(PU_DNNL_INCLUDE dnnl.h)
+if(PU_DNNL AND PU_DNNL_INCLUDE)
+    target_compile_definitions(bench_matrix PRIVATE PU_BENCH_ONEDNN=1)
+    target_include_directories(bench_matrix PRIVATE ${PU_DNNL_INCLUDE})
+    target_link_libraries(bench_matrix PRIVATE ${PU_DNNL})
+endif()

@@ -11,11 +11,6 @@ file(GLOB_RECURSE PU_CLI_C CONFIGURE_DEPENDS host/cli/*.c)
 add_library(pu_engine STATIC ${PU_KERNEL_C} ${PU_ENGINE_C})
 target_include_directories(pu_engine PUBLIC ${CMAKE_SOURCE_DIR} $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/include>)
 target_link_libraries(pu_engine PUBLIC Threads::Threads m)
-if(PU_DNNL)
-    target_compile_definitions(pu_engine PRIVATE PU_WITH_ONEDNN=1)
-    target_include_directories(pu_engine PRIVATE ${PU_DNNL_INCLUDE})
-    target_link_libraries(pu_engine PUBLIC ${PU_DNNL})
-endif()
 # The CPU kernels (kernels/<op>/<op>_cpu.c) are compiled once per instruction set; kernels/common/isa.c picks at run time. Their loops vectorise
 # at -O3; multiply-adds may fuse, and no code of theirs reads floating-point exception flags.
 set(PU_KERNEL_OPTIONS -O3 -ffp-contract=fast -fno-trapping-math)
