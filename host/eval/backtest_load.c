@@ -5,6 +5,7 @@
 
 #include "host/eval/backtest.h"
 #include "host/eval/positions.h"
+#include "plusultra/features.h"
 #include "plusultra/memory.h"
 
 void pu__backtest_warn(pu__backtest *backtest, const char *format, ...) {
@@ -79,7 +80,7 @@ static pu_status load_asset(pu__backtest *b, int index) {
     for (int64_t t = 0; t < set->count; ++t) {
         const float *value = set->value + (t * set->horizons + b->horizon) * set->quantiles;
         input->forecast[t] = pu__forecast_mean(set->quantiles, set->quantile, value);
-        input->sigma[t] = (double)set->sigma[t];
+        input->sigma[t] = set->sigma[t] > PU_SIGMA_MIN ? (double)set->sigma[t] : 0.0;
     }
     return PU_OK;
 }
@@ -134,6 +135,26 @@ static pu_status check_coverage(pu__backtest *b) {
     return PU_OK;
 }
 
+/* A benchmark that stands still would leave the market's part in the model's returns. */
+static pu_status check_benchmark(pu__backtest *b) {
+    const pu__panel *panel = &b->benchmark_panel;
+    int64_t known = 0;
+    for (int64_t t = 1; t < panel->times; ++t) known += !isnan(panel->price[t]);
+    if (known == 0) {
+        return pu_fail(PU_ERR_DATA,
+                       "data.benchmark: %s has no bars in the test segment: import them, or name another",
+                       b->benchmark.symbol);
+    }
+    const double ratio = (double)known / (double)(panel->times - 1);
+    if (ratio < 0.9) {
+        pu__backtest_warn(b,
+                          "%s has bars at only %.0f %% of the test's times: beta, alpha and the returns without "
+                          "the market's part are biased.",
+                          b->benchmark.symbol, 100.0 * ratio);
+    }
+    return PU_OK;
+}
+
 /* The benchmark at the panel's times: its last close since the time before, so that a benchmark on another
  * calendar still marks each bar once. */
 static pu_status load_benchmark(pu__backtest *b) {
@@ -158,7 +179,47 @@ static pu_status load_benchmark(pu__backtest *b) {
         if (k > 0 && bars.ts[k - 1] > after) panel->price[t] = bars.adjusted[k - 1];
     }
     pu_bars_free(&bars);
-    return panel->ts && panel->price ? PU_OK : PU_ERR_MEMORY;
+    return panel->ts && panel->price ? check_benchmark(b) : PU_ERR_MEMORY;
+}
+
+/* Whether the test segment lies after everything that the model was fitted or chosen by, and the bars are still
+ * those that were predicted from. The split of the configuration may have changed since, and a ratio moves with
+ * the calendar. */
+static pu_status check_unseen(pu__backtest *b, const pu_run_record *run) {
+    json_error_t error;
+    json_t *result = json_loads(run->result, 0, &error);
+    const json_t *seen_until = json_object_get(result, "seen_until_ts");
+    const bool known = json_is_integer(seen_until);
+    const int64_t seen_until_ts = json_integer_value(seen_until);
+    json_decref(result);
+    if (!known) {
+        pu__backtest_warn(b, "The store does not say until when the model saw data: whether the test is out of "
+                             "sample is not known.");
+        return PU_OK;
+    }
+    if (b->test_from < seen_until_ts) {
+        char seen[32], from[32];
+        pu_time_format(seen_until_ts, true, seen);
+        pu_time_format(b->test_from, true, from);
+        return pu_fail(PU_ERR_CONFIG,
+                       "split.test begins at %s, but run '%s' was trained and chosen on data until %s: the test "
+                       "would be in sample; move "
+                       "split.test, or train and predict with this split",
+                       from, b->config->run.name, seen);
+    }
+    if (strcmp(run->data_hash, pu_dataset_hash(b->dataset)) != 0) {
+        pu__backtest_warn(
+            b, "The bars or the assets are not those that were predicted from: run `plusultra predict` again.");
+    }
+    return PU_OK;
+}
+
+static pu_status check_run(pu__backtest *b) {
+    pu_run_record run;
+    PU_TRY(pu_store_get_run(b->store, b->config->run.name, &run));
+    const pu_status status = check_unseen(b, &run);
+    pu_run_record_free(&run);
+    return status;
 }
 
 pu_status pu__backtest_load(const pu_config *config, pu__backtest *out) {
@@ -172,6 +233,7 @@ pu_status pu__backtest_load(const pu_config *config, pu__backtest *out) {
     out->input = pu_calloc((size_t)out->asset_count, sizeof *out->input);
     if (!out->input) return PU_ERR_MEMORY;
     for (int i = 0; i < out->asset_count; ++i) PU_TRY(load_asset(out, i));
+    PU_TRY(check_run(out));
     PU_TRY(make_panel(out));
     PU_TRY(check_coverage(out));
     return load_benchmark(out);

@@ -128,6 +128,15 @@ static bool limit(sizer *s) {
     return limited;
 }
 
+/* The book is empty: an asset without a bar now is not in it. */
+static void begin_trading(sizer *s, const double *price) {
+    for (int64_t i = 0; i < s->assets; ++i) {
+        if (!isnan(price[i])) continue;
+        s->weight[i] = s->q[i] = 0.0;
+        s->view[i] = (double)NAN;
+    }
+}
+
 static bool decide(sizer *s, const double *price, const double *forecast, const double *sigma, double *weight) {
     learn_correlation(s, price);
     take_views(s, price, forecast, sigma);
@@ -167,6 +176,7 @@ pu_status pu__positions(const pu__panel *panel, const double *forecast, const do
     int64_t limited = 0;
     for (int64_t t = 0; t < panel->times; ++t) {
         const int64_t row = t * n;
+        if (t == from) begin_trading(&s, panel->price + row);
         const bool bit = decide(&s, panel->price + row, forecast + row, sigma + row, weight + row);
         if (bit && t >= from) ++limited;
     }

@@ -40,7 +40,9 @@ typedef struct pu__sizing {
 
 /* Weights of equity decided at each time, NaN where the asset has no bar. forecast, sigma: tables of the panel's
  * shape; sigma is the volatility of one bar. A bar with no forecast, or no positive sigma, is a decision to be
- * flat. `limited_ratio` (may be null): share of the decisions from time `from` on that a limit made smaller. */
+ * flat. From time `from` on the weights are traded, by a book that is empty there: what was decided before of an
+ * asset that has no bar at `from` is not held. `limited_ratio` (may be null): share of the decisions from then on
+ * that a limit made smaller. */
 pu_status pu__positions(const pu__panel *panel, const double *forecast, const double *sigma,
                         const pu__sizing *sizing, double *weight, int64_t from, double *limited_ratio);
 

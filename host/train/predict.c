@@ -8,9 +8,9 @@
  *     kept                                     [ stride ]
  *
  * The grid depends on the asset's first row only, rows behind the end are zeros that a causal model cannot see,
- * and every row of a matrix
- * product is independent of the others: truncating history after t changes no forecast at or before t, bit for
- * bit. */
+ * and every row of a matrix product is independent of the others: truncating history after t changes no forecast
+ * at or before t, bit for bit. */
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +34,21 @@ typedef struct predictor {
     float *bars, *output, *values, *sigma; /* one batch; one asset's results */
     int32_t *start;
     double median_quantile; /* the only "quantile" of a point forecast */
+    json_t *manifest;       /* of the checkpoint */
 } predictor;
+
+/* Shapes alone would let another feature of the same count, or another horizon, pass. */
+static pu_status check_recipe(const predictor *p, const char *path) {
+    char recipe[65];
+    PU_TRY(pu__session_recipe(&p->session, recipe));
+    const char *saved = json_string_value(json_object_get(p->manifest, "recipe"));
+    if (saved && strcmp(saved, recipe) == 0) return PU_OK;
+    return pu_fail(PU_ERR_CONFIG,
+                   "%s was trained with other features, windows, horizons, quantiles, model or latency, so its "
+                   "forecasts would mean something "
+                   "else: use the configuration stored beside it (config.yaml), or train again",
+                   path);
+}
 
 static pu_status restore_best(predictor *p) {
     char path[PATH_BYTES];
@@ -45,6 +59,11 @@ static pu_status restore_best(predictor *p) {
     pu_status status = pu_checkpoint_read(path, &count, &tensors, &manifest);
     if (status == PU_ERR_NOT_FOUND) {
         return pu_fail(PU_ERR_NOT_FOUND, "%s holds no checkpoint: run `plusultra train` first", path);
+    }
+    if (status == PU_OK) {
+        json_error_t error;
+        p->manifest = json_loads(manifest, 0, &error);
+        status = check_recipe(p, path);
     }
     if (status == PU_OK) status = pu__session_restore(&p->session, count, tensors, false);
     pu_checkpoint_free(count, tensors, manifest);
@@ -82,6 +101,7 @@ static void close_predictor(predictor *p) {
     if (p->csv) fclose(p->csv);
     free(p->csv_text);
     pu_store_close(p->store);
+    json_decref(p->manifest);
     pu_free(p->values);
     pu_free(p->sigma);
     pu_free(p->output);
@@ -205,7 +225,35 @@ static pu_status predict_asset(predictor *p, int asset, pu_predict_result *resul
     return PU_OK;
 }
 
+/* What the forecasts were made from, for whoever judges them. `result` "{}": nothing is known while they are being
+ * replaced. */
+static pu_status record_run(predictor *p, const char *result) {
+    char *config = pu_config_text(p->config);
+    if (!config) return PU_ERR_MEMORY;
+    const pu_run_record record = {.config = config,
+                                  .data_hash = pu_dataset_hash(p->session.dataset),
+                                  .feature_hash = pu_dataset_feature_hash(p->session.dataset),
+                                  .result = result,
+                                  .seed = p->config->run.seed};
+    const pu_status status = pu_store_put_run(p->store, p->config->run.name, &record);
+    pu_free(config);
+    return status;
+}
+
+static pu_status record_end(predictor *p) {
+    static const char *const kept[] = {"step", "valid_loss", "seen_until_ts"};
+    json_t *result = json_object();
+    for (int i = 0; i < 3; ++i) json_object_set(result, kept[i], json_object_get(p->manifest, kept[i]));
+    char *text = json_dumps(result, JSON_COMPACT);
+    json_decref(result);
+    const pu_status status =
+        text ? record_run(p, text) : pu_fail(PU_ERR_MEMORY, "out of memory for the run's record");
+    free(text);
+    return status;
+}
+
 static pu_status predict_all(predictor *p, pu_predict_result *result) {
+    PU_TRY(record_run(p, "{}"));
     fputs("symbol,ts,horizon_bars,sigma", p->csv);
     for (int64_t q = 0; q < p->session.dims.outputs; ++q) {
         fprintf(p->csv, ",q%g",
@@ -222,6 +270,7 @@ static pu_status predict_all(predictor *p, pu_predict_result *result) {
     pu_progress_end(&progress, NULL);
     if (result->rows == 0)
         return pu_fail(PU_ERR_DATA, "no asset has bars to predict; widen split.valid and split.test");
+    PU_TRY(record_end(p));
     if (fclose(p->csv) != 0) {
         p->csv = NULL;
         return pu_fail(PU_ERR_MEMORY, "out of memory for predictions.csv");

@@ -129,8 +129,21 @@ static bool changes_bits(const char *section, const char *key) {
     return true;
 }
 
+/* Keys that a checkpoint's forecasts would not mean the same without. */
+static bool changes_forecasts(const char *section, const char *key) {
+    static const char *const windows_keys[] = {"window_bars", "warmup_bars", "horizons", "clip", "vol_bars", NULL};
+    if (strcmp(section, "model") == 0) return strcmp(key, "dropout") != 0;
+    if (strcmp(section, "objective") == 0) return true;
+    if (strcmp(section, "backtest") == 0) return strcmp(key, "latency_bars") == 0;
+    for (int i = 0; strcmp(section, "windows") == 0 && windows_keys[i]; ++i) {
+        if (strcmp(key, windows_keys[i]) == 0) return true;
+    }
+    return false;
+}
+
 /* Reads the effective configuration line by line: "section:" at the margin, "  key: value" below it. */
-static void hash_config(crypto_hash_sha256_state *state, char *text) {
+static void hash_config(crypto_hash_sha256_state *state, char *text,
+                        bool (*wants)(const char *section, const char *key)) {
     char section[64] = "", key[64] = "";
     bool wanted = false;
     char *rest = NULL;
@@ -139,24 +152,35 @@ static void hash_config(crypto_hash_sha256_state *state, char *text) {
         if (line[0] != ' ') snprintf(section, sizeof section, "%.*s", (int)strcspn(line, ":"), line);
         if (line[0] == ' ' && line[1] == ' ' && line[2] != ' ' && line[2] != '-') {
             snprintf(key, sizeof key, "%.*s", (int)strcspn(line + 2, ":"), line + 2);
-            wanted = changes_bits(section, key);
+            wanted = wants(section, key);
         }
         if (wanted) crypto_hash_sha256_update(state, (const unsigned char *)line, strlen(line) + 1);
     }
 }
 
-pu_status pu__session_identity(const pu__session *session, char out[65]) {
+/* SHA-256 (hex) of the wanted keys and of the texts behind them. */
+static pu_status digest(const pu__session *session, bool (*wants)(const char *section, const char *key), int count,
+                        const char *const *texts, char out[65]) {
     char *text = pu_config_text(session->config);
     if (!text) return PU_ERR_MEMORY;
     crypto_hash_sha256_state state;
     crypto_hash_sha256_init(&state);
-    hash_config(&state, text);
+    hash_config(&state, text, wants);
     pu_free(text);
-    const char *const parts[] = {pu_dataset_hash(session->dataset), pu_dataset_feature_hash(session->dataset)};
-    for (int i = 0; i < 2; ++i)
-        crypto_hash_sha256_update(&state, (const unsigned char *)parts[i], strlen(parts[i]) + 1);
-    unsigned char digest[crypto_hash_sha256_BYTES];
-    crypto_hash_sha256_final(&state, digest);
-    sodium_bin2hex(out, 65, digest, sizeof digest);
+    for (int i = 0; i < count; ++i)
+        crypto_hash_sha256_update(&state, (const unsigned char *)texts[i], strlen(texts[i]) + 1);
+    unsigned char bytes[crypto_hash_sha256_BYTES];
+    crypto_hash_sha256_final(&state, bytes);
+    sodium_bin2hex(out, 65, bytes, sizeof bytes);
     return PU_OK;
+}
+
+pu_status pu__session_identity(const pu__session *session, char out[65]) {
+    const char *const texts[] = {pu_dataset_hash(session->dataset), pu_dataset_feature_hash(session->dataset)};
+    return digest(session, changes_bits, 2, texts, out);
+}
+
+pu_status pu__session_recipe(const pu__session *session, char out[65]) {
+    const char *const texts[] = {pu_dataset_feature_hash(session->dataset)};
+    return digest(session, changes_forecasts, 1, texts, out);
 }

@@ -61,11 +61,18 @@ static pu_status add_part(pu__session *session, const char *prefix, float *block
 
 static json_t *number_or_null(double value) { return isfinite(value) ? json_real(value) : json_null(); }
 
+/* seen_until: the end of the validation segment. Every label that the parameters were fitted or chosen by closes
+ * before it. */
 static char *manifest_extra(pu__session *session, const pu__train_state *state, const char *identity) {
-    json_t *extra = json_pack(
-        "{s:I, s:o, s:s, s:s, s:s, s:s}", "step", (json_int_t)state->step, "valid_loss",
-        number_or_null(state->valid_loss), "identity", identity, "data", pu_dataset_hash(session->dataset),
-        "features", pu_dataset_feature_hash(session->dataset), "backbone", session->config->model.backbone);
+    char recipe[65];
+    if (pu__session_recipe(session, recipe) != PU_OK) return NULL;
+    int64_t from_ts = 0, seen_until_ts = 0;
+    pu_dataset_segment(session->dataset, PU_SEGMENT_VALID, &from_ts, &seen_until_ts);
+    json_t *extra =
+        json_pack("{s:I, s:o, s:s, s:s, s:I, s:s, s:s, s:s}", "step", (json_int_t)state->step, "valid_loss",
+                  number_or_null(state->valid_loss), "identity", identity, "recipe", recipe, "seen_until_ts",
+                  (json_int_t)seen_until_ts, "data", pu_dataset_hash(session->dataset), "features",
+                  pu_dataset_feature_hash(session->dataset), "backbone", session->config->model.backbone);
     char *text = extra ? json_dumps(extra, JSON_COMPACT) : NULL;
     json_decref(extra);
     return text;

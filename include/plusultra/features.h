@@ -16,6 +16,10 @@ extern "C" {
 
 enum { PU_FEATURE_ABI = 1 };
 
+/* A volatility per bar at or below this has no scale to give: labels that it should scale are unknown, sigma is
+ * stored as this, and there is no position to take by it. */
+#define PU_SIGMA_MIN 1e-6f
+
 /* One bar as a feature sees it. Prices are adjusted for splits and dividends: open, high, low and close times
  * adjusted / close. */
 typedef struct pu_feature_bar {

@@ -100,6 +100,9 @@ typedef struct pu_run_record {
     int64_t seed;
 } pu_run_record;
 pu_status pu_store_put_run(pu_store *store, const char *run, const pu_run_record *record);
+/* What is stored of a run; NOT_FOUND when there is none. Its strings are never null; free with pu_run_record_free. */
+pu_status pu_store_get_run(pu_store *store, const char *run, pu_run_record *out);
+void pu_run_record_free(pu_run_record *record); /* accepts a zeroed one */
 
 /* Fills of a backtest, replacing those of the same run. Weights are shares of equity. */
 typedef struct pu_trade {

@@ -363,6 +363,25 @@ static void what_is_missing_is_named(void **state) {
     config = configure("horizons", "data.benchmark=NOSUCH");
     assert_int_equal(pu_backtest(config), PU_ERR_NOT_FOUND);
     pu_config_free(config);
+
+    /* A benchmark that ended before the test would leave the market's part in the model's returns. */
+    test_market_walk(&market, "ENDED", 5, 300, false);
+    config = configure("horizons", "data.benchmark=ENDED");
+    assert_int_equal(pu_backtest(config), PU_ERR_DATA);
+    assert_non_null(strstr(pu_error_message(), "ENDED has no bars in the test segment"));
+    pu_config_free(config);
+    test_market_walk(&market, "ENDING", 6, BARS - 200, false);
+    config = configure("horizons", "data.benchmark=ENDING");
+    json_t *root = backtest(config);
+    bool warned = false;
+    size_t i;
+    const json_t *warning;
+    json_array_foreach(json_object_get(root, "warnings"), i, warning) {
+        warned = warned || strstr(json_string_value(warning), "ENDING has bars at only");
+    }
+    assert_true(warned);
+    json_decref(root);
+    pu_config_free(config);
 }
 
 int main(void) {

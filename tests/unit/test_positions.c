@@ -210,6 +210,35 @@ static void absent_assets_count_in_the_leverage(void **state) {
     drop_market(&m);
 }
 
+/* An asset whose bars end before the book is opened takes neither room under the limits nor a side of a neutral
+ * book. */
+static void the_book_begins_empty(void **state) {
+    (void)state;
+    enum { FROM = 300 };
+    const recipe r = {32, 600, 4, 0.1, 0.2, 0};
+    const pu__sizing tight = {0.03, 1.0, 0.6, false}, neutral = {0.005, 5, 5, true};
+    market m = make_market(&r);
+    for (int64_t t = FROM - 20; t < r.times; ++t) m.panel.price[t * r.assets] = (double)NAN;
+    double *weight = pu__panel_table(&m.panel), *balanced = pu__panel_table(&m.panel);
+    assert_int_equal(pu__positions(&m.panel, m.forecast, m.sigma, &tight, weight, FROM, 0), PU_OK);
+    assert_int_equal(pu__positions(&m.panel, m.forecast, m.sigma, &neutral, balanced, FROM, 0), PU_OK);
+    double gross_most = 0;
+    for (int64_t t = FROM; t < r.times; ++t) {
+        double gross = 0, risk = 0;
+        assert_true(isnan(weight[t * r.assets]));
+        for (int64_t i = 1; i < r.assets; ++i) {
+            gross += fabs(weight[t * r.assets + i]);
+            risk += balanced[t * r.assets + i] * m.sigma[t * r.assets + i];
+        }
+        gross_most = fmax(gross_most, gross);
+        assert_true(fabs(risk) < 1e-15);
+    }
+    assert_true(fabs(gross_most - 1) < 1e-12);
+    pu_free(weight);
+    pu_free(balanced);
+    drop_market(&m);
+}
+
 /* Within one decision the weights in risk units are proportional to the forecasts when returns are uncorrelated.
  */
 static void sizing_is_linear_in_the_forecast(void **state) {
@@ -289,6 +318,7 @@ int main(void) {
         cmocka_unit_test(truncating_the_future_changes_no_weight),
         cmocka_unit_test(limits_hold_and_a_neutral_book_is_neutral),
         cmocka_unit_test(absent_assets_count_in_the_leverage),
+        cmocka_unit_test(the_book_begins_empty),
         cmocka_unit_test(sizing_is_linear_in_the_forecast),
         cmocka_unit_test(no_forecast_no_position_no_bar_no_decision),
         cmocka_unit_test(the_mean_of_quantiles),

@@ -347,6 +347,14 @@ static void records_round_trip(void **state) {
     assert_int_equal(
         number(store, "SELECT count(*) FROM runs WHERE seed = 3 AND config = 'a: 1\n' AND result = '{}'"), 1);
     assert_int_equal(pu_store_put_run(store, "", &(pu_run_record){0}), PU_ERR_ARGUMENT);
+    pu_run_record run;
+    assert_int_equal(pu_store_get_run(store, "run", &run), PU_OK);
+    assert_int_equal(run.seed, 3);
+    assert_string_equal(run.config, "a: 1\n");
+    assert_string_equal(run.result, "{}");
+    assert_string_equal(run.data_hash, "");
+    pu_run_record_free(&run);
+    assert_int_equal(pu_store_get_run(store, "nosuch", &run), PU_ERR_NOT_FOUND);
     const pu_trade trades[] = {{id, 10, 20, 100, 0, 0.5, 1e-4}, {id, 20, 30, 101, 0.5, -0.5, 2e-4}};
     assert_int_equal(pu_store_put_trades(store, "run", 2, trades), PU_OK);
     assert_int_equal(pu_store_put_trades(store, "run", 1, trades + 1), PU_OK);

@@ -237,8 +237,8 @@ pu_status pu__source_hash(pu_store *store, const pu_asset *asset, char out[65]) 
 }
 
 void pu__label_row(const pu__label_set *set, const pu_bars *bars, int64_t index, double sigma, float *row) {
-    const bool scaled = index >= set->vol_bars && sigma > (double)PU__SIGMA_MIN;
-    const float stored = sigma > (double)PU__SIGMA_MIN ? (float)sigma : PU__SIGMA_MIN;
+    const bool scaled = index >= set->vol_bars && sigma > (double)PU_SIGMA_MIN;
+    const float stored = sigma > (double)PU_SIGMA_MIN ? (float)sigma : PU_SIGMA_MIN;
     const int64_t fill = index + set->latency_bars;
     for (int i = 0; i < set->horizons; ++i) {
         const int64_t h = set->horizon_bars[i];

@@ -4,9 +4,6 @@
 
 #include "plusultra/features.h"
 
-/* A volatility at or below this has no scale to give: the bar's labels are unknown, and its sigma is this. */
-#define PU__SIGMA_MIN 1e-6f
-
 typedef struct pu__feature_set {
     int count;
     const pu_feature **feature; /* owned by the set; the order of the columns */
@@ -19,7 +16,7 @@ typedef struct pu__feature_set {
  * sqrt(h)), a the adjusted close, L the latency: what a decision at the close of t earns from its fill on, in
  * units of the volatility expected. sigma_t: root of the exponentially weighted mean square log return, span
  * vol_bars, of returns up to t. A target is NaN where it is not known: the series ends before t+L+h, sigma has
- * seen fewer than vol_bars returns, or there is no volatility to scale by (PU__SIGMA_MIN). Targets are not
+ * seen fewer than vol_bars returns, or there is no volatility to scale by (PU_SIGMA_MIN). Targets are not
  * clipped. sigma_t comes last. Row r is bar r. */
 typedef struct pu__label_set {
     int horizons;

@@ -171,6 +171,40 @@ pu_status pu_store_put_run(pu_store *store, const char *run, const pu_run_record
     return pu__sql_leave(store, began, write_run(store, run, record));
 }
 
+static pu_status copy_column(sqlite3_stmt *query, int column, const char **out) {
+    const char *text = (const char *)sqlite3_column_text(query, column);
+    *out = pu_strdup(text ? text : "");
+    return *out ? PU_OK : PU_ERR_MEMORY;
+}
+
+static pu_status copy_run(sqlite3_stmt *query, pu_run_record *out) {
+    const char **const text[] = {&out->config, &out->data_hash, &out->feature_hash, &out->result};
+    out->seed = sqlite3_column_int64(query, 4);
+    for (int i = 0; i < 4; ++i) PU_TRY(copy_column(query, i, text[i]));
+    return PU_OK;
+}
+
+pu_status pu_store_get_run(pu_store *store, const char *run, pu_run_record *out) {
+    *out = (pu_run_record){0};
+    sqlite3_stmt *query = NULL;
+    PU_TRY(prepare_named(store, "SELECT config, data_hash, feature_hash, result, seed FROM runs WHERE name = ?1",
+                         run, 0, &query));
+    bool row = false;
+    pu_status status = pu__sql_step(store, query, &row, "read a run of");
+    if (status == PU_OK && row) status = copy_run(query, out);
+    sqlite3_finalize(query);
+    if (status == PU_OK && !row)
+        status = pu_fail(PU_ERR_NOT_FOUND, "%s has no run '%s'", pu_store_path(store), run);
+    if (status != PU_OK) pu_run_record_free(out);
+    return status;
+}
+
+void pu_run_record_free(pu_run_record *record) {
+    const char *const text[] = {record->config, record->data_hash, record->feature_hash, record->result};
+    for (int i = 0; i < 4; ++i) pu_free((void *)(uintptr_t)text[i]);
+    *record = (pu_run_record){0};
+}
+
 static pu_status clear_trades(pu_store *store, int64_t run_id) {
     sqlite3_stmt *clear = NULL;
     PU_TRY(pu__sql_prepare(store, "DELETE FROM trades WHERE run_id = ?1", &clear));
