@@ -1,28 +1,13 @@
 /* RSI and the stochastic oscillator, as TA-Lib defines them. */
-#include "host/data/features/rolling.h"
+#include "host/data/features/window.h"
 
 static const char *const bars_name[] = {"bars"};
 static const char *const stoch_names[] = {"fastk_bars", "slowk_bars", "slowd_bars"};
 
-typedef struct rsi_state {
-    double close, gain, loss;
-} rsi_state;
-
 static double rsi_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
-    rsi_state *state = memory;
-    const double n = parameters[0], change = bar->close - state->close;
-    state->close = bar->close;
-    if (index == 0) return NAN;
-    const double gain = change > 0 ? change : 0, loss = change < 0 ? -change : 0;
-    if ((double)index <= n) { /* the seed is the simple mean of the first n changes */
-        state->gain += gain / n;
-        state->loss += loss / n;
-    } else {
-        state->gain = (state->gain * (n - 1) + gain) / n;
-        state->loss = (state->loss * (n - 1) + loss) / n;
-    }
-    const double total = state->gain + state->loss;
-    return total > PU__ZERO_RATIO * bar->close ? 100 * (state->gain / total) : 0;
+    pu__gains *gains = memory;
+    pu__gains_push(gains, parameters[0], bar->close, index);
+    return pu__gains_share(gains, gains->gain);
 }
 
 const pu_feature pu__feature_rsi_14 = {
@@ -33,7 +18,7 @@ const pu_feature pu__feature_rsi_14 = {
     .source = "TA-Lib RSI(14)",
     PU__PARAMETERS(bars_name, 14),
     .lookback_bars = 14,
-    PU__UPDATE(rsi_state, rsi_update),
+    PU__UPDATE(pu__gains, rsi_update),
 };
 
 typedef struct stoch_state {

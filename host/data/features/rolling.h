@@ -11,7 +11,7 @@
 
 #include "host/data/features/features_internal.h"
 
-enum { PU__ROLL_BARS_MAX = 64 };
+enum { PU__ROLL_BARS_MAX = 128 };
 
 /* Dispersion of log returns, or of prices over their level, at or below this is rounding noise and counts as none.
  */

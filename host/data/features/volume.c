@@ -3,7 +3,7 @@
  * The log volume of a bar is log(max(v, 0.001 m)), m the exponentially weighted mean volume (span 50 bars): a bar
  * without trades is a low value and not minus infinity, in any unit of volume. A bar whose volume is missing, or
  * before the first trade, gives 0 and is left out of the statistics. */
-#include "host/data/features/rolling.h"
+#include "host/data/features/window.h"
 
 static const char *const bars_name[] = {"bars"};
 static const char *const span_name[] = {"span_bars"};
@@ -94,4 +94,62 @@ const pu_feature pu__feature_volume_ratio_20 = {
     PU__PARAMETERS(bars_name, 20),
     .lookback_bars = 19,
     PU__UPDATE(pu__roll, ratio_update),
+};
+
+static double trend_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
+    (void)index;
+    score_state *state = memory;
+    const int bars = (int)parameters[0];
+    const double value = log_volume(&state->volume, bar->volume);
+    if (isnan(value)) return 0;
+    const double *window = pu__roll_push(&state->log_volume, bars, value);
+    return window ? pu__slope(window, bars) : 0;
+}
+
+const pu_feature pu__feature_volume_trend_20 = {
+    .name = "volume_trend_20",
+    .version = 1,
+    .description = "Slope of the least-squares line through the log volume of 20 bars, per bar.",
+    .tags = "volume",
+    .source = "ordinary least squares (scipy.stats.linregress) of log volume on time",
+    .needs_volume = true,
+    PU__PARAMETERS(bars_name, 20),
+    .lookback_bars = 19,
+    PU__UPDATE(score_state, trend_update),
+};
+
+typedef struct relation_state {
+    double close;
+    pu__ewma volume;
+    pu__roll log_volume, change;
+} relation_state;
+
+static double relation_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
+    relation_state *state = memory;
+    const int bars = (int)parameters[0];
+    const double change = pu__return_push(&state->close, index, bar->close);
+    const double volume = log_volume(&state->volume, bar->volume);
+    if (index == 0 || isnan(volume)) return 0;
+    const double *x = pu__roll_push(&state->log_volume, bars, volume);
+    const double *y = pu__roll_push(&state->change, bars, change);
+    if (!x || !y) return 0;
+    const double x_mean = pu__sum(x, bars) / bars, y_mean = pu__sum(y, bars) / bars;
+    const double x_deviation = sqrt(pu__variance(x, bars, x_mean));
+    const double y_deviation = sqrt(pu__variance(y, bars, y_mean));
+    if (x_deviation <= PU__FLAT || y_deviation <= PU__FLAT) return 0;
+    double sum = 0;
+    for (int i = 0; i < bars; ++i) sum += (x[i] - x_mean) * (y[i] - y_mean);
+    return sum / (bars * x_deviation * y_deviation);
+}
+
+const pu_feature pu__feature_volume_return_20 = {
+    .name = "volume_return_20",
+    .version = 1,
+    .description = "Correlation of log volume and log return over 20 bars, 0 where either does not vary.",
+    .tags = "volume",
+    .source = "Pearson's correlation (numpy.corrcoef)",
+    .needs_volume = true,
+    PU__PARAMETERS(bars_name, 20),
+    .lookback_bars = 20,
+    PU__UPDATE(relation_state, relation_update),
 };
