@@ -182,16 +182,40 @@ static pu_status load_benchmark(pu__backtest *b) {
     return panel->ts && panel->price ? check_benchmark(b) : PU_ERR_MEMORY;
 }
 
+/* Whether the predictions are of the checkpoint that the run's folder holds now. Where it holds none, the store alone
+ * answers for them. */
+static pu_status check_checkpoint(const pu__backtest *b, const json_t *result) {
+    const pu_config *config = b->config;
+    char path[4096];
+    json_error_t error;
+    if (snprintf(path, sizeof path, "%s/%s/checkpoint/best/manifest.json", config->run.out, config->run.name) >=
+        (int)sizeof path) {
+        return pu_fail(PU_ERR_CONFIG, "run.out and run.name make a path that is too long");
+    }
+    json_t *manifest = json_load_file(path, 0, &error);
+    const char *now = json_string_value(json_object_get(manifest, "sha256"));
+    const char *used = json_string_value(json_object_get(result, "sha256"));
+    const bool same = !now || !used || strcmp(now, used) == 0;
+    json_decref(manifest);
+    if (same) return PU_OK;
+    return pu_fail(PU_ERR_DATA,
+                   "the predictions of run '%s' are not those of its checkpoint/best: it was trained since; run "
+                   "`plusultra predict`",
+                   config->run.name);
+}
+
 /* Whether the test segment lies after everything that the model was fitted or chosen by, and the bars are still
  * those that were predicted from. The split of the configuration may have changed since, and a ratio moves with
  * the calendar. */
 static pu_status check_unseen(pu__backtest *b, const pu_run_record *run) {
     json_error_t error;
     json_t *result = json_loads(run->result, 0, &error);
+    const pu_status status = check_checkpoint(b, result);
     const json_t *seen_until = json_object_get(result, "seen_until_ts");
     const bool known = json_is_integer(seen_until);
     const int64_t seen_until_ts = json_integer_value(seen_until);
     json_decref(result);
+    PU_TRY(status);
     if (!known) {
         pu__backtest_warn(b, "The store does not say until when the model saw data: whether the test is out of "
                              "sample is not known.");

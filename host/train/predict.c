@@ -241,9 +241,9 @@ static pu_status record_run(predictor *p, const char *result) {
 }
 
 static pu_status record_end(predictor *p) {
-    static const char *const kept[] = {"step", "valid_loss", "seen_until_ts"};
+    static const char *const kept[] = {"step", "valid_loss", "seen_until_ts", "sha256"};
     json_t *result = json_object();
-    for (int i = 0; i < 3; ++i) json_object_set(result, kept[i], json_object_get(p->manifest, kept[i]));
+    for (int i = 0; i < 4; ++i) json_object_set(result, kept[i], json_object_get(p->manifest, kept[i]));
     char *text = json_dumps(result, JSON_COMPACT);
     json_decref(result);
     const pu_status status =
@@ -254,6 +254,8 @@ static pu_status record_end(predictor *p) {
 
 static pu_status predict_all(predictor *p, pu_predict_result *result) {
     PU_TRY(record_run(p, "{}"));
+    /* Those of an older checkpoint, of assets that are not asked for this time, must not stay behind. */
+    PU_TRY(pu_store_clear_predictions(p->store, p->config->run.name));
     fputs("symbol,ts,horizon_bars,sigma", p->csv);
     for (int64_t q = 0; q < p->session.dims.outputs; ++q) {
         fprintf(p->csv, ",q%g",

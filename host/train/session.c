@@ -104,7 +104,6 @@ pu_status pu__session_restore(pu__session *session, int tensor_count, const pu_s
 
 /* Keys that change where or how fast a run goes, or what is done after it, but not one trained bit. */
 static bool changes_bits(const char *section, const char *key) {
-    static const char *const free_sections[] = {"predict", NULL};
     static const char *const free_keys[] = {"run.name",
                                             "run.out",
                                             "run.threads",
@@ -115,14 +114,12 @@ static bool changes_bits(const char *section, const char *key) {
                                             "features.block_bars",
                                             "windows.readers",
                                             "windows.ring_slots",
+                                            "windows.cache_mib",
                                             "train.checkpoint_every",
                                             NULL};
     if (strcmp(section, "backtest") == 0) return strcmp(key, "latency_bars") == 0;
     char full[160];
     snprintf(full, sizeof full, "%s.%s", section, key);
-    for (int i = 0; free_sections[i]; ++i) {
-        if (strcmp(section, free_sections[i]) == 0) return false;
-    }
     for (int i = 0; free_keys[i]; ++i) {
         if (strcmp(full, free_keys[i]) == 0) return false;
     }

@@ -129,6 +129,8 @@ typedef struct pu_prediction_set {
     const float *sigma;     /* [count], per-bar volatility at the decision */
 } pu_prediction_set;
 pu_status pu_store_put_predictions(pu_store *store, const char *run, const pu_prediction_set *set);
+/* Removes all predictions of a run, if it has any. */
+pu_status pu_store_clear_predictions(pu_store *store, const char *run);
 /* Reads one asset's predictions of a run back; all pointers in *out are owned by one block to be freed with
  * pu_prediction_set_free. */
 pu_status pu_store_get_predictions(pu_store *store, const char *run, int64_t asset_id, pu_prediction_set *out);

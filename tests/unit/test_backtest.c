@@ -361,7 +361,8 @@ static void what_is_missing_is_named(void **state) {
     pu_config_free(config);
 
     config = configure("horizons", "data.benchmark=NOSUCH");
-    assert_int_equal(pu_backtest(config), PU_ERR_NOT_FOUND);
+    assert_int_equal(pu_backtest(config), PU_ERR_CONFIG);
+    assert_non_null(strstr(pu_error_message(), "data.benchmark: there is no asset 'NOSUCH'"));
     pu_config_free(config);
 
     /* A benchmark that ended before the test would leave the market's part in the model's returns. */

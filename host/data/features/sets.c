@@ -37,16 +37,25 @@ static pu_status digest_text(const text *from, char out[65]) {
     return PU_OK;
 }
 
+/* A benchmark that does not exist would otherwise be noticed only by the backtest, after the training. */
+static pu_status leave_benchmark_out(const pu_config *config, pu__plan *plan) {
+    int found = 0, kept = 0;
+    pu_asset *benchmark = NULL;
+    const pu_status status = pu_store_assets(plan->store, 1, &config->data.benchmark, &found, &benchmark);
+    if (status == PU_ERR_NOT_FOUND) return pu_fail_within(PU_ERR_CONFIG, "data.benchmark");
+    PU_TRY(status);
+    for (int i = 0; config->data.symbols.count == 0 && i < plan->asset_count; ++i) {
+        if (plan->asset[i].id != benchmark[0].id) plan->asset[kept++] = plan->asset[i];
+    }
+    if (config->data.symbols.count == 0) plan->asset_count = kept;
+    pu_free(benchmark);
+    return PU_OK;
+}
+
 static pu_status choose_assets(const pu_config *config, pu__plan *plan) {
     PU_TRY(pu_store_assets(plan->store, config->data.symbols.count, config->data.symbols.value, &plan->asset_count,
                            &plan->asset));
-    if (config->data.symbols.count == 0 && *config->data.benchmark) {
-        int kept = 0;
-        for (int i = 0; i < plan->asset_count; ++i) {
-            if (strcmp(plan->asset[i].symbol, config->data.benchmark) != 0) plan->asset[kept++] = plan->asset[i];
-        }
-        plan->asset_count = kept;
-    }
+    if (*config->data.benchmark) PU_TRY(leave_benchmark_out(config, plan));
     if (plan->asset_count == 0) {
         return pu_fail(PU_ERR_DATA,
                        "%s has no asset to train on: `plusultra import` or `plusultra synth` brings some",

@@ -138,6 +138,19 @@ pu_status pu_store_put_predictions(pu_store *store, const char *run, const pu_pr
     return pu__sql_leave(store, began, write_set(store, run, set));
 }
 
+pu_status pu_store_clear_predictions(pu_store *store, const char *run) {
+    sqlite3_stmt *clear = NULL;
+    bool began = false;
+    PU_TRY(pu__sql_enter(store, &began));
+    pu_status status = pu__sql_prepare(
+        store, "DELETE FROM prediction_sets WHERE run_id = (SELECT run_id FROM runs WHERE name = ?1)", &clear);
+    if (status == PU_OK && sqlite3_bind_text(clear, 1, run, -1, SQLITE_STATIC) != SQLITE_OK)
+        status = pu__store_failure(store, "write predictions to");
+    if (status == PU_OK) status = pu__sql_run(store, clear, "remove predictions from");
+    sqlite3_finalize(clear);
+    return pu__sql_leave(store, began, status);
+}
+
 /* ---- reading ---- */
 
 typedef struct set_head {
