@@ -4,6 +4,7 @@
 
 #include "host/cli/cli.h"
 #include "plusultra/features.h"
+#include "plusultra/memory.h"
 #include "plusultra/store.h"
 
 enum { CUTS_DEFAULT = 8, CUTS_MAX = 1000000 };
@@ -34,10 +35,10 @@ static pu_status store_result(pu__cli *cli, const char *key, json_t *value) {
 
 static pu_status list(pu__cli *cli) {
     json_t *features = json_array();
-    printf("%-24s %-8s %8s  %s\n", "feature", "default", "lookback", "");
+    printf("%-26s %-8s %8s  %s\n", "feature", "default", "lookback", "");
     for (int i = 0; i < pu_feature_count(); ++i) {
         const pu_feature *feature = pu_feature_at(i);
-        printf("%-24s %-8s %8d  %s\n", feature->name, is_default(feature->name) ? "yes" : "",
+        printf("%-26s %-8s %8d  %s\n", feature->name, is_default(feature->name) ? "yes" : "",
                feature->lookback_bars, feature->description);
         json_array_append_new(features, feature_json(feature));
     }
@@ -58,6 +59,15 @@ static pu_status describe(pu__cli *cli) {
         printf("parameter:  %s = %g\n", feature->parameter_names[p], feature->parameters[p]);
     }
     return store_result(cli, "feature", feature_json(feature));
+}
+
+static pu_status docs(pu__cli *cli) {
+    (void)cli;
+    char *text = pu_feature_reference();
+    if (!text) return PU_ERR_MEMORY;
+    fputs(text, stdout);
+    pu_free(text);
+    return PU_OK;
 }
 
 static pu_status build(pu__cli *cli) {
@@ -96,7 +106,7 @@ static pu_status audit(pu__cli *cli) {
     if (result.stale > 0) {
         return pu_fail(PU_ERR_DATA,
                        "%" PRId64 " stored values are not what the code gives now, first %s of %s at %s: raise "
-                                  "the version of what changed, then "
+                       "the version of what changed, then "
                        "`plusultra features build`",
                        result.stale, result.feature, result.symbol, when);
     }
@@ -109,11 +119,12 @@ static pu_status run(pu__cli *cli) {
     static const struct {
         const char *name;
         pu_status (*run)(pu__cli *cli);
-    } actions[] = {{"list", list}, {"describe", describe}, {"build", build}, {"audit", audit}};
+    } actions[] = {{"list", list}, {"describe", describe}, {"docs", docs}, {"build", build}, {"audit", audit}};
     for (size_t i = 0; i < sizeof actions / sizeof *actions; ++i) {
         if (strcmp(cli->operands[0], actions[i].name) == 0) return actions[i].run(cli);
     }
-    return pu_fail(PU_ERR_CONFIG, "features %s: unknown; use list, describe, build or audit", cli->operands[0]);
+    return pu_fail(PU_ERR_CONFIG, "features %s: unknown; use list, describe, docs, build or audit",
+                   cli->operands[0]);
 }
 
 static const pu__option options[] = {
@@ -125,6 +136,7 @@ const pu__verb pu__verb_features = {
     .summary = "list, describe, build and audit features",
     .details = "  list            every feature, and which ones are used when features.names is empty\n"
                "  describe NAME   formula, parameters, lookback of one\n"
+               "  docs            the reference of all features, in Markdown\n"
                "  build           compute the feature and label blocks that are missing, out of date or damaged\n"
                "  audit           compute everything again over history cut at random bars: no value may change",
     .operands = "ACTION [NAME]",

@@ -51,6 +51,10 @@ const pu_feature *pu_feature_find(const char *name); /* null when unknown */
 int pu_feature_default_count(void);
 const char *pu_feature_default_at(int index);
 
+/* Markdown reference of all features by their first tag, for docs/features.md. The caller frees with pu_free. Null
+ * when memory is short. */
+char *pu_feature_reference(void);
+
 /* Computes one feature over bars into out[count] (NaN before its lookback). */
 pu_status pu_feature_compute(const pu_feature *feature, const pu_bars *bars, double *out);
 

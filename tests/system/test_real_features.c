@@ -12,11 +12,14 @@
 
 #include <cmocka.h>
 
+#include "host/base/file.h"
+#include "host/data/store/digest.h"
 #include "plusultra/features.h"
 #include "plusultra/import.h"
 #include "plusultra/log.h"
 #include "plusultra/memory.h"
 #include "plusultra/windows.h"
+#include "tests/support/golden.h"
 #include "tests/support/market.h"
 
 enum { CUTS = 2, SEED = 20261123 };
@@ -125,11 +128,73 @@ static void dirty_equities(void **state) {
     check_folder("dirty/equities", 20000);
 }
 
+/* The bars of one Yahoo file, as import stores them. */
+static void import_bars(test_market *market, const char *path, pu_bars *out) {
+    pu_store *store = NULL;
+    const pu_import_options options = {0};
+    pu_asset *assets = NULL;
+    int count = 0;
+    assert_int_equal(pu_store_open(market->store, PU_STORE_WRITE, &store), PU_OK);
+    if (pu_import_path(store, path, &options, NULL, NULL) != PU_OK) fail_msg("%s", pu_error_message());
+    assert_int_equal(pu_store_assets(store, 0, NULL, &count, &assets), PU_OK);
+    assert_int_equal(count, 1);
+    assert_int_equal(pu_store_bars(store, assets[0].id, INT64_MIN, INT64_MAX, out), PU_OK);
+    pu_free(assets);
+    pu_store_close(store);
+}
+
+/* The lookback is TA-Lib's; values agree to 1e-9, and to 1e-12 of the feature's largest, since TA-Lib's running sums
+ * keep the rounding of all prices so far. */
+static void check_talib(const char *name, json_t *golden, const json_t *rows, const pu_bars *bars, double *got) {
+    const pu_feature *feature = pu_feature_find(name);
+    if (!feature) fail_msg("no feature named %s", name);
+    assert_int_equal(feature->lookback_bars, (int)golden_real(golden, "lookback"));
+    assert_int_equal(pu_feature_compute(feature, bars, got), PU_OK);
+    const json_t *values = json_object_get(golden, "values");
+    const double largest = golden_real(golden, "largest");
+    assert_true(json_array_size(values) > 0 && json_array_size(values) == json_array_size(rows));
+    for (size_t i = 0; i < json_array_size(values); ++i) {
+        const int64_t bar = json_integer_value(json_array_get(rows, i));
+        const double want = json_number_value(json_array_get(values, i));
+        if (!(fabs(got[bar] - want) <= 1e-9 * fabs(want) + 1e-12 * largest))
+            fail_msg("%s at bar %d: %.17g, TA-Lib has %.17g", name, (int)bar, got[bar], want);
+    }
+}
+
+static void features_equal_talib(void **state) {
+    (void)state;
+    enum { FILE_BYTES_MAX = 1 << 22, FEATURES_MIN = 50 };
+    const char *folder = data_folder("real/equities");
+    if (!folder) skip();
+    json_t *root = golden_load("real_features.json"), *features = json_object_get(root, "features"), *golden;
+    char path[4096], digest[65], *text = NULL;
+    size_t bytes = 0;
+    snprintf(path, sizeof path, "%s/%s", folder, json_string_value(json_object_get(root, "file")));
+    assert_int_equal(pu__file_read(path, FILE_BYTES_MAX, &text, &bytes), PU_OK);
+    pu__digest(text, bytes, digest);
+    pu_free(text);
+    assert_string_equal(digest, json_string_value(json_object_get(root, "sha256")));
+    test_market market = test_market_new();
+    pu_bars bars;
+    import_bars(&market, path, &bars);
+    assert_int_equal(bars.count, (int64_t)golden_real(root, "bars"));
+    double *got = pu_calloc((size_t)bars.count, sizeof *got);
+    assert_non_null(got);
+    const char *name;
+    assert_true(json_object_size(features) >= FEATURES_MIN);
+    json_object_foreach(features, name, golden)
+        check_talib(name, golden, json_object_get(root, "rows"), &bars, got);
+    pu_free(got);
+    pu_bars_free(&bars);
+    test_market_remove(&market);
+    json_decref(root);
+}
+
 int main(void) {
     pu_progress_silence(true);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(equities),  cmocka_unit_test(forex),          cmocka_unit_test(crypto),
-        cmocka_unit_test(crypto_5m), cmocka_unit_test(dirty_equities),
+        cmocka_unit_test(crypto_5m), cmocka_unit_test(dirty_equities), cmocka_unit_test(features_equal_talib),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,6 +13,7 @@
 #include "plusultra/features.h"
 #include "plusultra/memory.h"
 #include "tests/support/bars.h"
+#include "tests/support/process.h"
 
 enum { FIXTURE_BYTES_MAX = 1 << 20, FIXTURE_COLUMNS_MAX = 80, FIXTURE_ROWS_MAX = 400, BAR_COLUMNS = 7 };
 
@@ -121,6 +122,24 @@ static void registry_is_well_formed(void **state) {
     assert_null(pu_feature_find("rsi"));
     assert_null(pu_feature_at(-1));
     assert_null(pu_feature_at(pu_feature_count()));
+}
+
+static void the_committed_reference_is_current(void **state) {
+    (void)state;
+    const char *source = getenv("PU_SOURCE");
+    char *committed = test_read(test_path(source ? source : ".", "docs/features.md"));
+    char *current = pu_feature_reference();
+    assert_non_null(committed);
+    assert_non_null(current);
+    if (strcmp(committed, current) != 0) print_error("docs/features.md is out of date: run `make docs`\n");
+    assert_true(strcmp(committed, current) == 0);
+    for (int i = 0; i < pu_feature_count(); ++i) {
+        char cell[128];
+        snprintf(cell, sizeof cell, "| `%s` | ", pu_feature_at(i)->name);
+        if (!strstr(current, cell)) fail_msg("%s: its first tag names no group", pu_feature_at(i)->name);
+    }
+    free(committed);
+    pu_free(current);
 }
 
 enum { DEGENERATE_BARS = 400, DEGENERATE_KINDS = 10 };
@@ -271,6 +290,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_equal_the_libraries),
         cmocka_unit_test(registry_is_well_formed),
+        cmocka_unit_test(the_committed_reference_is_current),
         cmocka_unit_test(degenerate_markets_give_finite_values),
         cmocka_unit_test(truncation_changes_no_value),
         cmocka_unit_test(values_do_not_depend_on_units),

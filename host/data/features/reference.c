@@ -1,0 +1,85 @@
+/* docs/features.md: every feature by its first tag. */
+#include <string.h>
+
+#include "host/base/buffer.h"
+#include "host/data/features/features_internal.h"
+
+static const struct {
+    const char *tag, *title;
+} groups[] = {
+    {"return", "Returns"},         {"trend", "Trend"},
+    {"momentum", "Momentum"},      {"volatility", "Volatility"},
+    {"range", "Place in the bar"}, {"volume", "Volume and liquidity"},
+    {"drawdown", "Drawdown"},      {"shape", "Shape of the returns' distribution"},
+    {"memory", "Memory"},          {"spectrum", "Spectrum and wavelets"},
+    {"regime", "Regime"},          {"calendar", "Calendar"},
+};
+enum { GROUPS = sizeof groups / sizeof groups[0] };
+
+static const char introduction[] =
+    "# Features\n"
+    "\n"
+    "Printed by `plusultra features docs`; `make docs` renews this page, and a test keeps it current.\n"
+    "\n"
+    "A feature is computed bar by bar from its own state and the bar at hand, never from a later one. Prices are "
+    "adjusted for splits and dividends. *Lookback* is the number of bars before the first value, as TA-Lib "
+    "counts; "
+    "before it a value is missing, not zero. After it every value is finite, also where prices stand still, "
+    "volume "
+    "is nil or missing. *Default* marks the set that is used while `features.names` is empty.\n"
+    "\n"
+    "Features with the tag `level` carry the unit of the price or of the volume. They serve rules and charts; a "
+    "model that trades several assets, or over years, learns the level and not the market: they are never in the "
+    "default set. The tag `talib` marks what equals TA-Lib's value to 1e-9, lookback included, or is made of such "
+    "values; where TA-Lib compares with an absolute zero, these compare with a share of the price.\n";
+
+static bool leads_with(const pu_feature *feature, const char *tag) {
+    const size_t length = strlen(tag);
+    return strncmp(feature->tags, tag, length) == 0 && (feature->tags[length] == ',' || !feature->tags[length]);
+}
+
+static bool is_default(const pu_feature *feature) {
+    for (int i = 0; i < pu_feature_default_count(); ++i) {
+        if (strcmp(pu_feature_default_at(i), feature->name) == 0) return true;
+    }
+    return false;
+}
+
+/* A bar would end the table's cell. */
+static void add_cell(pu__buffer *out, const char *text) {
+    for (; *text; ++text) {
+        if (*text == '|') pu__buffer_add(out, "\\", 1);
+        pu__buffer_add(out, text, 1);
+    }
+}
+
+static void add_feature(pu__buffer *out, const pu_feature *feature) {
+    pu__buffer_printf(out, "| `%s` | ", feature->name);
+    add_cell(out, feature->description);
+    pu__buffer_printf(out, " | ");
+    add_cell(out, feature->source);
+    pu__buffer_printf(out, " | ");
+    for (int p = 0; p < feature->parameter_count; ++p) {
+        pu__buffer_printf(out, "%s%s %.4g", p ? ", " : "", feature->parameter_names[p], feature->parameters[p]);
+    }
+    const char *comma = strchr(feature->tags, ',');
+    pu__buffer_printf(out, " | %d | %s | %s | %d |\n", feature->lookback_bars, comma ? comma + 1 : "",
+                      is_default(feature) ? "yes" : "", feature->version);
+}
+
+char *pu_feature_reference(void) {
+    pu__buffer out = {0};
+    pu__buffer_printf(&out, "%s\n%d features, %d of them in the default set.\n", introduction, pu_feature_count(),
+                      pu_feature_default_count());
+    for (int g = 0; g < GROUPS; ++g) {
+        pu__buffer_printf(
+            &out,
+            "\n## %s\n\n| feature | what it is | formula and source | parameters | lookback | tags | "
+            "default | version |\n|---|---|---|---|---|---|---|---|\n",
+            groups[g].title);
+        for (int i = 0; i < pu_feature_count(); ++i) {
+            if (leads_with(pu_feature_at(i), groups[g].tag)) add_feature(&out, pu_feature_at(i));
+        }
+    }
+    return pu__buffer_take(&out);
+}
