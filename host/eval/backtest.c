@@ -43,6 +43,25 @@ static bool calendars_agree(const pu__backtest *b) {
     return true;
 }
 
+enum { CALENDAR_CHECK_DAYS = 90 };
+
+/* Steps of the test per year, as they were. */
+static double observed_periods(const pu__backtest *b) {
+    const double steps = (double)(b->panel.times - b->first - 1);
+    return steps * 365.25 * 86400.0 / (double)(b->panel.ts[b->panel.times - 1] - b->panel.ts[b->first]);
+}
+
+/* A calendar that is not the asset class's, such as currencies with Sunday sessions, shifts every annual figure. */
+static void check_periods(pu__backtest *b, double periods) {
+    const int64_t length_s = b->panel.ts[b->panel.times - 1] - b->panel.ts[b->first];
+    const double observed = observed_periods(b);
+    if (length_s < CALENDAR_CHECK_DAYS * INT64_C(86400) || fabs(observed / periods - 1.0) <= 0.05) return;
+    pu__backtest_warn(b,
+                      "Annual figures assume %.6g periods a year (%s), the test has %.0f: set "
+                      "backtest.periods_per_year.",
+                      periods, b->periods_reason, observed);
+}
+
 static double choose_periods(pu__backtest *b) {
     char *reason = b->periods_reason;
     const size_t room = sizeof b->periods_reason;
@@ -60,10 +79,10 @@ static double choose_periods(pu__backtest *b) {
         snprintf(reason, room, "%s, %s bars", first->asset_class, bar);
         return first->periods_per_year;
     }
-    const double steps = (double)(b->panel.times - b->first - 1);
-    const double years = (double)(b->panel.ts[b->panel.times - 1] - b->panel.ts[b->first]) / (365.25 * 86400.0);
-    snprintf(reason, room, "the assets' calendars differ: %.0f steps of their union in %.2f years", steps, years);
-    return steps / years;
+    const double steps = (double)(b->panel.times - b->first - 1), periods = observed_periods(b);
+    snprintf(reason, room, "the assets' calendars differ: %.0f steps of their union in %.2f years", steps,
+             steps / periods);
+    return periods;
 }
 
 /* ---- settings ---- */
@@ -94,6 +113,7 @@ static pu_status choose_settings(pu__backtest *b) {
     const pu_config *config = b->config;
     pu__settings *s = &b->settings;
     s->periods_per_year = choose_periods(b);
+    check_periods(b, s->periods_per_year);
     s->risk_free = pow(1.0 + config->backtest.risk_free, 1.0 / s->periods_per_year) - 1.0;
     s->rules.half_spread_ratio = 0.5e-4 * config->backtest.spread_bps;
     s->rules.slippage_ratio = 1e-4 * config->backtest.slippage_bps;

@@ -12,8 +12,9 @@
  *    segment's end;
  *  - embargo: the first embargo_bars after the previous segment's end belong to no segment, counted in the
  *    calendar and in the asset's own bars. split.embargo_bars = -1 derives L + h_max + the longest lookback of
- *    the feature set: no feature of a row that weighs then saw a bar that a label of the segment before was
- *    measured on. The window's earlier rows are inputs and not judged; they may lie in the segment before (its
+ *    the feature set: no feature of a row that weighs then looks back to a bar that a label of the segment before
+ *    was measured on (exponential averages do, with weights that fade; like the window's earlier rows they are the
+ *    row's past). The window's earlier rows are inputs and not judged; they may lie in the segment before (its
  *    past, never its labels). 0 has to be asked for.
  *
  * Labels (targets, sigma) are defined in host/data/features/sets.h: target = log(a[t+L+h] / a[t+L]) /

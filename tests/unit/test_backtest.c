@@ -110,6 +110,15 @@ static const json_t *strategy(const json_t *root, const char *name) {
     return NULL;
 }
 
+static bool warned(const json_t *root, const char *text) {
+    size_t i;
+    const json_t *warning;
+    json_array_foreach(json_object_get(root, "warnings"), i, warning) {
+        if (strstr(json_string_value(warning), text)) return true;
+    }
+    return false;
+}
+
 static double metric(const json_t *root, const char *name, const char *key) {
     return golden_real(json_object_get(strategy(root, name), "metrics"), key);
 }
@@ -266,6 +275,21 @@ static void the_band_is_not_for_buy_and_hold(void **state) {
     pu_config_free(config);
 }
 
+/* The assets say 252 bars a year and have one every day. */
+static void a_calendar_unlike_its_class_is_said(void **state) {
+    (void)state;
+    static const char *const given[] = {"backtest.periods_per_year=0", "backtest.periods_per_year=365"};
+    for (int i = 0; i < 2; ++i) {
+        pu_config *config = configure("calendar", given[i]);
+        predict(config, 0.2, 15);
+        json_t *root = backtest(config);
+        assert_true(warned(root, "assume 252 periods a year (synthetic, daily bars), the test has 365") ==
+                    (i == 0));
+        json_decref(root);
+        pu_config_free(config);
+    }
+}
+
 /* Predictions equal to the truth a synthetic market was made from must keep nearly all of the Sharpe ratio that
  * the truth is worth, under the default limits. The sampling error of one ratio over 1,500 bars is 1 / sqrt(1500 /
  * 252) / 3.4 = 12 %. */
@@ -374,13 +398,7 @@ static void what_is_missing_is_named(void **state) {
     test_market_walk(&market, "ENDING", 6, BARS - 200, false);
     config = configure("horizons", "data.benchmark=ENDING");
     json_t *root = backtest(config);
-    bool warned = false;
-    size_t i;
-    const json_t *warning;
-    json_array_foreach(json_object_get(root, "warnings"), i, warning) {
-        warned = warned || strstr(json_string_value(warning), "ENDING has bars at only");
-    }
-    assert_true(warned);
+    assert_true(warned(root, "ENDING has bars at only"));
     json_decref(root);
     pu_config_free(config);
 }
@@ -394,6 +412,7 @@ int main(void) {
         cmocka_unit_test(the_same_run_gives_the_same_document),
         cmocka_unit_test(costs_only_cost),
         cmocka_unit_test(the_band_is_not_for_buy_and_hold),
+        cmocka_unit_test(a_calendar_unlike_its_class_is_said),
         cmocka_unit_test(the_truth_keeps_its_sharpe),
         cmocka_unit_test(memory_running_out_is_an_error),
         cmocka_unit_test(what_is_missing_is_named),

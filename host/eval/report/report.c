@@ -147,20 +147,22 @@ static const metric_row metric_rows[] = {
     {"Calmar ratio", "calmar", PLAIN, 2},
     {"Maximum drawdown", "max_drawdown", PERCENT, 1},
     {"Time under water", "under_water_ratio", PERCENT, 1},
-    {"VaR 5 %", "var_5", PERCENT, 2},
-    {"CVaR 5 %", "cvar_5", PERCENT, 2},
-    {"CVaR 1 %", "cvar_1", PERCENT, 2},
+    {"VaR 5 %, per bar", "var_5", PERCENT, 2},
+    {"CVaR 5 %, per bar", "cvar_5", PERCENT, 2},
+    {"CVaR 1 %, per bar", "cvar_1", PERCENT, 2},
     {"Omega ratio", "omega", PLAIN, 2},
     {"Tail ratio", "tail_ratio", PLAIN, 2},
     {"Skewness", "skewness", PLAIN, 2},
-    {"Kurtosis", "kurtosis", PLAIN, 2},
-    {"Hit rate", "hit_rate", PERCENT, 1},
+    {"Kurtosis (normal: 3)", "kurtosis", PLAIN, 2},
+    {"Bars with a gain", "hit_rate", PERCENT, 1},
     {"Profit factor", "profit_factor", PLAIN, 2},
     {"Beta", "beta", PLAIN, 2},
     {"Alpha", "alpha", PERCENT, 1},
     {"Information ratio", "information_ratio", PLAIN, 2},
+    {"Sharpe ratio without the market's part", "hedged_sharpe", PLAIN, 2},
     {"Exposure", "exposure", PERCENT, 1},
     {"Turnover per year", "turnover", PLAIN, 1},
+    {"Costs per year", "cost", PERCENT, 1},
     {"Average holding time (bars)", "average_holding_bars", PLAIN, 1},
     {"Probabilistic Sharpe ratio", "probabilistic_sharpe", PERCENT, 1},
     {"Deflated Sharpe ratio", "deflated_sharpe", PERCENT, 1},
@@ -191,7 +193,7 @@ static void put_strategies(FILE *out, const json_t *strategies) {
 }
 
 static void put_assets(FILE *out, const json_t *assets) {
-    fputs("\n## Assets\n\n| Asset | Bars | Contribution | Mean weight | Turnover | Hit rate | IC "
+    fputs("\n## Assets\n\n| Asset | Bars | Contribution | Mean weight | Turnover per year | Bars with a gain | IC "
           "|\n|---|---:|---:|---:|---:|---:|---:|\n",
           out);
     size_t i;
@@ -213,7 +215,7 @@ static void put_assets(FILE *out, const json_t *assets) {
 static void put_forecast(FILE *out, const json_t *forecast) {
     fputs("\n## Forecasts\n\nSkill is 1 minus the pinball loss over that of the training segment's unconditional "
           "quantiles.\n\n"
-          "| Horizon (bars) | Forecasts | Pinball loss | Unconditional | Skill | IC | Hit rate "
+          "| Horizon (bars) | Forecasts | Pinball loss | Unconditional | Skill | IC | Right sign "
           "|\n|---:|---:|---:|---:|---:|---:|---:|\n",
           out);
     size_t i;
@@ -252,9 +254,18 @@ static void put_provenance(FILE *out, const json_t *meta, const json_t *training
     put_number(out, json_object_get(meta, "embargo_bars"), WHOLE, 0);
     fputs(" bars\n- periods per year: ", out);
     put_number(out, json_object_get(meta, "periods_per_year"), WHOLE, 0);
-    fprintf(out, " (%s)\n- data: `%s`\n- features: `%s`\n- Plus Ultra %s, %s\n", text_of(meta, "periods_reason"),
-            text_of(meta, "data_hash"), text_of(meta, "feature_hash"), text_of(meta, "version"),
-            text_of(meta, "created"));
+    fprintf(out, " (%s)\n- trials, for the deflated Sharpe ratio: ", text_of(meta, "periods_reason"));
+    put_number(out, json_object_get(meta, "trials"), WHOLE, 0);
+    static const char *const costs[] = {"spread", "slippage", "fee"};
+    for (int i = 0; i < 3; ++i) {
+        fprintf(out, "\n- %s: ", costs[i]);
+        put_number(out, json_object_get(json_object_get(meta, "costs_bps"), costs[i]), PLAIN, 2);
+        fputs(" bp", out);
+    }
+    fputs("\n- fills after the decision: ", out);
+    put_number(out, json_object_get(meta, "latency_bars"), WHOLE, 0);
+    fprintf(out, " bars\n- data: `%s`\n- features: `%s`\n- Plus Ultra %s, %s\n", text_of(meta, "data_hash"),
+            text_of(meta, "feature_hash"), text_of(meta, "version"), text_of(meta, "created"));
     fprintf(out, "\n## Configuration\n\n```yaml\n%s\n```\n", text_of(meta, "config"));
 }
 
