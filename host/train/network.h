@@ -57,8 +57,8 @@ pu_status pu__session_restore(pu__session *session, int tensor_count, const pu_s
  * the data; the feature set. */
 pu_status pu__session_identity(const pu__session *session, char out[65]);
 
-/* The same of what gives a checkpoint's forecasts their meaning: features, windows, model, objective, latency. It may be applied to other bars,
- * other assets and other segments. */
+/* The same of what gives a checkpoint's forecasts their meaning: features, windows, model, objective, latency. It
+ * may be applied to other bars, other assets and other segments. */
 pu_status pu__session_recipe(const pu__session *session, char out[65]);
 
 #endif
