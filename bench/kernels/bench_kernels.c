@@ -1,10 +1,12 @@
-/* Times the CPU kernels at the shapes of a training step: 64 windows of 64, 128 and 256 bars, 128 channels, 4 heads.
+/* Times the CPU kernels at the shapes of a training step: 64 windows of 64, 128 and 256 bars, 128 channels, 4
+ * heads.
  *
- * Usage: bench_kernels [THREADS [RUNS [BARS]]]     default: all processors, 21 runs, all three lengths
+ * Usage: bench_kernels [THREADS [RUNS [BARS]]]; default: all processors, 21 runs, all three lengths
  *
- * Per op: median and best time, bytes and operations per second by the op table's count of the least traffic and work, and the larger
- * of their shares of two peaks measured in the same run: a copy of the same size as the largest tensor, by all threads, and a product
- * of square matrices. A share above 100% means that the tensors were in cache. bench/peers/kernels_torch.py times the same shapes in PyTorch. */
+ * Per op: median and best time, bytes and operations per second by the op table's count of the least traffic and
+ * work, and the larger of their shares of two peaks measured in the same run: a copy of the same size as the
+ * largest tensor, by all threads, and a product of square matrices. A share above 100% means that the tensors were
+ * in cache. bench/peers/kernels_torch.py times the same shapes in PyTorch. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +20,16 @@
 #include "plusultra/pool.h"
 #include "plusultra/random.h"
 
-enum { WINDOWS = 64, CHANNELS = 128, HEADS = 4, TAPS = 3, QUANTILES = 5, FEATURES = 32, RUNS_MAX = 1001, PARAMETERS = 1000000 };
+enum {
+    WINDOWS = 64,
+    CHANNELS = 128,
+    HEADS = 4,
+    TAPS = 3,
+    QUANTILES = 5,
+    FEATURES = 32,
+    RUNS_MAX = 1001,
+    PARAMETERS = 1000000
+};
 
 typedef struct bench {
     pu_pool *pool;
@@ -87,8 +98,8 @@ static void set_adamw(pu__call *call) {
 }
 
 /* Runs one op on shapes whose outputs follow from the op table. */
-static void bench_op(const bench *b, const char *label, pu_op_id op, int in_count, const pu_shape *in, int out_count,
-                     const pu_attributes *attributes) {
+static void bench_op(const bench *b, const char *label, pu_op_id op, int in_count, const pu_shape *in,
+                     int out_count, const pu_attributes *attributes) {
     const pu__op *row = pu__op_row(op);
     const pu__kernel_entry *entry = &pu__cpu_backend()->kernels[op];
     pu_shape out[PU_MAX_OUT] = {{1, {CHANNELS}}};
@@ -97,7 +108,8 @@ static void bench_op(const bench *b, const char *label, pu_op_id op, int in_coun
         fprintf(stderr, "%s: %s\n", label, pu_error_message());
         exit(1);
     }
-    pu__call call = {.op = op, .in_count = in_count, .out_count = out_count, .attributes = attributes, .pool = b->pool};
+    pu__call call = {
+        .op = op, .in_count = in_count, .out_count = out_count, .attributes = attributes, .pool = b->pool};
     for (int i = 0; i < in_count; ++i) {
         const int64_t count = pu__count(&in[i]);
         call.in[i] = (pu__view){must_alloc(count * element_bytes(row->in_dtype[i])), in[i]};
@@ -111,8 +123,8 @@ static void bench_op(const bench *b, const char *label, pu_op_id op, int in_coun
     const timing t = time_call(b, entry->kernel, &call);
     const double gbs = pu__op_bytes(&call) / t.median_s * 1e-9, gfs = row->flops(&call) / t.median_s * 1e-9;
     const double of_copy = 100.0 * gbs / b->copy_gbs, of_product = 100.0 * gfs / b->product_gfs;
-    printf("%-34s %9.3f %9.3f %8.1f %8.1f   %5.0f%% of %s\n", label, 1e3 * t.median_s, 1e3 * t.best_s, gbs, gfs, fmax(of_copy, of_product),
-           of_copy > of_product ? "copy" : "product");
+    printf("%-34s %9.3f %9.3f %8.1f %8.1f   %5.0f%% of %s\n", label, 1e3 * t.median_s, 1e3 * t.best_s, gbs, gfs,
+           fmax(of_copy, of_product), of_copy > of_product ? "copy" : "product");
     for (int i = 0; i < in_count; ++i) pu_free(call.in[i].data);
     for (int i = op == PU_OP_ADAMW ? 3 : 0; i < out_count; ++i) pu_free(call.out[i].data);
     pu_free(workspace);
@@ -128,36 +140,45 @@ static void bench_products(const bench *b, int64_t bars) {
     for (int i = 0; i < 3; ++i) {
         char label[64];
         a.gemm = (__typeof__(a.gemm)){0, 0, i == 2 ? PU_ACT_GELU : PU_ACT_NONE};
-        snprintf(label, sizeof label, "gemm y=xW %lldx%dx%lld%s", (long long)rows, CHANNELS, (long long)wide[i], i == 2 ? " gelu" : "");
-        bench_op(b, label, PU_OP_GEMM, 3, (const pu_shape[]){shape2(rows, CHANNELS), shape2(CHANNELS, wide[i]), shape1(wide[i])}, i == 2 ? 2 : 1,
-                 &a);
+        snprintf(label, sizeof label, "gemm y=xW %lldx%dx%lld%s", (long long)rows, CHANNELS, (long long)wide[i],
+                 i == 2 ? " gelu" : "");
+        bench_op(b, label, PU_OP_GEMM, 3,
+                 (const pu_shape[]){shape2(rows, CHANNELS), shape2(CHANNELS, wide[i]), shape1(wide[i])},
+                 i == 2 ? 2 : 1, &a);
         a.gemm = (__typeof__(a.gemm)){0, 1, PU_ACT_NONE};
         snprintf(label, sizeof label, "gemm dx=dyW' %lldx%lldx%d", (long long)rows, (long long)wide[i], CHANNELS);
-        bench_op(b, label, PU_OP_GEMM, 2, (const pu_shape[]){shape2(rows, wide[i]), shape2(CHANNELS, wide[i])}, 1, &a);
+        bench_op(b, label, PU_OP_GEMM, 2, (const pu_shape[]){shape2(rows, wide[i]), shape2(CHANNELS, wide[i])}, 1,
+                 &a);
         a.gemm = (__typeof__(a.gemm)){1, 0, PU_ACT_NONE};
         snprintf(label, sizeof label, "gemm dW=x'dy %dx%lldx%lld", CHANNELS, (long long)rows, (long long)wide[i]);
-        bench_op(b, label, PU_OP_GEMM, 2, (const pu_shape[]){shape2(rows, CHANNELS), shape2(rows, wide[i])}, 1, &a);
+        bench_op(b, label, PU_OP_GEMM, 2, (const pu_shape[]){shape2(rows, CHANNELS), shape2(rows, wide[i])}, 1,
+                 &a);
     }
 }
 
 static void bench_sequence(const bench *b, int64_t bars) {
-    const pu_shape x = shape3(WINDOWS, bars, CHANNELS), qkv = shape3(WINDOWS, bars, 3 * CHANNELS), lse = shape3(WINDOWS, HEADS, bars);
+    const pu_shape x = shape3(WINDOWS, bars, CHANNELS), qkv = shape3(WINDOWS, bars, 3 * CHANNELS),
+                   lse = shape3(WINDOWS, HEADS, bars);
     const pu_shape weight = shape2(TAPS, CHANNELS), channel = shape1(CHANNELS);
     const pu_attributes attention = {.attention = {HEADS, 0, 10000.0f}};
     const pu_attributes conv = {.conv = {TAPS, 4, {1, 4, 16, 32}}};
     bench_op(b, "attention", PU_OP_ATTENTION, 1, &qkv, 2, &attention);
     bench_op(b, "attention_grad", PU_OP_ATTENTION_GRAD, 4, (const pu_shape[]){x, qkv, x, lse}, 1, &attention);
-    bench_op(b, "conv 3 taps, dilation 1 4 16 32", PU_OP_CONV, 3, (const pu_shape[]){x, weight, channel}, 1, &conv);
+    bench_op(b, "conv 3 taps, dilation 1 4 16 32", PU_OP_CONV, 3, (const pu_shape[]){x, weight, channel}, 1,
+             &conv);
     bench_op(b, "conv_grad", PU_OP_CONV_GRAD, 3, (const pu_shape[]){x, x, weight}, 3, &conv);
 }
 
 static void bench_rows(const bench *b, int64_t bars) {
     const int64_t rows = WINDOWS * bars;
-    const pu_shape x = shape2(rows, CHANNELS), pair = shape2(rows, 2 * CHANNELS), channel = shape1(CHANNELS), row = shape1(rows);
-    const pu_attributes norm = {.layer_norm = {1e-5f}}, gelu = {.act = {PU_ACT_GELU}}, gate = {.act = {PU_ACT_SIGMOID}};
+    const pu_shape x = shape2(rows, CHANNELS), pair = shape2(rows, 2 * CHANNELS), channel = shape1(CHANNELS),
+                   row = shape1(rows);
+    const pu_attributes norm = {.layer_norm = {1e-5f}}, gelu = {.act = {PU_ACT_GELU}},
+                        gate = {.act = {PU_ACT_SIGMOID}};
     const pu_attributes drop = {.dropout = {0.1f, 1}}, none = {.act = {PU_ACT_NONE}};
     bench_op(b, "layer_norm", PU_OP_LAYER_NORM, 3, (const pu_shape[]){x, channel, channel}, 3, &norm);
-    bench_op(b, "layer_norm_grad", PU_OP_LAYER_NORM_GRAD, 5, (const pu_shape[]){x, x, channel, row, row}, 3, &norm);
+    bench_op(b, "layer_norm_grad", PU_OP_LAYER_NORM_GRAD, 5, (const pu_shape[]){x, x, channel, row, row}, 3,
+             &norm);
     bench_op(b, "act gelu", PU_OP_ACT, 1, &x, 1, &gelu);
     bench_op(b, "act_grad gelu", PU_OP_ACT_GRAD, 2, (const pu_shape[]){x, x}, 1, &gelu);
     bench_op(b, "glu sigmoid", PU_OP_GLU, 1, &pair, 1, &gate);
@@ -173,10 +194,13 @@ static void bench_rest(const bench *b, int64_t bars) {
     for (int q = 0; q < QUANTILES; ++q) loss.loss.quantile[q] = (float)(q + 1) / (QUANTILES + 1);
     const pu_attributes norm = {.window_norm = {(int)bars, 64, 5.0f, 1e-6f}}, adamw = {.adamw = {PARAMETERS}};
     const int64_t rows = WINDOWS * bars;
-    const pu_shape prediction = shape2(rows, QUANTILES), target = shape2(rows, 1), one = shape1(1), all = shape1(PARAMETERS);
-    bench_op(b, "window_norm 32 features", PU_OP_WINDOW_NORM, 2, (const pu_shape[]){shape2(100000, FEATURES), shape1(WINDOWS)}, 1, &norm);
+    const pu_shape prediction = shape2(rows, QUANTILES), target = shape2(rows, 1), one = shape1(1),
+                   all = shape1(PARAMETERS);
+    bench_op(b, "window_norm 32 features", PU_OP_WINDOW_NORM, 2,
+             (const pu_shape[]){shape2(100000, FEATURES), shape1(WINDOWS)}, 1, &norm);
     bench_op(b, "loss pinball", PU_OP_LOSS, 3, (const pu_shape[]){prediction, target, target}, 2, &loss);
-    bench_op(b, "loss_grad pinball", PU_OP_LOSS_GRAD, 5, (const pu_shape[]){one, prediction, target, target, one}, 1, &loss);
+    bench_op(b, "loss_grad pinball", PU_OP_LOSS_GRAD, 5, (const pu_shape[]){one, prediction, target, target, one},
+             1, &loss);
     bench_op(b, "sum_squares 1M", PU_OP_SUM_SQUARES, 1, &all, 1, &norm);
     bench_op(b, "adamw 1M", PU_OP_ADAMW, 6, (const pu_shape[]){all, all, all, all, one, shape1(8)}, 4, &adamw);
 }
@@ -237,8 +261,10 @@ int main(int argc, char **argv) {
         if (argc > 3 && atoi(argv[3]) != lengths[i]) continue;
         b.copy_gbs = measure_copy_gbs(&b, 4 * WINDOWS * lengths[i] * CHANNELS);
         b.product_gfs = measure_product_gfs(&b);
-        printf("%d windows of %lld bars, %d channels, %d heads; %d threads, %s; copy %.1f GB/s, product %.0f GF/s\n", WINDOWS,
-               (long long)lengths[i], CHANNELS, HEADS, pu_pool_threads(b.pool), pu__isa_name(pu__isa_used()), b.copy_gbs, b.product_gfs);
+        printf(
+            "%d windows of %lld bars, %d channels, %d heads; %d threads, %s; copy %.1f GB/s, product %.0f GF/s\n",
+            WINDOWS, (long long)lengths[i], CHANNELS, HEADS, pu_pool_threads(b.pool), pu__isa_name(pu__isa_used()),
+            b.copy_gbs, b.product_gfs);
         printf("%-34s %9s %9s %8s %8s   %s\n", "op", "median ms", "best ms", "GB/s", "GF/s", "share of peak");
         bench_products(&b, lengths[i]);
         bench_sequence(&b, lengths[i]);

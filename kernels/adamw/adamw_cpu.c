@@ -5,7 +5,9 @@
 #include "kernels/common/vector.h"
 #include "plusultra/pool.h"
 
-static int64_t squares_grain(const pu__call *call) { return pu__reduction_grain(pu__count(&call->in[0].shape), 4); }
+static int64_t squares_grain(const pu__call *call) {
+    return pu__reduction_grain(pu__count(&call->in[0].shape), 4);
+}
 
 static void sum_squares_chunk(void *context, int64_t begin, int64_t end, int worker) {
     (void)worker;
@@ -25,7 +27,8 @@ pu_status pu__sum_squares_cpu(const pu__call *call) {
     const int64_t count = pu__count(&call->in[0].shape), grain = squares_grain(call);
     pu_parallel_for(call->pool, count, grain, sum_squares_chunk, (void *)call);
     double sum = 0.0;
-    for (int64_t chunk = 0; chunk < pu__chunks(count, grain); ++chunk) sum += ((const double *)call->workspace)[chunk];
+    for (int64_t chunk = 0; chunk < pu__chunks(count, grain); ++chunk)
+        sum += ((const double *)call->workspace)[chunk];
     *(float *)call->out[0].data = (float)sum;
     return PU_OK;
 }

@@ -1,5 +1,5 @@
-/* Forward: for every window and head, tiles of TILE_ROWS queries. A tile's scores against all keys it sees stay in the level-1 cache between their
- * product with K, the softmax and the product with V. */
+/* Forward: for every window and head, tiles of TILE_ROWS queries. A tile's scores against all keys it sees stay in
+ * the level-1 cache between their product with K, the softmax and the product with V. */
 #include "kernels/attention/attention_cpu.h"
 
 typedef struct forward {
@@ -48,9 +48,11 @@ static void pack_head(const forward *f, const float *qkv, head *to) {
     to->finite_bars = finite_bars(to->v, h);
 }
 
-/* Scores of query t over [begin, end) to exp(score - top), 0 where t does not see. Returns their sum. `begin` is a multiple of the vector width and
- * whole vectors are worked on, up to the one that holds t: the order of the sum does not depend on the number of bars. */
-static float exponentials(float *restrict scores, int64_t begin, int64_t first, int64_t t, int64_t end, float *top_out) {
+/* Scores of query t over [begin, end) to exp(score - top), 0 where t does not see. Returns their sum. `begin` is a
+ * multiple of the vector width and whole vectors are worked on, up to the one that holds t: the order of the sum
+ * does not depend on the number of bars. */
+static float exponentials(float *restrict scores, int64_t begin, int64_t first, int64_t t, int64_t end,
+                          float *top_out) {
     const int64_t stop = pu__round_up(t + 1, PU__LANES);
     for (int64_t u = begin; u < first; ++u) scores[u] = -INFINITY;
     for (int64_t u = t + 1; u < stop; ++u) scores[u] = -INFINITY;
@@ -66,7 +68,8 @@ static float exponentials(float *restrict scores, int64_t begin, int64_t first, 
 }
 
 /* The product with V row by row, only over what t sees: a zero times a later bar's NaN must not reach t. */
-static void weigh_row(float *restrict y, const float *p, const float *v, int64_t padded, int64_t first, int64_t t) {
+static void weigh_row(float *restrict y, const float *p, const float *v, int64_t padded, int64_t first,
+                      int64_t t) {
     for (int64_t d = 0; d < padded; ++d) y[d] = 0.0f;
     for (int64_t u = first; u <= t; ++u) {
         for (int64_t d = 0; d < padded; ++d) y[d] += p[u] * v[u * padded + d];
@@ -82,7 +85,8 @@ static void attend_tile(const forward *f, const head *s, const float *qkv, float
     for (int64_t r = 0; r < rows; ++r) {
         pu__turn(q + r * h->padded, qkv + (t0 + r) * 3 * h->width, f->angles, h, t0 + r, h->scale, 1.0f);
     }
-    pu__tile scores = {.a = q, .a_row = h->padded, .a_col = 1, .b = s->k_transposed + begin, .b_row = h->keys, .k = h->size};
+    pu__tile scores = {
+        .a = q, .a_row = h->padded, .a_col = 1, .b = s->k_transposed + begin, .b_row = h->keys, .k = h->size};
     scores.c = s->scores + begin;
     scores.c_row = h->keys;
     pu__tile_wide(scores, pu__round_up(end - begin, PU__LANES), 0);
@@ -93,7 +97,8 @@ static void attend_tile(const forward *f, const head *s, const float *qkv, float
         scale[r] = 1.0f / sum;
         lse[t] = top + logf(sum);
     }
-    pu__tile weigh = {.a = s->scores + begin, .a_row = h->keys, .a_col = 1, .b = s->v + begin * h->padded, .b_row = h->padded};
+    pu__tile weigh = {
+        .a = s->scores + begin, .a_row = h->keys, .a_col = 1, .b = s->v + begin * h->padded, .b_row = h->padded};
     weigh.k = end - begin;
     weigh.c = out;
     weigh.c_row = h->padded;
@@ -101,7 +106,8 @@ static void attend_tile(const forward *f, const head *s, const float *qkv, float
     for (int64_t r = 0; r < rows; ++r) {
         const int64_t t = t0 + r;
         float *restrict to = y + t * h->width, *restrict from = out + r * h->padded;
-        if (end > s->finite_bars) weigh_row(from, s->scores + r * h->keys, s->v, h->padded, pu__first_seen(h, t), t);
+        if (end > s->finite_bars)
+            weigh_row(from, s->scores + r * h->keys, s->v, h->padded, pu__first_seen(h, t), t);
         for (int64_t d = 0; d < h->size; ++d) to[d] = from[d] * scale[r];
     }
 }
@@ -120,7 +126,8 @@ static void attend_heads(void *context, int64_t begin, int64_t end, int worker) 
         const float *qkv = (const float *)f->call->in[0].data + b * h->bars * 3 * h->width + first;
         float *y = (float *)f->call->out[0].data + b * h->bars * h->width + first, *lse = f->call->out[1].data;
         pack_head(f, qkv, &s);
-        for (int64_t t0 = 0; t0 < h->bars; t0 += PU__TILE_ROWS) attend_tile(f, &s, qkv, y, lse + task * h->bars, t0);
+        for (int64_t t0 = 0; t0 < h->bars; t0 += PU__TILE_ROWS)
+            attend_tile(f, &s, qkv, y, lse + task * h->bars, t0);
     }
 }
 

@@ -1,7 +1,8 @@
 /* What the forward and the backward CPU kernel share: sizes, rotary angles, and packed copies of one head.
  *
- * A head's rows are packed to `padded` floats, a multiple of the vector width; transposed copies are [padded][keys], `keys` a
- * multiple of the panel. Rows behind the last bar are zero; what stands in padding columns reaches nothing that is used. */
+ * A head's rows are packed to `padded` floats, a multiple of the vector width; transposed copies are
+ * [padded][keys], `keys` a multiple of the panel. Rows behind the last bar are zero; what stands in padding
+ * columns reaches nothing that is used. */
 #ifndef PU_KERNELS_ATTENTION_ATTENTION_CPU_H
 #define PU_KERNELS_ATTENTION_ATTENTION_CPU_H
 
@@ -19,10 +20,15 @@ typedef struct pu__heads {
     float scale, rotary_base;
 } pu__heads;
 
-static inline int64_t pu__round_up(int64_t n, int64_t multiple) { return (n + multiple - 1) / multiple * multiple; }
+static inline int64_t pu__round_up(int64_t n, int64_t multiple) {
+    return (n + multiple - 1) / multiple * multiple;
+}
 
 static inline pu__heads pu__heads_of(const pu__call *call, const pu_shape *qkv) {
-    pu__heads h = {.batch = qkv->dim[0], .bars = qkv->dim[1], .count = call->attributes->attention.heads, .width = qkv->dim[2] / 3};
+    pu__heads h = {.batch = qkv->dim[0],
+                   .bars = qkv->dim[1],
+                   .count = call->attributes->attention.heads,
+                   .width = qkv->dim[2] / 3};
     h.size = h.width / h.count;
     h.span = call->attributes->attention.span > 0 ? call->attributes->attention.span : h.bars;
     h.padded = pu__round_up(h.size, PU__LANES);
@@ -32,10 +38,14 @@ static inline pu__heads pu__heads_of(const pu__call *call, const pu_shape *qkv) 
     return h;
 }
 
-static inline int64_t pu__heads_angle_count(const pu__heads *h) { return h->rotary_base > 0.0f ? h->bars * h->size : 0; }
+static inline int64_t pu__heads_angle_count(const pu__heads *h) {
+    return h->rotary_base > 0.0f ? h->bars * h->size : 0;
+}
 
 /* The first bar that bar t sees. */
-static inline int64_t pu__first_seen(const pu__heads *h, int64_t t) { return t + 1 > h->span ? t + 1 - h->span : 0; }
+static inline int64_t pu__first_seen(const pu__heads *h, int64_t t) {
+    return t + 1 > h->span ? t + 1 - h->span : 0;
+}
 
 typedef struct pu__angles {
     const pu__heads *heads;
@@ -73,8 +83,8 @@ static inline void pu__angles_fill(const pu__heads *h, pu_pool *pool, float *out
 }
 
 /* out = scale * in, turned by the angles of bar t (or back: direction -1). */
-PU__INLINE void pu__turn(float *restrict out, const float *restrict in, const float *restrict angles, const pu__heads *h, int64_t t,
-                         float scale, float direction) {
+PU__INLINE void pu__turn(float *restrict out, const float *restrict in, const float *restrict angles,
+                         const pu__heads *h, int64_t t, float scale, float direction) {
     if (h->rotary_base <= 0.0f) {
         for (int64_t d = 0; d < h->size; ++d) out[d] = scale * in[d];
         return;
@@ -102,7 +112,8 @@ static inline void pu__tile_wide(pu__tile t, int64_t columns, int add) {
     }
 }
 
-/* Zeroes the rows of a packed copy that no bar fills; all of it where rows have padding columns, to keep odd values out of them. */
+/* Zeroes the rows of a packed copy that no bar fills; all of it where rows have padding columns, to keep odd
+ * values out of them. */
 static inline void pu__clear_padding(float *packed, const pu__heads *h, int64_t rows) {
     const int64_t from = h->padded > h->size ? 0 : h->bars;
     memset(packed + from * h->padded, 0, (size_t)((rows - from) * h->padded) * sizeof *packed);
@@ -115,8 +126,10 @@ static inline void pu__transpose_head(float *restrict out, const float *restrict
         for (int64_t d = 0; d < h->padded; d += 4) {
             four row[4], column[4];
             for (int i = 0; i < 4; ++i) memcpy(&row[i], in + (u + i) * h->padded + d, sizeof row[i]);
-            const four low01 = __builtin_shufflevector(row[0], row[1], 0, 4, 1, 5), high01 = __builtin_shufflevector(row[0], row[1], 2, 6, 3, 7);
-            const four low23 = __builtin_shufflevector(row[2], row[3], 0, 4, 1, 5), high23 = __builtin_shufflevector(row[2], row[3], 2, 6, 3, 7);
+            const four low01 = __builtin_shufflevector(row[0], row[1], 0, 4, 1, 5),
+                       high01 = __builtin_shufflevector(row[0], row[1], 2, 6, 3, 7);
+            const four low23 = __builtin_shufflevector(row[2], row[3], 0, 4, 1, 5),
+                       high23 = __builtin_shufflevector(row[2], row[3], 2, 6, 3, 7);
             column[0] = __builtin_shufflevector(low01, low23, 0, 1, 4, 5);
             column[1] = __builtin_shufflevector(low01, low23, 2, 3, 6, 7);
             column[2] = __builtin_shufflevector(high01, high23, 0, 1, 4, 5);

@@ -1,5 +1,6 @@
-/* Backward: for every window and head, blocks of queries against blocks of keys. Scores and probabilities are recomputed from lse; the five products
- * of a block read them from cache. Sums over queries (dk, dv) and over keys (dq) run in ascending order. */
+/* Backward: for every window and head, blocks of queries against blocks of keys. Scores and probabilities are
+ * recomputed from lse; the five products of a block read them from cache. Sums over queries (dk, dv) and over keys
+ * (dq) run in ascending order. */
 #include "kernels/attention/attention_cpu.h"
 
 /* Multiples of the tile's rows and of the panel for every width of vector. */
@@ -13,7 +14,8 @@ typedef struct backward {
     int64_t scratch_count;
 } backward;
 
-/* One worker's copies of one head: [rows][padded], transposed [padded][keys], [rows], and a block of scores. q is turned and scaled, k turned. */
+/* One worker's copies of one head: [rows][padded], transposed [padded][keys], [rows], and a block of scores. q is
+ * turned and scaled, k turned. */
 typedef struct head {
     float *q, *k, *v, *dy, *dq, *dk, *dv;
     float *k_transposed, *v_transposed, *delta;
@@ -36,7 +38,11 @@ size_t pu__attention_grad_workspace_cpu(const pu__call *call) {
 
 static head head_in(const backward *f, float *scratch) {
     const int64_t block = f->rows * f->heads.padded, transposed = f->heads.padded * f->heads.keys;
-    head s = {.q = scratch, .k = scratch + block, .v = scratch + 2 * block, .dy = scratch + 3 * block, .dq = scratch + 4 * block};
+    head s = {.q = scratch,
+              .k = scratch + block,
+              .v = scratch + 2 * block,
+              .dy = scratch + 3 * block,
+              .dq = scratch + 4 * block};
     s.dk = scratch + 5 * block;
     s.dv = scratch + 6 * block;
     s.k_transposed = scratch + 7 * block;
@@ -71,9 +77,14 @@ static void pack_head(const backward *f, int64_t b, int64_t first, head *s) {
 }
 
 /* p = exp(score - lse) and ds = p (dp - delta) over the keys of [k0, k0 + width) that t sees, 0 elsewhere. */
-static void probabilities(const backward *f, const head *s, int64_t t, int64_t k0, int64_t width, float *restrict p, float *restrict ds) {
+static void probabilities(const backward *f, const head *s, int64_t t, int64_t k0, int64_t width,
+                          float *restrict p, float *restrict ds) {
     const int64_t seen = pu__first_seen(&f->heads, t) - k0, begin = seen < 0 ? 0 : seen < width ? seen : width;
-    const int64_t last = t < f->heads.bars ? t + 1 - k0 : 0, stop = last < 0 ? 0 : last < width ? last : width, end = stop > begin ? stop : begin;
+    const int64_t last = t < f->heads.bars ? t + 1 - k0 : 0,
+                  stop = last < 0       ? 0
+                         : last < width ? last
+                                        : width,
+                  end = stop > begin ? stop : begin;
     const float lse = s->lse[t < f->heads.bars ? t : 0], delta = s->delta[t];
     for (int64_t u = begin / PU__LANES * PU__LANES; u < end; u += PU__LANES) {
         for (int j = 0; j < PU__LANES; ++j) {
@@ -90,7 +101,14 @@ PU__TILE_FUNCTION(tile_columns_narrow, PU__TILE_ROWS, 1, 0)
 
 /* out[u0 ..][padded] += transposed(weights[.., u0 - k0 ..]) in, over `rows` queries. */
 static void add_transposed(const pu__heads *h, float *out, const float *weights, const float *in, int64_t rows) {
-    pu__tile t = {.a = weights, .a_row = 1, .a_col = KEYS, .b = in, .b_row = h->padded, .k = rows, .c = out, .c_row = h->padded};
+    pu__tile t = {.a = weights,
+                  .a_row = 1,
+                  .a_col = KEYS,
+                  .b = in,
+                  .b_row = h->padded,
+                  .k = rows,
+                  .c = out,
+                  .c_row = h->padded};
     for (int64_t n = 0; n < h->padded; n += PU__PANEL, t.b += PU__PANEL, t.c += PU__PANEL) {
         if (n + PU__PANEL <= h->padded) {
             tile_columns(&t, 1);
@@ -104,11 +122,19 @@ static void add_transposed(const pu__heads *h, float *out, const float *weights,
 static void block(const backward *f, const head *s, int64_t t0, int64_t k0) {
     const pu__heads *h = &f->heads;
     const int64_t queries = h->bars - t0 < QUERIES ? h->bars - t0 : QUERIES;
-    const int64_t seen = t0 + queries - k0 < KEYS ? t0 + queries - k0 : KEYS, width = pu__round_up(seen, PU__TILE_ROWS);
+    const int64_t seen = t0 + queries - k0 < KEYS ? t0 + queries - k0 : KEYS,
+                  width = pu__round_up(seen, PU__TILE_ROWS);
     for (int64_t r = 0; r < queries; r += PU__TILE_ROWS) {
-        const int64_t t = t0 + r, reach = t + PU__TILE_ROWS - k0, keys = reach < 0 ? 0 : reach < seen ? reach : seen;
+        const int64_t t = t0 + r, reach = t + PU__TILE_ROWS - k0,
+                      keys = reach < 0      ? 0
+                             : reach < seen ? reach
+                                            : seen;
         float *p = s->p + r * KEYS, *ds = s->ds + r * KEYS;
-        pu__tile tile = {.a = s->q + t * h->padded, .a_row = h->padded, .a_col = 1, .b = s->k_transposed + k0, .b_row = h->keys};
+        pu__tile tile = {.a = s->q + t * h->padded,
+                         .a_row = h->padded,
+                         .a_col = 1,
+                         .b = s->k_transposed + k0,
+                         .b_row = h->keys};
         tile.k = h->size;
         tile.c = p;
         tile.c_row = KEYS;
@@ -117,15 +143,18 @@ static void block(const backward *f, const head *s, int64_t t0, int64_t k0) {
         tile.b = s->v_transposed + k0;
         tile.c = ds;
         pu__tile_wide(tile, pu__round_up(keys, PU__LANES), 0);
-        for (int64_t i = 0; i < PU__TILE_ROWS; ++i) probabilities(f, s, t + i, k0, width, p + i * KEYS, ds + i * KEYS);
-        pu__tile dq = {.a = ds, .a_row = KEYS, .a_col = 1, .b = s->k + k0 * h->padded, .b_row = h->padded, .k = keys};
+        for (int64_t i = 0; i < PU__TILE_ROWS; ++i)
+            probabilities(f, s, t + i, k0, width, p + i * KEYS, ds + i * KEYS);
+        pu__tile dq = {
+            .a = ds, .a_row = KEYS, .a_col = 1, .b = s->k + k0 * h->padded, .b_row = h->padded, .k = keys};
         dq.c = s->dq + t * h->padded;
         dq.c_row = h->padded;
         pu__tile_wide(dq, h->padded, 1);
     }
     const int64_t rows = pu__round_up(queries, PU__TILE_ROWS);
     for (int64_t u = 0; u < width; u += PU__TILE_ROWS) {
-        const int64_t late = k0 + u - t0, skip = late > 0 ? late / PU__TILE_ROWS * PU__TILE_ROWS : 0; /* queries before key u */
+        const int64_t late = k0 + u - t0,
+                      skip = late > 0 ? late / PU__TILE_ROWS * PU__TILE_ROWS : 0; /* queries before key u */
         const int64_t from = (t0 + skip) * h->padded, to = (k0 + u) * h->padded, at = skip * KEYS + u;
         add_transposed(h, s->dv + to, s->p + at, s->dy + from, rows - skip);
         add_transposed(h, s->dk + to, s->ds + at, s->q + from, rows - skip);
@@ -153,7 +182,8 @@ static void grad_heads(void *context, int64_t begin, int64_t end, int worker) {
         s.lse = (const float *)f->call->in[3].data + task * h->bars;
         pack_head(f, b, first, &s);
         for (int64_t t0 = 0; t0 < h->bars; t0 += QUERIES) {
-            for (int64_t k0 = pu__first_seen(h, t0) / KEYS * KEYS; k0 < t0 + QUERIES && k0 < h->bars; k0 += KEYS) block(f, &s, t0, k0);
+            for (int64_t k0 = pu__first_seen(h, t0) / KEYS * KEYS; k0 < t0 + QUERIES && k0 < h->bars; k0 += KEYS)
+                block(f, &s, t0, k0);
         }
         write_head(f, &s, (float *)f->call->out[0].data + b * h->bars * 3 * h->width + first);
     }

@@ -17,12 +17,13 @@ const char *pu__isa_name(pu__isa isa) {
 pu__isa pu__isa_used(void) { return PU_ISA_BASE; }
 #else
 
-/* The features that cmake/library.cmake compiles for. The compiler's query also asks whether the system saves the registers. */
+/* The features that cmake/library.cmake compiles for. The compiler's query also asks whether the system saves the
+ * registers. */
 static pu__isa detect(void) {
     __builtin_cpu_init();
     if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return PU_ISA_BASE;
-    const int wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
-                     __builtin_cpu_supports("avx512vl");
+    const int wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+                     __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
     return wide ? PU_ISA_AVX512 : PU_ISA_AVX2;
 }
 
@@ -37,17 +38,17 @@ pu__isa pu__isa_used(void) {
     return (pu__isa)(isa < most ? isa : most);
 }
 
-#define PU__DISPATCH(type, function)                                                                           \
-    type function##_base(const pu__call *call);                                                                \
-    type function##_avx2(const pu__call *call);                                                                \
-    type function##_avx512(const pu__call *call);                                                              \
-    type function(const pu__call *call);                                                                       \
-    type function(const pu__call *call) {                                                                      \
-        switch (pu__isa_used()) {                                                                              \
-        case PU_ISA_AVX512: return function##_avx512(call);                                                    \
-        case PU_ISA_AVX2: return function##_avx2(call);                                                        \
-        default: return function##_base(call);                                                                 \
-        }                                                                                                      \
+#define PU__DISPATCH(type, function)                        \
+    type function##_base(const pu__call *call);             \
+    type function##_avx2(const pu__call *call);             \
+    type function##_avx512(const pu__call *call);           \
+    type function(const pu__call *call);                    \
+    type function(const pu__call *call) {                   \
+        switch (pu__isa_used()) {                           \
+        case PU_ISA_AVX512: return function##_avx512(call); \
+        case PU_ISA_AVX2: return function##_avx2(call);     \
+        default: return function##_base(call);              \
+        }                                                   \
     }
 #define PU__DISPATCH_OP(upper, lower) PU__DISPATCH(pu_status, pu__##lower##_cpu)
 

@@ -1,5 +1,6 @@
-/* Included by force into every CPU kernel file when the build compiles it once per instruction set (cmake/library.cmake, PU__ISA is the suffix):
- * gives each build of a function its own name. kernels/common/isa.c defines the plain names and picks. */
+/* Included by force into every CPU kernel file when the build compiles it once per instruction set
+ * (cmake/library.cmake, PU__ISA is the suffix): gives each build of a function its own name. kernels/common/isa.c
+ * defines the plain names and picks. */
 #ifndef PU_KERNELS_COMMON_ISA_H
 #define PU_KERNELS_COMMON_ISA_H
 

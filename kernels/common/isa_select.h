@@ -8,7 +8,8 @@ extern "C" {
 
 typedef enum pu__isa { PU_ISA_BASE = 0, PU_ISA_AVX2, PU_ISA_AVX512, PU_ISA_COUNT } pu__isa;
 
-/* The best set that this processor, this build and the limit allow. BASE is the compiler's default for the architecture. */
+/* The best set that this processor, this build and the limit allow. BASE is the compiler's default for the
+ * architecture. */
 pu__isa pu__isa_used(void);
 
 /* Nothing above `most` is used from now on; PU_ISA_AVX512 lifts the limit. For tests and benchmarks. */

@@ -1,7 +1,9 @@
-/* Philox4x32-10: counter-based random numbers. Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
+/* Philox4x32-10: counter-based random numbers. Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1,
+ * 2, 3", SC 2011.
  *
- * The same (key, counter) gives the same four words on every device, whatever the launch shape: dropout, the sampler and the
- * simulator are reproducible because their counters are positions in the data, not positions in a stream. */
+ * The same (key, counter) gives the same four words on every device, whatever the launch shape: dropout, the
+ * sampler and the simulator are reproducible because their counters are positions in the data, not positions in a
+ * stream. */
 #ifndef PU_KERNELS_COMMON_PHILOX_H
 #define PU_KERNELS_COMMON_PHILOX_H
 
@@ -42,6 +44,8 @@ PU_HOST_DEVICE static inline pu__philox4 pu__philox(uint64_t key, uint64_t count
 }
 
 /* Uniform in [0, 1), 24 bits. */
-PU_HOST_DEVICE static inline float pu__uniform24(uint32_t word) { return (float)(word >> 8) * (1.0f / 16777216.0f); }
+PU_HOST_DEVICE static inline float pu__uniform24(uint32_t word) {
+    return (float)(word >> 8) * (1.0f / 16777216.0f);
+}
 
 #endif

@@ -1,5 +1,5 @@
-/* A vector of floats of the width this file is compiled for, for sums that the compiler may not reorder by itself; and the sizes by which CPU
- * kernels cut their work. */
+/* A vector of floats of the width this file is compiled for, for sums that the compiler may not reorder by itself;
+ * and the sizes by which CPU kernels cut their work. */
 #ifndef PU_KERNELS_COMMON_VECTOR_H
 #define PU_KERNELS_COMMON_VECTOR_H
 
@@ -35,18 +35,18 @@ PU__INLINE pu__vec pu__greater(pu__vec a, pu__vec b) {
 
 /* The upper half of the lanes that are still in play onto the lower one. */
 #if defined(__AVX512F__)
-#define PU__FOLD(v, half)                                                                                      \
-    ((half) == 8   ? __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7)       \
-     : (half) == 4 ? __builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3, 8, 9, 10, 11, 12, 13, 14, 15)       \
-     : (half) == 2 ? __builtin_shufflevector(v, v, 2, 3, 0, 1, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)       \
+#define PU__FOLD(v, half)                                                                                \
+    ((half) == 8   ? __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7) \
+     : (half) == 4 ? __builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3, 8, 9, 10, 11, 12, 13, 14, 15) \
+     : (half) == 2 ? __builtin_shufflevector(v, v, 2, 3, 0, 1, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15) \
                    : __builtin_shufflevector(v, v, 1, 0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15))
 #elif defined(__AVX__)
-#define PU__FOLD(v, half)                                                                                      \
-    ((half) == 4   ? __builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3)                                     \
-     : (half) == 2 ? __builtin_shufflevector(v, v, 2, 3, 0, 1, 4, 5, 6, 7)                                     \
+#define PU__FOLD(v, half)                                                  \
+    ((half) == 4   ? __builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3) \
+     : (half) == 2 ? __builtin_shufflevector(v, v, 2, 3, 0, 1, 4, 5, 6, 7) \
                    : __builtin_shufflevector(v, v, 1, 0, 2, 3, 4, 5, 6, 7))
 #else
-#define PU__FOLD(v, half)                                                                                      \
+#define PU__FOLD(v, half) \
     ((half) == 2 ? __builtin_shufflevector(v, v, 2, 3, 0, 1) : __builtin_shufflevector(v, v, 1, 0, 2, 3))
 #endif
 
@@ -103,8 +103,8 @@ PU__INLINE float pu__max(const float *x, int64_t n) {
     return out;
 }
 
-/* Items per chunk of a parallel loop so that a chunk moves about 32 KiB: long against the cost of handing it out, short against a level-2
- * cache. */
+/* Items per chunk of a parallel loop so that a chunk moves about 32 KiB: long against the cost of handing it out,
+ * short against a level-2 cache. */
 static inline int64_t pu__grain(int64_t item_bytes) {
     const int64_t items = 32768 / (item_bytes > 0 ? item_bytes : 1);
     return items > 0 ? items : 1;

@@ -1,7 +1,9 @@
-/* exp, tanh, sigmoid, GELU, SILU and their derivatives in float: no branches and no tables, so that a loop over them vectorises.
+/* exp, tanh, sigmoid, GELU, SILU and their derivatives in float: no branches and no tables, so that a loop over
+ * them vectorises.
  *
- * Errors against double libm, measured over every exponent by tests/kernels/test_vector_math.c: exp 1 ulp, tanh and sigmoid 3 ulp (above its
- * underflow at -87). Infinities give the limits, NaN gives NaN: every clamp below keeps a NaN because its comparison is false. */
+ * Errors against double libm, measured over every exponent by tests/kernels/test_vector_math.c: exp 1 ulp, tanh
+ * and sigmoid 3 ulp (above its underflow at -87). Infinities give the limits, NaN gives NaN: every clamp below
+ * keeps a NaN because its comparison is false. */
 #ifndef PU_KERNELS_COMMON_VECTOR_MATH_H
 #define PU_KERNELS_COMMON_VECTOR_MATH_H
 
@@ -24,8 +26,8 @@ PU__INLINE float pu__power_of_two(int32_t n) {
     return out;
 }
 
-/* x = n ln 2 + r with |r| <= ln 2 / 2. Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits; ln 2 in two parts keeps n ln 2
- * exact for |n| < 2^9 (Cody & Waite 1980). */
+/* x = n ln 2 + r with |r| <= ln 2 / 2. Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits; ln 2
+ * in two parts keeps n ln 2 exact for |n| < 2^9 (Cody & Waite 1980). */
 PU__INLINE float pu__exp_reduce(float x, int32_t *n) {
     const float shifted = x * 1.44269504f + 12582912.0f;
     int32_t bits;
@@ -65,7 +67,8 @@ PU__INLINE float pu__tanh(float x) {
 
 PU__INLINE float pu__sigmoid(float x) { return 1.0f / (1.0f + pu__exp(-x)); }
 
-/* sigmoid'(x) = sigmoid(x) (1 - sigmoid(x)), the second factor as e^-x sigmoid(x) so that it does not cancel. Below -80 both are taken for 1e-35. */
+/* sigmoid'(x) = sigmoid(x) (1 - sigmoid(x)), the second factor as e^-x sigmoid(x) so that it does not cancel.
+ * Below -80 both are taken for 1e-35. */
 PU__INLINE float pu__sigmoid_grad(float x, float *sigmoid) {
     const float e = pu__exp(-(x < -80.0f ? -80.0f : x)), s = 1.0f / (1.0f + e);
     *sigmoid = s;
@@ -124,21 +127,35 @@ PU__INLINE float pu__act_grad(pu_act kind, float x) {
     return 1.0f;
 }
 
+/* act'(x), and act(x) in *value, for one exponential where the gate serves both. */
+PU__INLINE float pu__act_and_grad(pu_act kind, float x, float *value) {
+    float s;
+    switch (kind) {
+    case PU_ACT_SIGMOID: return pu__sigmoid_grad(x, value);
+    case PU_ACT_SILU: {
+        const float c = pu__clamp(x, -100.0f, 100.0f), slope = pu__sigmoid_grad(c, &s);
+        *value = x * s;
+        return s + c * slope;
+    }
+    default: *value = pu__act(kind, x); return pu__act_grad(kind, x);
+    }
+}
+
 /* Runs STATEMENT with KIND a constant of the value of `kind`. */
-#define PU__ACT_CASE(value, KIND, STATEMENT)                                                                   \
-    case value: {                                                                                              \
-        const pu_act KIND = value;                                                                             \
-        (void)KIND;                                                                                            \
-        STATEMENT;                                                                                             \
+#define PU__ACT_CASE(value, KIND, STATEMENT) \
+    case value: {                            \
+        const pu_act KIND = value;           \
+        (void)KIND;                          \
+        STATEMENT;                           \
     } break;
-#define PU__FOR_ACT(kind, KIND, STATEMENT)                                                                     \
-    switch (kind) {                                                                                            \
-        PU__ACT_CASE(PU_ACT_NONE, KIND, STATEMENT)                                                             \
-        PU__ACT_CASE(PU_ACT_RELU, KIND, STATEMENT)                                                             \
-        PU__ACT_CASE(PU_ACT_GELU, KIND, STATEMENT)                                                             \
-        PU__ACT_CASE(PU_ACT_SILU, KIND, STATEMENT)                                                             \
-        PU__ACT_CASE(PU_ACT_SIGMOID, KIND, STATEMENT)                                                          \
-        PU__ACT_CASE(PU_ACT_TANH, KIND, STATEMENT)                                                             \
+#define PU__FOR_ACT(kind, KIND, STATEMENT)            \
+    switch (kind) {                                   \
+        PU__ACT_CASE(PU_ACT_NONE, KIND, STATEMENT)    \
+        PU__ACT_CASE(PU_ACT_RELU, KIND, STATEMENT)    \
+        PU__ACT_CASE(PU_ACT_GELU, KIND, STATEMENT)    \
+        PU__ACT_CASE(PU_ACT_SILU, KIND, STATEMENT)    \
+        PU__ACT_CASE(PU_ACT_SIGMOID, KIND, STATEMENT) \
+        PU__ACT_CASE(PU_ACT_TANH, KIND, STATEMENT)    \
     }
 
 #endif

@@ -1,5 +1,6 @@
-/* Tiles of BARS bars: within a tile a vector of channels is carried over the bars with up to TAPS weights, or sums of their gradients, in
- * registers. A tile is short enough that memory is still read nearly in order, and its taps' bars are in cache. */
+/* Tiles of BARS bars: within a tile a vector of channels is carried over the bars with up to TAPS weights, or sums
+ * of their gradients, in registers. A tile is short enough that memory is still read nearly in order, and its
+ * taps' bars are in cache. */
 #include "kernels/conv/conv.h"
 
 #include "kernels/common/vector.h"
@@ -16,7 +17,10 @@ typedef struct conv {
 } conv;
 
 static conv conv_of(const pu__call *call, const pu_shape *x) {
-    conv p = {.windows = x->dim[0], .bars = x->dim[1], .channels = x->dim[2], .dilation = call->attributes->conv.dilation};
+    conv p = {.windows = x->dim[0],
+              .bars = x->dim[1],
+              .channels = x->dim[2],
+              .dilation = call->attributes->conv.dilation};
     p.taps = call->attributes->conv.kernel_bars;
     p.group_channels = p.channels / call->attributes->conv.groups;
     p.tiles = pu__chunks(p.bars, BARS);
@@ -24,11 +28,11 @@ static conv conv_of(const pu__call *call, const pu_shape *x) {
     return p;
 }
 
-/* Some taps of a vector of channels, or of one channel, over the bars [t, end) of one window. Pointers stand at the window's first bar and at the
- * first of the taps. */
+/* Some taps of a vector of channels, or of one channel, over the bars [t, end) of one window. Pointers stand at
+ * the window's first bar and at the first of the taps. */
 typedef struct strip {
     const float *x, *w, *bias, *dy;
-    float *y, *dw, *dbias;  /* y is dx in the backward pass; dw null: forward */
+    float *y, *dw, *dbias; /* y is dx in the backward pass; dw null: forward */
     int64_t t, end, bars;
     int64_t stride;         /* channels: from bar to bar and from tap to tap */
     int64_t dilation, past; /* past: bars between the present one and that of the first tap */
@@ -49,7 +53,8 @@ PU__INLINE void forward_taps(const strip *s, int taps) {
     }
 }
 
-/* dx = sum of w dy from later bars, or dx += for taps behind the first ones; dw += dy x from earlier bars; dbias += dy once. */
+/* dx = sum of w dy from later bars, or dx += for taps behind the first ones; dw += dy x from earlier bars; dbias
+ * += dy once. */
 PU__INLINE void backward_taps(const strip *s, int taps) {
     pu__vec w[TAPS], dw[TAPS], dbias = pu__load(s->dbias);
     for (int k = 0; k < taps; ++k) {
@@ -111,7 +116,10 @@ static void run_tile(const conv *p, int64_t tile, float *part) {
         step = (group + 1) * p->group_channels - c >= PU__LANES ? PU__LANES : 1;
         for (int64_t first = 0; first < p->taps; first += TAPS) {
             const int64_t taps = p->taps - first < TAPS ? p->taps - first : TAPS;
-            strip s = {.x = p->x + at + c, .w = p->w + first * p->channels + c, .t = t, .end = t + BARS < p->bars ? t + BARS : p->bars};
+            strip s = {.x = p->x + at + c,
+                       .w = p->w + first * p->channels + c,
+                       .t = t,
+                       .end = t + BARS < p->bars ? t + BARS : p->bars};
             s.bars = p->bars;
             s.stride = p->channels;
             s.dilation = dilation;

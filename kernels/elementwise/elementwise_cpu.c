@@ -11,8 +11,7 @@ static void act_chunk(void *context, int64_t begin, int64_t end, int worker) {
     const pu__call *call = context;
     const float *restrict x = call->in[0].data;
     float *restrict y = call->out[0].data;
-    PU__FOR_ACT(call->attributes->act.kind, KIND,
-                for (int64_t i = begin; i < end; ++i) y[i] = pu__act(KIND, x[i]))
+    PU__FOR_ACT(call->attributes->act.kind, KIND, for (int64_t i = begin; i < end; ++i) y[i] = pu__act(KIND, x[i]))
 }
 
 pu_status pu__act_cpu(const pu__call *call) {
@@ -116,10 +115,13 @@ static void glu_grad_rows(void *context, int64_t begin, int64_t end, int worker)
         const float *restrict dy = (const float *)call->in[0].data + width * n;
         const float *restrict a = (const float *)call->in[1].data + 2 * width * n, *restrict gate = a + width;
         float *restrict da = (float *)call->out[0].data + 2 * width * n, *restrict dgate = da + width;
-        PU__FOR_ACT(call->attributes->act.kind, KIND, for (int64_t c = 0; c < width; ++c) {
-            da[c] = dy[c] * pu__act(KIND, gate[c]);
-            dgate[c] = dy[c] * a[c] * pu__act_grad(KIND, gate[c]);
-        })
+        PU__FOR_ACT(
+            call->attributes->act.kind, KIND, for (int64_t c = 0; c < width; ++c) {
+                float value;
+                const float slope = pu__act_and_grad(KIND, gate[c], &value);
+                da[c] = dy[c] * value;
+                dgate[c] = dy[c] * a[c] * slope;
+            })
     }
 }
 
@@ -165,7 +167,8 @@ static int64_t leading_rows(const pu__call *call) {
 static void sum_leading_rows(void *context, int64_t begin, int64_t end, int worker) {
     (void)worker;
     const pu__call *call = context;
-    const int64_t width = pu__count(&call->out[0].shape), grain = pu__reduction_grain(leading_rows(call), 4 * width);
+    const int64_t width = pu__count(&call->out[0].shape),
+                  grain = pu__reduction_grain(leading_rows(call), 4 * width);
     float *restrict sum = (float *)call->workspace + begin / grain * width;
     memset(sum, 0, (size_t)width * sizeof *sum);
     for (int64_t n = begin; n < end; ++n) {
@@ -175,7 +178,8 @@ static void sum_leading_rows(void *context, int64_t begin, int64_t end, int work
 }
 
 pu_status pu__sum_leading_cpu(const pu__call *call) {
-    const int64_t width = pu__count(&call->out[0].shape), rows = leading_rows(call), grain = pu__reduction_grain(rows, 4 * width);
+    const int64_t width = pu__count(&call->out[0].shape), rows = leading_rows(call),
+                  grain = pu__reduction_grain(rows, 4 * width);
     pu_parallel_for(call->pool, rows, grain, sum_leading_rows, (void *)call);
     float *restrict y = call->out[0].data;
     for (int64_t s = 0; s < width; ++s) y[s] = 0.0f;

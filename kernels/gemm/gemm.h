@@ -2,14 +2,14 @@
  *
  *  GEMM  in a, b, bias[N]?    out y[M,N], z[M,N]?    attributes gemm
  *
- * Formula: z = op(a) op(b) + bias, y = act(z), op(a) [M,K], op(b) [K,N]. Without a bias it counts as zero; z is written only when a second
- * output exists (backward passes of GELU and SiLU need it).
- * Shapes: leading dimensions of a, b and y are rows: a [..., K] is [M,K]. With transpose_a a is [K,M], with transpose_b b is [N,K]. N is the last
- * dimension of y. K = 0 gives act(bias).
+ * Formula: z = op(a) op(b) + bias, y = act(z), op(a) [M,K], op(b) [K,N]. Without a bias it counts as zero; z is
+ * written only when a second output exists (backward passes of GELU and SiLU need it).
+ * Shapes: leading dimensions of a, b and y are rows: a [..., K] is [M,K]. With transpose_a a is [K,M], with
+ * transpose_b b is [N,K]. N is the last dimension of y. K = 0 gives act(bias).
  * Layout: dense, row-major. No aliasing. Outputs are overwritten.
  * Workspace: chosen by the backend (packed operands, partial sums of a split K).
- * Determinism: the way K is summed depends on the shape and the transposes only, so bits do not depend on the number of threads, and with
- * neither operand transposed or only b, a row of y does not depend on the other rows of a.
+ * Determinism: the way K is summed depends on the shape and the transposes only, so bits do not depend on the number
+ * of threads; unless a is transposed, a row of y does not depend on the other rows of a.
  * Floor: 2 M N K flops; 4 (M K + K N + M N (1 or 2)) bytes. */
 #ifndef PU_KERNELS_GEMM_GEMM_H
 #define PU_KERNELS_GEMM_GEMM_H

@@ -1,8 +1,9 @@
-/* Blocked matrix product. B lies in panels of two vectors' width, packed once per call where many rows use it; a tile of rows times a
- * panel is held in registers over the whole of a K block.
+/* Blocked matrix product. B lies in panels of two vectors' width, packed once per call where many rows use it; a
+ * tile of rows times a panel is held in registers over the whole of a K block.
  *
- * Every element of z is one chain of multiply-adds over k = 0, 1, ..., whatever tile it falls into: a row's bits do not depend on the number of
- * rows. Only where A is transposed (weight gradients: K is the batch) K is cut into parts whose sums are added in order. */
+ * Every element of z is one chain of multiply-adds over k = 0, 1, ..., whatever tile it falls into: a row's bits
+ * do not depend on the number of rows. Only where A is transposed (weight gradients: K is the batch) K is cut into
+ * parts whose sums are added in order. */
 #include "kernels/gemm/gemm.h"
 
 #include "kernels/common/tile.h"
@@ -29,7 +30,8 @@ typedef struct product {
 static product product_of(const pu__call *call) {
     const pu_shape *a = &call->in[0].shape, *b = &call->in[1].shape, *y = &call->out[0].shape;
     const int transpose_a = call->attributes->gemm.transpose_a, transpose_b = call->attributes->gemm.transpose_b;
-    product p = {.a = call->in[0].data, .b = call->in[1].data, .y = call->out[0].data, .act = call->attributes->gemm.act};
+    product p = {
+        .a = call->in[0].data, .b = call->in[1].data, .y = call->out[0].data, .act = call->attributes->gemm.act};
     p.bias = call->in_count > 2 ? call->in[2].data : NULL;
     p.z = call->out_count > 1 ? call->out[1].data : NULL;
     p.m = pu__rows(y);
@@ -50,7 +52,8 @@ static product product_of(const pu__call *call) {
     p.part_k = pu__chunks(p.k, p.part_count);
     p.part_count = p.k > 0 ? pu__chunks(p.k, p.part_k) : 1;
     p.packed = call->workspace;
-    if (p.packed) p.parts = p.packed + (p.panels - p.packed_first) * p.k * PANEL; /* none while the size is asked for */
+    if (p.packed)
+        p.parts = p.packed + (p.panels - p.packed_first) * p.k * PANEL; /* none while the size is asked for */
     return p;
 }
 
@@ -65,7 +68,8 @@ static void pack_panels(void *context, int64_t begin, int64_t end, int worker) {
     (void)worker;
     const product *p = context;
     for (int64_t panel = begin; panel < end; ++panel) {
-        const int64_t first = (p->packed_first + panel) * PANEL, width = p->n - first < PANEL ? p->n - first : PANEL;
+        const int64_t first = (p->packed_first + panel) * PANEL,
+                      width = p->n - first < PANEL ? p->n - first : PANEL;
         float *restrict to = p->packed + panel * p->k * PANEL;
         const float *restrict from = p->b + first * p->b_col;
         for (int64_t k = 0; k < p->k; ++k, to += PANEL, from += p->b_row) {
@@ -91,7 +95,8 @@ PU__TILE_FUNCTION(columns_one_narrow, 1, 1, 0)
 /* All rows of a block times one panel: c[rows][width] (+)= a b. */
 static void multiply_panel(pu__tile t, int64_t rows, int narrow, int add) {
     static void (*const variant[2][2][3])(const pu__tile *, int) = {
-        {{columns_full, columns_three, columns_one}, {columns_full_narrow, columns_three_narrow, columns_one_narrow}},
+        {{columns_full, columns_three, columns_one},
+         {columns_full_narrow, columns_three_narrow, columns_one_narrow}},
         {{rows_full, rows_three, rows_one}, {rows_full_narrow, rows_three_narrow, rows_one_narrow}}};
     while (rows > 0) {
         const int size = rows >= TILE_ROWS ? 0 : rows >= 3 ? 1 : 2;
@@ -104,14 +109,20 @@ static void multiply_panel(pu__tile t, int64_t rows, int narrow, int add) {
 }
 
 /* c[rows][n] = a[first_row ..][first_k .. end_k] b[first_k .. end_k]. */
-static void multiply_block(const product *p, float *c, int64_t first_row, int64_t rows, int64_t first_k, int64_t end_k) {
+static void multiply_block(const product *p, float *c, int64_t first_row, int64_t rows, int64_t first_k,
+                           int64_t end_k) {
     for (int64_t k = first_k; k < end_k; k += BLOCK_K) {
         for (int64_t panel = 0; panel < p->panels; ++panel) {
             const int64_t first = panel * PANEL, width = p->n - first < PANEL ? p->n - first : PANEL;
             const int packed = panel >= p->packed_first;
             float edge[BLOCK_ROWS * PANEL];
-            pu__tile t = {.a = p->a + first_row * p->a_row + k * p->a_col, .a_row = p->a_row, .a_col = p->a_col, .c = c + first, .c_row = p->n};
-            t.b = packed ? p->packed + ((panel - p->packed_first) * p->k + k) * PANEL : p->b + k * p->b_row + first;
+            pu__tile t = {.a = p->a + first_row * p->a_row + k * p->a_col,
+                          .a_row = p->a_row,
+                          .a_col = p->a_col,
+                          .c = c + first,
+                          .c_row = p->n};
+            t.b =
+                packed ? p->packed + ((panel - p->packed_first) * p->k + k) * PANEL : p->b + k * p->b_row + first;
             t.b_row = packed ? PANEL : p->b_row;
             t.k = end_k - k < BLOCK_K ? end_k - k : BLOCK_K;
             if (width == PANEL) {
@@ -120,9 +131,11 @@ static void multiply_block(const product *p, float *c, int64_t first_row, int64_
             }
             t.c = edge;
             t.c_row = PANEL;
-            for (int64_t r = 0; r < rows && k > first_k; ++r) memcpy(edge + r * PANEL, c + r * p->n + first, (size_t)width * sizeof *c);
+            for (int64_t r = 0; r < rows && k > first_k; ++r)
+                memcpy(edge + r * PANEL, c + r * p->n + first, (size_t)width * sizeof *c);
             multiply_panel(t, rows, width <= PU__LANES, k > first_k);
-            for (int64_t r = 0; r < rows; ++r) memcpy(c + r * p->n + first, edge + r * PANEL, (size_t)width * sizeof *c);
+            for (int64_t r = 0; r < rows; ++r)
+                memcpy(c + r * p->n + first, edge + r * PANEL, (size_t)width * sizeof *c);
         }
     }
 }
@@ -171,7 +184,8 @@ static void add_parts(void *context, int64_t begin, int64_t end, int worker) {
 pu_status pu__gemm_cpu(const pu__call *call) {
     product p = product_of(call);
     if (p.m == 0 || p.n == 0) return PU_OK;
-    if (p.k > 0) pu_parallel_for(call->pool, p.panels - p.packed_first, pu__grain(8 * PANEL * p.k), pack_panels, &p);
+    if (p.k > 0)
+        pu_parallel_for(call->pool, p.panels - p.packed_first, pu__grain(8 * PANEL * p.k), pack_panels, &p);
     pu_parallel_for(call->pool, p.part_count * pu__chunks(p.m, BLOCK_ROWS), 1, multiply_chunk, &p);
     if (p.part_count > 1) pu_parallel_for(call->pool, p.m, pu__grain(4 * p.n * p.part_count), add_parts, &p);
     return PU_OK;

@@ -61,7 +61,8 @@ static void layer_norm_grad_rows(void *context, int64_t begin, int64_t end, int 
     const pu__call *call = context;
     const int64_t width = pu__last(&call->in[0].shape);
     const float *restrict gain = call->in[2].data, *mean_in = call->in[3].data, *rstd_in = call->in[4].data;
-    float *restrict dgain = (float *)call->workspace + begin / grad_grain(call) * 2 * width, *restrict dbias = dgain + width;
+    float *restrict dgain = (float *)call->workspace + begin / grad_grain(call) * 2 * width, *restrict dbias =
+                                                                                                 dgain + width;
     memset(dgain, 0, (size_t)(2 * width) * sizeof *dgain);
     for (int64_t n = begin; n < end; ++n) {
         const float *restrict dy = (const float *)call->in[0].data + n * width;
@@ -81,7 +82,8 @@ static void layer_norm_grad_rows(void *context, int64_t begin, int64_t end, int 
 }
 
 pu_status pu__layer_norm_grad_cpu(const pu__call *call) {
-    const int64_t rows = pu__rows(&call->in[0].shape), width = pu__last(&call->in[0].shape), grain = grad_grain(call);
+    const int64_t rows = pu__rows(&call->in[0].shape), width = pu__last(&call->in[0].shape),
+                  grain = grad_grain(call);
     pu_parallel_for(call->pool, rows, grain, layer_norm_grad_rows, (void *)call);
     float *restrict dgain = call->out[1].data, *restrict dbias = call->out[2].data;
     for (int64_t c = 0; c < width; ++c) dgain[c] = dbias[c] = 0.0f;

@@ -44,7 +44,8 @@ static void loss_elements(void *context, int64_t begin, int64_t end, int worker)
     double sum = 0.0, count = 0.0;
     for (int64_t i = begin; i < end; ++i) {
         if (weight[i] == 0.0f) continue;
-        sum += (double)weight[i] * element_loss(call->attributes, prediction + i * call->attributes->loss.quantiles, target[i]);
+        sum += (double)weight[i] *
+               element_loss(call->attributes, prediction + i * call->attributes->loss.quantiles, target[i]);
         count += (double)weight[i];
     }
     double *part = (double *)call->workspace + 2 * (begin / loss_grain(call));
@@ -87,6 +88,7 @@ static void loss_grad_elements(void *context, int64_t begin, int64_t end, int wo
 }
 
 pu_status pu__loss_grad_cpu(const pu__call *call) {
-    pu_parallel_for(call->pool, pu__count(&call->in[2].shape), pu__grain(element_bytes(call)), loss_grad_elements, (void *)call);
+    pu_parallel_for(call->pool, pu__count(&call->in[2].shape), pu__grain(element_bytes(call)), loss_grad_elements,
+                    (void *)call);
     return PU_OK;
 }

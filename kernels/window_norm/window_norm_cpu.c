@@ -8,8 +8,8 @@
 enum { FEATURES = 16 }; /* scanned together: their sums stay in registers */
 
 /* Sums of deviations from the window's first bar, in double: the shift keeps a large mean out of the squares. */
-static void scan(const float *restrict bars, float *restrict y, int64_t stride, int width, int64_t warmup, int64_t count,
-                 float clip, double epsilon) {
+static void scan(const float *restrict bars, float *restrict y, int64_t stride, int width, int64_t warmup,
+                 int64_t count, float clip, double epsilon) {
     double sum[FEATURES] = {0}, squares[FEATURES] = {0}, first[FEATURES];
     for (int f = 0; f < width; ++f) first[f] = bars[f];
     for (int64_t r = 0; r < warmup + count; ++r) {
@@ -33,7 +33,8 @@ static void scan(const float *restrict bars, float *restrict y, int64_t stride, 
 static void window_norm_windows(void *context, int64_t begin, int64_t end, int worker) {
     (void)worker;
     const pu__call *call = context;
-    const int64_t warmup = call->attributes->window_norm.warmup_bars, count = call->attributes->window_norm.window_bars;
+    const int64_t warmup = call->attributes->window_norm.warmup_bars,
+                  count = call->attributes->window_norm.window_bars;
     const int64_t stride = pu__last(&call->in[0].shape), bars = pu__rows(&call->in[0].shape);
     for (int64_t b = begin; b < end; ++b) {
         const int64_t start = ((const int32_t *)call->in[1].data)[b];

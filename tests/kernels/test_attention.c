@@ -1,5 +1,6 @@
-/* Attention on the CPU, beyond its values (test_ops_cpu): no later bar reaches an earlier one, not as a bit, not as a NaN; scores depend on
- * the offset alone under rotary positions; bits do not depend on threads. Under every instruction set of this processor. */
+/* Attention on the CPU, beyond its values (test_ops_cpu): no later bar reaches an earlier one, not as a bit, not
+ * as a NaN; scores depend on the offset alone under rotary positions; bits do not depend on threads. Under every
+ * instruction set of this processor. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -50,15 +51,18 @@ static void run(const heads *h, float *qkv, float *dy, int threads, result *out)
     assert_int_equal(pu_pool_new(threads, &pool), PU_OK);
     const int64_t rows = h->windows * h->bars;
     *out = (result){floats(rows * width_of(h)), floats(rows * h->count), floats(rows * 3 * width_of(h))};
-    const pu_shape of_qkv = {3, {h->windows, h->bars, 3 * width_of(h)}}, of_y = {3, {h->windows, h->bars, width_of(h)}};
-    pu__call forward = {.op = PU_OP_ATTENTION, .in_count = 1, .out_count = 2, .attributes = &attributes, .pool = pool};
+    const pu_shape of_qkv = {3, {h->windows, h->bars, 3 * width_of(h)}},
+                   of_y = {3, {h->windows, h->bars, width_of(h)}};
+    pu__call forward = {
+        .op = PU_OP_ATTENTION, .in_count = 1, .out_count = 2, .attributes = &attributes, .pool = pool};
     forward.in[0] = (pu__view){qkv, of_qkv};
     forward.out[0] = (pu__view){out->y, of_y};
     forward.out[1] = (pu__view){out->lse, {3, {h->windows, h->count, h->bars}}};
     forward.workspace_bytes = pu__attention_workspace_cpu(&forward);
     forward.workspace = floats((int64_t)(forward.workspace_bytes / sizeof(float)));
     assert_int_equal(pu__attention_cpu(&forward), PU_OK);
-    pu__call backward = {.op = PU_OP_ATTENTION_GRAD, .in_count = 4, .out_count = 1, .attributes = &attributes, .pool = pool};
+    pu__call backward = {
+        .op = PU_OP_ATTENTION_GRAD, .in_count = 4, .out_count = 1, .attributes = &attributes, .pool = pool};
     backward.in[0] = (pu__view){dy, of_y};
     backward.in[1] = forward.in[0];
     backward.in[2] = forward.out[0];
@@ -87,8 +91,10 @@ static void every_instruction_set(void (*check)(const heads *), const heads *h) 
 }
 
 /* Tiles are 6 or 12 queries and 4 to 32 keys, blocks of the backward pass 48 and 192. */
-static const heads shapes[] = {{1, 1, 1, 8, 0, 10000.0f},   {2, 13, 2, 16, 0, 10000.0f}, {1, 49, 3, 10, 5, 0.0f}, {2, 128, 2, 32, 0, 10000.0f},
-                               {1, 193, 1, 64, 0, 10000.0f}, {1, 100, 1, 128, 33, 500.0f}, {1, 250, 2, 24, 60, 10000.0f}};
+static const heads shapes[] = {{1, 1, 1, 8, 0, 10000.0f},    {2, 13, 2, 16, 0, 10000.0f},
+                               {1, 49, 3, 10, 5, 0.0f},      {2, 128, 2, 32, 0, 10000.0f},
+                               {1, 193, 1, 64, 0, 10000.0f}, {1, 100, 1, 128, 33, 500.0f},
+                               {1, 250, 2, 24, 60, 10000.0f}};
 enum { SHAPES = sizeof shapes / sizeof shapes[0] };
 
 /* The first `bars` bars of every window. */
@@ -100,13 +106,16 @@ static float *prefix(const float *from, const heads *h, int64_t bars, int64_t wi
     return out;
 }
 
-static void assert_same_prefix(const heads *h, const result *whole, const result *other, int64_t other_bars, int64_t bars) {
+static void assert_same_prefix(const heads *h, const result *whole, const result *other, int64_t other_bars,
+                               int64_t bars) {
     const int64_t w = width_of(h);
     for (int64_t b = 0; b < h->windows; ++b) {
-        assert_memory_equal(whole->y + b * h->bars * w, other->y + b * other_bars * w, (size_t)(bars * w) * sizeof(float));
+        assert_memory_equal(whole->y + b * h->bars * w, other->y + b * other_bars * w,
+                            (size_t)(bars * w) * sizeof(float));
         for (int64_t i = 0; i < h->count; ++i) {
             const int64_t row = b * h->count + i;
-            assert_memory_equal(whole->lse + row * h->bars, other->lse + row * other_bars, (size_t)bars * sizeof(float));
+            assert_memory_equal(whole->lse + row * h->bars, other->lse + row * other_bars,
+                                (size_t)bars * sizeof(float));
         }
     }
 }
@@ -133,7 +142,8 @@ static void check_causal(const heads *h) {
         memcpy(spoilt, qkv, (size_t)(rows * 3 * w) * sizeof *spoilt);
         const float odd[] = {NAN, INFINITY, 3e38f};
         for (int64_t row = 0; row < rows; ++row) {
-            for (int64_t c = 0; c < 3 * w && row % h->bars >= cuts[i]; ++c) spoilt[row * 3 * w + c] = odd[(row + c) % 3];
+            for (int64_t c = 0; c < 3 * w && row % h->bars >= cuts[i]; ++c)
+                spoilt[row * 3 * w + c] = odd[(row + c) % 3];
         }
         run(h, spoilt, dy, 1, &other);
         assert_same_prefix(h, &whole, &other, h->bars, cuts[i]);
@@ -173,8 +183,9 @@ static void bits_do_not_depend_on_threads(void **state) {
     for (int i = 0; i < SHAPES; ++i) every_instruction_set(check_threads, &shapes[i]);
 }
 
-/* With the same q, k and v at every bar, all scores of a query would be equal without positions. With a span of n bars, query t sees offsets
- * 0 .. n-1, whatever t is: its log-sum-exp must not depend on t. 64 turns of float angles cost about 64 * 2^-24 per score. */
+/* With the same q, k and v at every bar, all scores of a query would be equal without positions. With a span of n
+ * bars, query t sees offsets 0 .. n-1, whatever t is: its log-sum-exp must not depend on t. 64 turns of float
+ * angles cost about 64 * 2^-24 per score. */
 static void check_offsets(const heads *h) {
     const int64_t w = width_of(h), rows = h->windows * h->bars;
     float *row = random_floats(5, 3 * w), *qkv = floats(rows * 3 * w), *dy = random_floats(6, rows * w);
@@ -202,7 +213,8 @@ static void scores_depend_on_the_offset(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(later_bars_do_not_matter), cmocka_unit_test(bits_do_not_depend_on_threads),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(later_bars_do_not_matter),
+                                       cmocka_unit_test(bits_do_not_depend_on_threads),
                                        cmocka_unit_test(scores_depend_on_the_offset)};
     printf("seed %llu\n", (unsigned long long)seed);
     return cmocka_run_group_tests(tests, NULL, NULL);

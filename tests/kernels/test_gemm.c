@@ -1,5 +1,6 @@
-/* The CPU matrix product. Whole numbers of small size make every sum exact, so that equality is asked for, whatever the order: one
- * missing or doubled term shows. Then what a caller relies on: rows do not depend on each other, bits not on threads. */
+/* The CPU matrix product. Whole numbers of small size make every sum exact, so that equality is asked for,
+ * whatever the order: one missing or doubled term shows. Then what a caller relies on: rows do not depend on each
+ * other, bits not on threads. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -45,13 +46,15 @@ static void check_guard(const float *array, int64_t elements) {
 }
 
 static arrays arrays_for(const product *p, bool whole) {
-    arrays s = {guarded(p->m * p->k), guarded(p->k * p->n), guarded(p->n), guarded(p->m * p->n), guarded(p->m * p->n), NULL};
+    arrays s = {guarded(p->m * p->k), guarded(p->k * p->n), guarded(p->n),
+                guarded(p->m * p->n), guarded(p->m * p->n), NULL};
     pu_random random = pu_random_at(seed, 1);
     float *const filled[] = {s.a, s.b, s.bias};
     const int64_t elements[] = {p->m * p->k, p->k * p->n, p->n};
     for (int i = 0; i < 3; ++i) {
         for (int64_t j = 0; j < elements[i]; ++j) {
-            filled[i][j] = whole ? (float)pu_random_below(&random, 9) - 4.0f : (float)(2.0 * pu_random_uniform(&random) - 1.0);
+            filled[i][j] = whole ? (float)pu_random_below(&random, 9) - 4.0f
+                                 : (float)(2.0 * pu_random_uniform(&random) - 1.0);
         }
     }
     for (int64_t i = 0; i < p->m * p->n; ++i) s.y[i] = s.z[i] = NAN;
@@ -102,17 +105,19 @@ static void check_exact(const product *p) {
             const double z = exact_z(p, &s, m, n), y = p->act == PU_ACT_RELU && z < 0.0 ? 0.0 : z;
             const bool good = (double)s.y[m * p->n + n] == y && (!p->with_z || (double)s.z[m * p->n + n] == z);
             if (!good) {
-                fail_msg("%lld x %lld x %lld, transposed %d %d, %s: element (%lld, %lld) is %g, expected %g", (long long)p->m, (long long)p->n,
-                         (long long)p->k, p->transpose_a, p->transpose_b, pu__isa_name(pu__isa_used()), (long long)m, (long long)n,
-                         (double)s.y[m * p->n + n], y);
+                fail_msg("%lld x %lld x %lld, transposed %d %d, %s: element (%lld, %lld) is %g, expected %g",
+                         (long long)p->m, (long long)p->n, (long long)p->k, p->transpose_a, p->transpose_b,
+                         pu__isa_name(pu__isa_used()), (long long)m, (long long)n, (double)s.y[m * p->n + n], y);
             }
         }
     }
     arrays_free(&s);
 }
 
-static const int64_t shapes[][3] = {{0, 3, 4},   {3, 0, 4},    {3, 4, 0},   {1, 1, 1},   {5, 7, 3},     {12, 32, 16}, {13, 33, 17}, {11, 31, 15},
-                                    {47, 16, 8}, {49, 15, 513}, {6, 65, 40}, {1, 96, 64}, {100, 1, 128}, {3, 17, 2049}, {64, 64, 1500}, {130, 40, 7}};
+static const int64_t shapes[][3] = {{0, 3, 4},     {3, 0, 4},     {3, 4, 0},      {1, 1, 1},
+                                    {5, 7, 3},     {12, 32, 16},  {13, 33, 17},   {11, 31, 15},
+                                    {47, 16, 8},   {49, 15, 513}, {6, 65, 40},    {1, 96, 64},
+                                    {100, 1, 128}, {3, 17, 2049}, {64, 64, 1500}, {130, 40, 7}};
 enum { SHAPES = sizeof shapes / sizeof shapes[0] };
 
 static void every_instruction_set(void (*check)(const product *), const product *p) {
@@ -127,8 +132,9 @@ static void ragged_shapes_are_exact(void **state) {
     (void)state;
     for (int i = 0; i < SHAPES; ++i) {
         for (int mode = 0; mode < 16; ++mode) {
-            const product p = {shapes[i][0], shapes[i][1], shapes[i][2], mode & 1, mode >> 1 & 1, mode >> 2 & 1, mode >> 3 & 1,
-                               mode >> 2 & 1 ? PU_ACT_RELU : PU_ACT_NONE};
+            const product p = {
+                shapes[i][0],  shapes[i][1],  shapes[i][2],  mode & 1,
+                mode >> 1 & 1, mode >> 2 & 1, mode >> 3 & 1, mode >> 2 & 1 ? PU_ACT_RELU : PU_ACT_NONE};
             every_instruction_set(check_exact, &p);
         }
     }
@@ -164,7 +170,8 @@ static void activations_are_applied(void **state) {
     }
 }
 
-/* Causality is tested bit for bit on models: a later bar, which is a later row here, must not change an earlier one. */
+/* Causality is tested bit for bit on models: a later bar, which is a later row here, must not change an earlier
+ * one. */
 static void check_rows(const product *p) {
     arrays all = arrays_for(p, false);
     run(p, &all, NULL);
@@ -232,9 +239,10 @@ static void nan_stays_in_its_row(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(ragged_shapes_are_exact), cmocka_unit_test(activations_are_applied),
-                                       cmocka_unit_test(rows_are_independent), cmocka_unit_test(bits_do_not_depend_on_threads),
-                                       cmocka_unit_test(nan_stays_in_its_row)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ragged_shapes_are_exact), cmocka_unit_test(activations_are_applied),
+        cmocka_unit_test(rows_are_independent), cmocka_unit_test(bits_do_not_depend_on_threads),
+        cmocka_unit_test(nan_stays_in_its_row)};
     printf("seed %llu\n", (unsigned long long)seed);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

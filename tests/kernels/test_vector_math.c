@@ -1,11 +1,12 @@
-/* The float functions of kernels/common/vector_math.h against double libm: floats of every exponent, both signs, zeros, denormals,
- * infinities and NaN, under every instruction set that this processor has.
+/* The float functions of kernels/common/vector_math.h against double libm: floats of every exponent, both signs,
+ * zeros, denormals, infinities and NaN, under every instruction set that this processor has.
  *
- * Limits are in units of the last place of the exact value, and of the smallest normal float where the value is below it.
- * exp, tanh and sigmoid take an exact argument: a polynomial of 1e-8 and a handful of roundings. SILU adds one
- * rounding. GELU's gate is sigmoid(w), where w carries 4 roundings and e^w makes |w| times as much of them.
- * Derivatives pass through zero: their error is measured against the terms that go into the sum, and below 1e-32, where
- * the gate is clamped, against that. */
+ * Limits are in units of the last place of the exact value, and of the smallest normal float where the value is
+ * below it. exp, tanh and sigmoid take an exact argument: a polynomial of 1e-8 and a handful of roundings. SILU
+ * adds one rounding. GELU's gate is sigmoid(w), where w carries 4 roundings and e^w makes |w| times as much of
+ * them.
+ * Derivatives pass through zero: their error is measured against the terms that go into the sum, and below 1e-32,
+ * where the gate is clamped, against that. */
 #include <float.h>
 #include <math.h>
 #include <setjmp.h>
@@ -29,8 +30,9 @@ static int64_t count;
 /* Every 8191st float of either sign, and the odd ones. 8191 is prime: mantissas vary from exponent to exponent. */
 static int fill_values(void **state) {
     (void)state;
-    const float special[] = {0.0f, -0.0f, INFINITY, -INFINITY, NAN, FLT_MIN, FLT_MAX, -FLT_MAX, FLT_TRUE_MIN, 88.72283f, 88.72284f,
-                             -87.33654f, -103.97208f, -104.0f, 9.01f, 1.0f, -1.0f, 0.34657359f};
+    const float special[] = {0.0f,        -0.0f,    INFINITY,     -INFINITY, NAN,       FLT_MIN,
+                             FLT_MAX,     -FLT_MAX, FLT_TRUE_MIN, 88.72283f, 88.72284f, -87.33654f,
+                             -103.97208f, -104.0f,  9.01f,        1.0f,      -1.0f,     0.34657359f};
     for (uint64_t bits = 0; bits <= UINT32_MAX; bits += 8191) {
         const uint32_t word = (uint32_t)bits;
         memcpy(&values[count++], &word, sizeof word);
@@ -55,7 +57,8 @@ static double error_of(float x, float got, double exact, double unit) {
     }
     if (isinf((float)exact) || isinf(got)) {
         /* the last value before infinity may round either way */
-        const bool edge = fabs(exact) > (double)FLT_MAX * (1.0 - 1e-6) && fabs(exact) < (double)FLT_MAX * (1.0 + 1e-6);
+        const bool edge =
+            fabs(exact) > (double)FLT_MAX * (1.0 - 1e-6) && fabs(exact) < (double)FLT_MAX * (1.0 + 1e-6);
         if (got != (float)exact && !edge) fail_msg("at %a: %a, expected %a", (double)x, (double)got, exact);
         return 0.0;
     }
@@ -64,7 +67,8 @@ static double error_of(float x, float got, double exact, double unit) {
 
 static void check_worst(const char *name, const char *isa, double worst, float at, double most) {
     printf("%-14s %-7s worst %.2f of %.1f at %a\n", name, isa, worst, most, (double)at);
-    if (!(worst <= most)) fail_msg("%s (%s): error %.3g at %a (%g), at most %.3g", name, isa, worst, (double)at, (double)at, most);
+    if (!(worst <= most))
+        fail_msg("%s (%s): error %.3g at %a (%g), at most %.3g", name, isa, worst, (double)at, (double)at, most);
 }
 
 static void exp_is_accurate(void **state) {
@@ -72,7 +76,8 @@ static void exp_is_accurate(void **state) {
     double worst = 0.0;
     float at = 0.0f;
     for (int64_t i = 0; i < count; ++i) {
-        const double exact = exp((double)values[i]), e = error_of(values[i], pu__exp(values[i]), exact, ulp(exact));
+        const double exact = exp((double)values[i]),
+                     e = error_of(values[i], pu__exp(values[i]), exact, ulp(exact));
         if (e > worst) {
             worst = e;
             at = values[i];
@@ -115,10 +120,12 @@ static exact_value exact_act_grad(pu_act kind, double x) {
     if (kind == PU_ACT_SIGMOID || kind == PU_ACT_TANH) out.unit = fmax(ulp(out.value), 1e-34);
     if (kind == PU_ACT_SILU || kind == PU_ACT_GELU) {
         const bool gelu = kind == PU_ACT_GELU;
-        const double c = fmax(-200.0, fmin(200.0, x)), w = gelu ? gate(c) : c, slope = gelu ? 1.5957691216057308 * (1.0 + 0.134145 * c * c) : 1.0;
+        const double c = fmax(-200.0, fmin(200.0, x)), w = gelu ? gate(c) : c,
+                     slope = gelu ? 1.5957691216057308 * (1.0 + 0.134145 * c * c) : 1.0;
         const double first = sigmoid(w), second = c * slope * sigmoid(w) * sigmoid(-w);
         out.value = first + second;
-        out.unit = fmax(0x1p-23 * (fabs(first) + fabs(second)) * (1.0 + (gelu ? fmin(fabs(w), 90.0) : 0.0)), 1e-32);
+        out.unit =
+            fmax(0x1p-23 * (fabs(first) + fabs(second)) * (1.0 + (gelu ? fmin(fabs(w), 90.0) : 0.0)), 1e-32);
     }
     if (isnan(x)) out.value = kind == PU_ACT_NONE ? 1.0 : x;
     return out;
@@ -141,7 +148,8 @@ static void check_kind(pu_act kind, bool gradient, double most) {
     double worst = 0.0;
     float at = 0.0f;
     for (int64_t i = 0; i < count; ++i) {
-        const exact_value exact = gradient ? exact_act_grad(kind, (double)values[i]) : exact_act(kind, (double)values[i]);
+        const exact_value exact =
+            gradient ? exact_act_grad(kind, (double)values[i]) : exact_act(kind, (double)values[i]);
         /* x sigmoid(x) at -infinity is -infinity times 0, as everywhere else */
         if (isinf(values[i]) && values[i] < 0.0f && !gradient && (kind == PU_ACT_GELU || kind == PU_ACT_SILU)) {
             assert_true(isnan(results[i]));
@@ -180,6 +188,7 @@ static void activations_are_accurate(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(exp_is_accurate), cmocka_unit_test(activations_are_accurate)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(exp_is_accurate),
+                                       cmocka_unit_test(activations_are_accurate)};
     return cmocka_run_group_tests(tests, fill_values, NULL);
 }
