@@ -48,15 +48,10 @@ const pu_feature pu__feature_bars_since_peak = {
     PU__UPDATE(peak_state, since_update),
 };
 
-/* Bars since the latest highest (sign 1) or lowest (sign -1) close of the window, as a share of its length. */
-static double share_since(pu__roll *closes, int bars, double close, double sign) {
-    const double *window = pu__roll_push(closes, bars, close);
-    if (!window) return NAN;
-    int at = bars - 1;
-    for (int i = bars - 2; i >= 0; --i) {
-        if (sign * window[i] > sign * window[at]) at = i;
-    }
-    return (double)(bars - 1 - at) / (bars - 1);
+/* Bars since the highest (sign 1) or lowest (sign -1) close of the window, as a share of its length. */
+static double share_since(pu__age *closes, int bars, double close, double sign) {
+    const int since = pu__age_push(closes, bars, sign, close);
+    return since < 0 ? NAN : (double)since / (bars - 1);
 }
 
 static double high_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
@@ -69,9 +64,9 @@ static double low_update(void *memory, const double *parameters, const pu_featur
     return share_since(memory, (int)parameters[0], bar->close, -1);
 }
 
-#define SINCE(extreme, function)                                                          \
+#define SINCE(extreme, function)                                                                       \
     .version = 1, .tags = "drawdown", .source = "bars since the latest " extreme " of 60 closes / 59", \
-    PU__PARAMETERS(bars_name, 60), .lookback_bars = 59, PU__UPDATE(pu__roll, function)
+    PU__PARAMETERS(bars_name, 60), .lookback_bars = 59, PU__UPDATE(pu__age, function)
 
 const pu_feature pu__feature_bars_since_high_60 = {
     .name = "bars_since_high_60",

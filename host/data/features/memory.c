@@ -7,7 +7,7 @@ static const char *const ratio_names[] = {"bars", "horizon_bars"};
 
 typedef struct fraction_state {
     pu__roll price;
-    double weight[PU__ROLL_BARS_MAX]; /* of the log price i bars ago */
+    double weight[PU__ROLL_BARS_MAX]; /* in the order of the window: the oldest first */
 } fraction_state;
 
 /* w_0 = 1, w_k = -w_(k-1) (d - k + 1) / k, cut off after a fixed number of bars. */
@@ -15,19 +15,18 @@ static double fraction_update(void *memory, const double *parameters, const pu_f
     fraction_state *state = memory;
     const int bars = (int)parameters[1];
     if (index == 0) {
-        state->weight[0] = 1;
-        for (int k = 1; k < bars; ++k) state->weight[k] = -state->weight[k - 1] * (parameters[0] - k + 1) / k;
+        state->weight[bars - 1] = 1;
+        for (int k = 1; k < bars; ++k)
+            state->weight[bars - 1 - k] = -state->weight[bars - k] * (parameters[0] - k + 1) / k;
     }
     const double *window = pu__roll_push(&state->price, bars, log(bar->close));
     if (!window) return NAN;
-    double sum = 0;
-    for (int k = bars - 1; k >= 0; --k) sum += state->weight[k] * window[bars - 1 - k];
-    return sum;
+    return pu__dot(state->weight, window, bars);
 }
 
-#define FRACTION(order)                                                                              \
-    .version = 1, .tags = "memory,level", PU__PARAMETERS(fraction_names, order, 64),                  \
-    .source = "Lopez de Prado 2018, ch. 5.5: fixed-width window of 64 weights, order " #order,        \
+#define FRACTION(order)                                                                        \
+    .version = 1, .tags = "memory,level", PU__PARAMETERS(fraction_names, order, 64),           \
+    .source = "Lopez de Prado 2018, ch. 5.5: fixed-width window of 64 weights, order " #order, \
     .lookback_bars = 63, PU__UPDATE(fraction_state, fraction_update)
 
 const pu_feature pu__feature_fracdiff_02 = {
@@ -48,10 +47,11 @@ const pu_feature pu__feature_fracdiff_06 = {
 
 /* Range of the summed deviations from the mean over their standard deviation, 0 where there is none. */
 static double rescaled_range(const double *x, int n) {
-    const double mean = pu__sum(x, n) / n, deviation = sqrt(pu__variance(x, n, mean));
+    double centred[PU__ROLL_BARS_MAX];
+    const double deviation = sqrt(pu__centre(x, n, centred));
     double sum = 0, highest = 0, lowest = 0;
     for (int i = 0; i < n; ++i) {
-        sum += x[i] - mean;
+        sum += centred[i];
         highest = sum > highest ? sum : highest;
         lowest = sum < lowest ? sum : lowest;
     }
@@ -91,7 +91,8 @@ const pu_feature pu__feature_hurst_rs_64 = {
     .version = 1,
     .description = "Hurst exponent of the last 64 log returns by the rescaled range, 0.5 where they do not vary.",
     .tags = "memory",
-    .source = "Mandelbrot & Wallis 1969: slope of ln(R/S) over ln(n), n = 8, 16, 32, 64; not corrected for small n",
+    .source =
+        "Mandelbrot & Wallis 1969: slope of ln(R/S) over ln(n), n = 8, 16, 32, 64; not corrected for small n",
     PU__PARAMETERS(bars_name, 64),
     .lookback_bars = 64,
     PU__UPDATE(pu__returns, hurst_update),
@@ -101,12 +102,12 @@ static double ratio_update(void *memory, const double *parameters, const pu_feat
     const int n = (int)parameters[0], q = (int)parameters[1];
     const double *window = pu__returns_push(memory, n, bar->close, index);
     if (!window) return NAN;
-    const double mean = pu__sum(window, n) / n;
-    const double one = pu__variance(window, n, mean) * n / (n - 1);
+    double centred[PU__ROLL_BARS_MAX];
+    const double one = pu__centre(window, n, centred) * n / (n - 1);
     if (sqrt(one) <= PU__FLAT) return 0;
     double squares = 0;
     for (int i = 0; i + q <= n; ++i) {
-        const double way = pu__sum(window + i, q) - q * mean;
+        const double way = pu__sum(centred + i, q);
         squares += way * way;
     }
     const double count = (double)q * (n - q + 1) * (1 - (double)q / n);
@@ -139,9 +140,9 @@ static double efficiency_update(void *memory, const double *parameters, const pu
     return path > PU__FLAT * bar->close ? fabs(window[bars] - window[0]) / path : 0;
 }
 
-#define EFFICIENCY(n)                                                                     \
-    .version = 1, .tags = "trend", PU__PARAMETERS(bars_name, n), .lookback_bars = n,       \
-    .source = "Kaufman 1995: |close[t] - close[t-n]| / sum of |close[i] - close[i-1]|",    \
+#define EFFICIENCY(n)                                                                   \
+    .version = 1, .tags = "trend", PU__PARAMETERS(bars_name, n), .lookback_bars = n,    \
+    .source = "Kaufman 1995: |close[t] - close[t-n]| / sum of |close[i] - close[i-1]|", \
     PU__UPDATE(efficiency_state, efficiency_update)
 
 const pu_feature pu__feature_efficiency_ratio_10 = {

@@ -8,14 +8,12 @@ static const char *const lag_names[] = {"bars", "lag_bars"};
 /* The mean of z^power over the window, z in population standard deviations from the mean; less `normal`, what a
  * normal distribution has. 0 where the window does not vary. */
 static double moment(const double *x, int n, int power, double normal) {
-    const double mean = pu__sum(x, n) / n, deviation = sqrt(pu__variance(x, n, mean));
-    if (deviation <= PU__FLAT) return 0;
-    double sum = 0;
-    for (int i = 0; i < n; ++i) {
-        const double z = (x[i] - mean) / deviation;
-        sum += power == 3 ? z * z * z : (z * z) * (z * z);
-    }
-    return sum / n - normal;
+    double centred[PU__ROLL_BARS_MAX], square[PU__ROLL_BARS_MAX];
+    const double variance = pu__centre(x, n, centred);
+    if (sqrt(variance) <= PU__FLAT) return 0;
+    for (int i = 0; i < n; ++i) square[i] = centred[i] * centred[i];
+    const double sum = pu__dot(square, power == 3 ? centred : square, n);
+    return sum / (n * variance * (power == 3 ? sqrt(variance) : variance)) - normal;
 }
 
 static double skewness_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
@@ -30,9 +28,9 @@ static double kurtosis_update(void *memory, const double *parameters, const pu_f
     return window ? moment(window, bars, 4, 3) : NAN;
 }
 
-#define MOMENT(n, formula, function)                                               \
-    .version = 1, .tags = "shape", .source = formula, PU__PARAMETERS(bars_name, n), \
-    .lookback_bars = n, PU__UPDATE(pu__returns, function)
+#define MOMENT(n, formula, function)                                                                    \
+    .version = 1, .tags = "shape", .source = formula, PU__PARAMETERS(bars_name, n), .lookback_bars = n, \
+    PU__UPDATE(pu__returns, function)
 
 const pu_feature pu__feature_skewness_60 = {
     .name = "skewness_60",
@@ -82,11 +80,9 @@ const pu_feature pu__feature_downside_share_20 = {
 
 /* r_lag = sum((x[t] - m)(x[t-lag] - m)) / sum((x[t] - m)^2), 0 where the window does not vary. */
 static double correlation_at(const double *x, int n, int lag) {
-    const double mean = pu__sum(x, n) / n, variance = pu__variance(x, n, mean);
-    if (sqrt(variance) <= PU__FLAT) return 0;
-    double sum = 0;
-    for (int i = lag; i < n; ++i) sum += (x[i] - mean) * (x[i - lag] - mean);
-    return sum / (n * variance);
+    double centred[PU__ROLL_BARS_MAX];
+    const double variance = pu__centre(x, n, centred);
+    return sqrt(variance) > PU__FLAT ? pu__dot(centred + lag, centred, n - lag) / (n * variance) : 0;
 }
 
 static double autocorrelation_update(void *memory, const double *parameters, const pu_feature_bar *bar,
@@ -106,9 +102,9 @@ static double autocorrelation_abs_update(void *memory, const double *parameters,
     return correlation_at(size, bars, (int)parameters[1]);
 }
 
-#define AUTOCORRELATION(lag, function)                                                           \
-    .version = 1, .tags = "shape",                                                               \
-    .source = "Box & Jenkins 1970: r_k = sum((x[t] - m)(x[t-k] - m)) / sum((x[t] - m)^2)",        \
+#define AUTOCORRELATION(lag, function)                                                     \
+    .version = 1, .tags = "shape",                                                         \
+    .source = "Box & Jenkins 1970: r_k = sum((x[t] - m)(x[t-k] - m)) / sum((x[t] - m)^2)", \
     PU__PARAMETERS(lag_names, 60, lag), .lookback_bars = 60, PU__UPDATE(pu__returns, function)
 
 const pu_feature pu__feature_autocorrelation_60_lag_1 = {

@@ -66,7 +66,8 @@ const pu_feature pu__feature_volatility_rank_20 = {
 const pu_feature pu__feature_volatility_regime_20 = {
     .name = "volatility_regime_20",
     .version = 1,
-    .description = "Volatility regime: 0 in the calmest third of the values so far, 1 in the middle, 2 in the top.",
+    .description =
+        "Volatility regime: 0 in the calmest third of the values so far, 1 in the middle, 2 in the top.",
     .tags = "regime,volatility",
     .source = "terciles of volatility_rank_20, expanding",
     PU__PARAMETERS(regime_names, 20, 1.0 / 3, 2.0 / 3),

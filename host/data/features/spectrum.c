@@ -19,7 +19,7 @@ typedef struct spectrum_state {
     complex_value turn[SPECTRUM_BINS_MAX]; /* exp(-2 pi i k / n) */
 } spectrum_state;
 
-/* Cooley & Tukey 1965, n a power of two, in place. */
+/* Cooley & Tukey 1965, n a power of two, in place; `turn` is that of 2 n. */
 static void transform(complex_value *x, int n, const complex_value *turn) {
     for (int i = 1, j = 0; i < n; ++i) {
         int bit = n >> 1;
@@ -33,13 +33,23 @@ static void transform(complex_value *x, int n, const complex_value *turn) {
     for (int half = 1; half < n; half *= 2) {
         for (int start = 0; start < n; start += 2 * half) {
             for (int k = 0; k < half; ++k) {
-                const complex_value w = turn[k * (n / 2 / half)], a = x[start + k], b = x[start + k + half];
+                const complex_value w = turn[k * (n / half)], a = x[start + k], b = x[start + k + half];
                 const complex_value c = {b.re * w.re - b.im * w.im, b.re * w.im + b.im * w.re};
                 x[start + k] = (complex_value){a.re + c.re, a.im + c.im};
                 x[start + k + half] = (complex_value){a.re - c.re, a.im - c.im};
             }
         }
     }
+}
+
+/* |X_k|^2 of 2 n real values, of which x is the transform of n pairs (even, odd) as complex numbers. */
+static double power_at(const complex_value *x, int n, int k, const complex_value *turn) {
+    const complex_value a = x[k % n], b = x[(n - k) % n];
+    const complex_value even = {(a.re + b.re) / 2, (a.im - b.im) / 2},
+                        odd = {(a.im + b.im) / 2, (b.re - a.re) / 2};
+    const complex_value w = k < n ? turn[k] : (complex_value){-1, 0};
+    const double re = even.re + odd.re * w.re - odd.im * w.im, im = even.im + odd.re * w.im + odd.im * w.re;
+    return re * re + im * im;
 }
 
 /* power[k - 1] of frequencies k = 1 to n / 2 as shares of their sum; false while there are too few returns. All
@@ -51,12 +61,12 @@ static bool spectrum_push(spectrum_state *state, int n, const pu_feature_bar *ba
     }
     const double *window = pu__returns_push(&state->returns, n, bar->close, index);
     if (!window) return false;
-    complex_value x[SPECTRUM_BARS_MAX];
-    for (int i = 0; i < n; ++i) x[i] = (complex_value){window[i], 0};
-    transform(x, n, state->turn);
+    complex_value x[SPECTRUM_BINS_MAX];
+    for (int i = 0; i < n / 2; ++i) x[i] = (complex_value){window[2 * i], window[2 * i + 1]};
+    transform(x, n / 2, state->turn);
     double total = 0;
     for (int k = 1; k <= n / 2; ++k) {
-        power[k - 1] = (k < n / 2 ? 2 : 1) * (x[k].re * x[k].re + x[k].im * x[k].im);
+        power[k - 1] = (k < n / 2 ? 2 : 1) * power_at(x, n / 2, k, state->turn);
         total += power[k - 1];
     }
     const bool is_flat = sqrt(total) <= PU__FLAT * n; /* Parseval: total = n^2 times the variance */
@@ -72,10 +82,10 @@ static double band_update(void *memory, const double *parameters, const pu_featu
     return sum;
 }
 
-#define BAND(first, last)                                                                                   \
-    .version = 1, .tags = "spectrum", PU__PARAMETERS(band_names, 64, first, last), .lookback_bars = 64,      \
+#define BAND(first, last)                                                                                     \
+    .version = 1, .tags = "spectrum", PU__PARAMETERS(band_names, 64, first, last), .lookback_bars = 64,       \
     .source = "periodogram (scipy.signal.periodogram, boxcar): share of the frequencies " #first " to " #last \
-              " of 64 in the sum over 1 to 32",                                                             \
+              " of 64 in the sum over 1 to 32",                                                               \
     PU__UPDATE(spectrum_state, band_update)
 
 const pu_feature pu__feature_spectral_low_64 = {
@@ -103,10 +113,10 @@ static double entropy_update(void *memory, const double *parameters, const pu_fe
     return sum / log(bars / 2.0);
 }
 
-#define ENTROPY(n)                                                                              \
-    .version = 1, .tags = "spectrum", PU__PARAMETERS(bars_name, n), .lookback_bars = n,          \
+#define ENTROPY(n)                                                                                 \
+    .version = 1, .tags = "spectrum", PU__PARAMETERS(bars_name, n), .lookback_bars = n,            \
     .source = "Shannon entropy of the periodogram's shares over frequencies 1 to n / 2, over its " \
-              "maximum ln(n / 2)",                                                              \
+              "maximum ln(n / 2)",                                                                 \
     PU__UPDATE(spectrum_state, entropy_update)
 
 const pu_feature pu__feature_spectral_entropy_32 = {
@@ -141,7 +151,7 @@ static double haar_update(void *memory, const double *parameters, const pu_featu
     return sqrt(total / bars) > PU__FLAT ? energy / total : 0;
 }
 
-#define HAAR(level)                                                                                            \
+#define HAAR(level)                                                                                             \
     .version = 1, .tags = "spectrum,wavelet", PU__PARAMETERS(level_names, 32, level), .lookback_bars = 32,      \
     .source = "Haar 1910: detail energy of level " #level " over that of levels 1 to 5, orthonormal transform", \
     PU__UPDATE(pu__returns, haar_update)

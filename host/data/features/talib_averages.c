@@ -84,18 +84,17 @@ const pu_feature pu__feature_tema_30 = {
     PU__UPDATE(pu__chain, tema_update),
 };
 
+typedef struct trima_state {
+    pu__fold inner, outer;
+} trima_state;
+
+/* The mean of a mean has triangular weights. */
 static double trima_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
     (void)index;
+    trima_state *state = memory;
     const int bars = (int)parameters[0];
-    const double *window = pu__roll_push(memory, bars, bar->close);
-    if (!window) return NAN;
-    double sum = 0, weights = 0;
-    for (int i = 0; i < bars; ++i) {
-        const double weight = i + 1 < bars - i ? i + 1 : bars - i;
-        sum += weight * window[i];
-        weights += weight;
-    }
-    return sum / weights;
+    const double inner = pu__mean_push(&state->inner, (bars + 1) / 2, bar->close);
+    return isnan(inner) ? NAN : pu__mean_push(&state->outer, bars / 2 + 1, inner);
 }
 
 const pu_feature pu__feature_trima_30 = {
@@ -103,7 +102,7 @@ const pu_feature pu__feature_trima_30 = {
     AVERAGE("TRIMA(30): weights 1 to 15 and back to 1", "Mean of the last 30 closes with triangular weights."),
     PU__PARAMETERS(bars_name, 30),
     .lookback_bars = 29,
-    PU__UPDATE(pu__roll, trima_update),
+    PU__UPDATE(trima_state, trima_update),
 };
 
 typedef struct kama_state {

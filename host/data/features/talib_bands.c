@@ -52,8 +52,9 @@ static double band_update(void *memory, const double *parameters, const pu_featu
     const int bars = (int)parameters[0];
     const double *window = pu__roll_push(memory, bars, bar->close);
     if (!window) return NAN;
-    const double mean = pu__sum(window, bars) / bars;
-    return mean + parameters[1] * sqrt(pu__variance(window, bars, mean));
+    double centred[PU__ROLL_BARS_MAX];
+    const double variance = pu__centre(window, bars, centred);
+    return pu__mean(window, bars) + parameters[1] * sqrt(variance);
 }
 
 #define BAND(deviations)                                                                              \

@@ -100,26 +100,17 @@ const pu_feature pu__feature_willr_14 = {
 };
 
 typedef struct aroon_state {
-    pu__roll high, low;
+    pu__age high, low;
 } aroon_state;
 
-/* Bars since the latest of the largest values. */
-static int bars_since_largest(const double *window, int count, double sign) {
-    int at = count - 1;
-    for (int i = count - 2; i >= 0; --i) {
-        if (sign * window[i] > sign * window[at]) at = i;
-    }
-    return count - 1 - at;
-}
-
-static double aroon(aroon_state *state, int bars, const pu_feature_bar *bar, double up_share, double down_share) {
-    const double *high = pu__roll_push(&state->high, bars + 1, bar->high);
-    const double *low = pu__roll_push(&state->low, bars + 1, bar->low);
-    if (!high || !low) return NAN;
-    double value = 0;
-    if (up_share != 0) value += up_share * (bars - bars_since_largest(high, bars + 1, 1));
-    if (down_share != 0) value += down_share * (bars - bars_since_largest(low, bars + 1, -1));
-    return 100 * value / bars;
+/* Up less down, each with its share. */
+static double aroon(aroon_state *state, int bars, const pu_feature_bar *bar, int up_share, int down_share) {
+    int since_high = 0, since_low = 0;
+    if (up_share) since_high = pu__age_push(&state->high, bars + 1, 1, bar->high);
+    if (down_share) since_low = pu__age_push(&state->low, bars + 1, -1, bar->low);
+    if (since_high < 0 || since_low < 0) return NAN;
+    const int value = up_share * (bars - since_high) + down_share * (bars - since_low);
+    return 100.0 * value / bars;
 }
 
 static double aroon_up_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {

@@ -11,7 +11,7 @@ typedef struct line {
 static bool line_push(pu__roll *closes, int bars, const pu_feature_bar *bar, line *out) {
     const double *window = pu__roll_push(closes, bars, bar->close);
     if (!window) return false;
-    *out = (line){.mean = pu__sum(window, bars) / bars, .slope = pu__slope(window, bars)};
+    *out = (line){.mean = pu__mean(window, bars), .slope = pu__slope(window, bars)};
     return true;
 }
 
@@ -74,7 +74,8 @@ static double var_update(void *memory, const double *parameters, const pu_featur
     (void)index;
     const int bars = (int)parameters[0];
     const double *window = pu__roll_push(memory, bars, bar->close);
-    return window ? pu__variance(window, bars, pu__sum(window, bars) / bars) : NAN;
+    double centred[PU__ROLL_BARS_MAX];
+    return window ? pu__centre(window, bars, centred) : NAN;
 }
 
 static double stddev_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {

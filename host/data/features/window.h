@@ -83,12 +83,63 @@ static inline const double *pu__returns_push(pu__returns *returns, int n, double
     return index == 0 ? NULL : pu__roll_push(&returns->change, n, change);
 }
 
+/* Sum of products in four parts, so that additions do not wait for each other. */
+static inline double pu__dot(const double *x, const double *y, int n) {
+    double part[4] = {0};
+    int i = 0;
+    for (; i + 4 <= n; i += 4) {
+        for (int k = 0; k < 4; ++k) part[k] += x[i + k] * y[i + k];
+    }
+    for (; i < n; ++i) part[0] += x[i] * y[i];
+    return (part[0] + part[1]) + (part[2] + part[3]);
+}
+
+/* Mean of n values, likewise. */
+static inline double pu__mean(const double *x, int n) {
+    double part[4] = {0};
+    int i = 0;
+    for (; i + 4 <= n; i += 4) {
+        for (int k = 0; k < 4; ++k) part[k] += x[i + k];
+    }
+    for (; i < n; ++i) part[0] += x[i];
+    return ((part[0] + part[1]) + (part[2] + part[3])) / n;
+}
+
+/* out[n]: the values less their mean. Returns their population variance. */
+static inline double pu__centre(const double *x, int n, double *out) {
+    const double mean = pu__mean(x, n);
+    for (int i = 0; i < n; ++i) out[i] = x[i] - mean;
+    return pu__dot(out, out, n) / n;
+}
+
+/* How many bars ago the latest of the largest (sign 1) or smallest (sign -1) of the last n values was. */
+typedef struct pu__age {
+    pu__roll window;
+    double extreme;
+    int bars;
+} pu__age;
+
+/* -1 while there are fewer than n values. The window is searched only when the extreme has left it. */
+static inline int pu__age_push(pu__age *age, int n, double sign, double value) {
+    const double *window = pu__roll_push(&age->window, n, value);
+    age->bars += 1;
+    if (age->window.count == 1 || sign * value >= sign * age->extreme) {
+        age->extreme = value;
+        age->bars = 0;
+    } else if (window && age->bars >= n) {
+        int at = n - 1;
+        for (int i = n - 2; i >= 0; --i) at = sign * window[i] > sign * window[at] ? i : at;
+        age->extreme = window[at];
+        age->bars = n - 1 - at;
+    }
+    return window ? age->bars : -1;
+}
+
 /* Slope of the least-squares line through n values one bar apart. */
 static inline double pu__slope(const double *y, int n) {
-    const double middle = 0.5 * (n - 1);
-    double sum = 0;
-    for (int i = 0; i < n; ++i) sum += (i - middle) * y[i];
-    return sum / (n * ((double)n * n - 1) / 12);
+    double centred[PU__ROLL_BARS_MAX];
+    for (int i = 0; i < n; ++i) centred[i] = i - 0.5 * (n - 1);
+    return pu__dot(centred, y, n) / (n * ((double)n * n - 1) / 12);
 }
 
 /* Wilder's directional movement: decaying sums of upward and downward movement and of the true range. */
