@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -102,6 +103,18 @@ pu_status pu__file_replace(const char *path, const void *data, size_t bytes) {
     char *slash = strrchr(folder, '/');
     if (slash) *slash = '\0';
     return sync_folder(!slash ? "." : *folder ? folder : "/");
+}
+
+pu_status pu__file_lock(const char *path, int *file) {
+    *file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (*file < 0) return io_failure("open", path);
+    if (flock(*file, LOCK_EX | LOCK_NB) == 0) return PU_OK;
+    const int error = errno;
+    close(*file);
+    *file = -1;
+    errno = error;
+    if (error != EWOULDBLOCK) return io_failure("lock", path);
+    return pu_fail(PU_ERR_IO, "another process holds %s: wait for it or stop it", path);
 }
 
 pu_status pu__folder_make(const char *path) {

@@ -15,6 +15,10 @@ pu_status pu__file_read(const char *path, size_t bytes_max, char **data, size_t 
  * content or the new one is there. On failure the temporary file is removed and `path` is as before. */
 pu_status pu__file_replace(const char *path, const void *data, size_t bytes);
 
+/* Takes a lock that the process holds until it closes *file or ends, however it ends; the empty file stays. PU_ERR_IO
+ * when another process holds it. */
+pu_status pu__file_lock(const char *path, int *file);
+
 /* mkdir -p. */
 pu_status pu__folder_make(const char *path);
 

@@ -2,11 +2,12 @@
 
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { ALIGNMENT = 64 };
+enum { ALIGNMENT = 64, LARGE_BYTES = 64 << 20 };
 
 static _Atomic int64_t fail_countdown = -1;
 
@@ -18,6 +19,44 @@ static int fault_due(void) {
     return atomic_fetch_sub(&fail_countdown, 1) <= 0;
 }
 
+/* The number behind `key`, or the first one for an empty key; SIZE_MAX when there is none. */
+static size_t read_number(const char *path, const char *key) {
+    FILE *file = fopen(path, "re");
+    if (!file) return SIZE_MAX;
+    char line[256];
+    size_t value = SIZE_MAX;
+    while (value == SIZE_MAX && fgets(line, sizeof line, file)) {
+        unsigned long long number = 0;
+        if (strncmp(line, key, strlen(key)) == 0 && sscanf(line + strlen(key), " %llu", &number) == 1)
+            value = (size_t)number;
+    }
+    fclose(file);
+    return value;
+}
+
+size_t pu_memory_available_bytes(void) {
+    size_t bytes = read_number("/proc/meminfo", "MemAvailable:");
+    if (bytes != SIZE_MAX) bytes *= 1024;
+    const size_t limit = read_number("/sys/fs/cgroup/memory.max", "");
+    const size_t used = read_number("/sys/fs/cgroup/memory.current", "");
+    const size_t cached = read_number("/sys/fs/cgroup/memory.stat", "inactive_file ");
+    if (limit == SIZE_MAX || used == SIZE_MAX) return bytes;
+    const size_t taken = used - (cached < used ? cached : 0);
+    const size_t left = limit > taken ? limit - taken : 0;
+    return left < bytes ? left : bytes;
+}
+
+/* The system grants more than it has and ends the process that touches it: a large block is refused before. */
+static bool fits(size_t bytes) {
+    if (bytes < LARGE_BYTES) return true;
+    const size_t available = pu_memory_available_bytes();
+    if (bytes <= available) return true;
+    pu_fail(PU_ERR_MEMORY,
+            "out of memory: %.1f MiB were asked for, %.1f are free; use a smaller model, batch, window or ring",
+            (double)bytes / 1048576.0, (double)available / 1048576.0);
+    return false;
+}
+
 void *pu_calloc(size_t count, size_t size) {
     size_t bytes = 0;
     if (__builtin_mul_overflow(count, size, &bytes) || bytes > SIZE_MAX - ALIGNMENT) {
@@ -25,6 +64,7 @@ void *pu_calloc(size_t count, size_t size) {
         return NULL;
     }
     const size_t rounded = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    if (!fits(rounded)) return NULL;
     void *block = fault_due() ? NULL : aligned_alloc(ALIGNMENT, rounded ? rounded : ALIGNMENT);
     if (!block) {
         pu_fail(PU_ERR_MEMORY, "out of memory: %zu bytes were asked for", bytes);

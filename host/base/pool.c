@@ -14,9 +14,10 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "plusultra/log.h"
 #include "plusultra/memory.h"
 
-enum { THREADS_MAX = 4096, SPINS = 2000 };
+enum { THREADS_MAX = 4096, THREADS_FEW = 64, THREADS_PER_PROCESSOR = 4, SPINS = 2000 };
 
 struct pu_pool {
     int threads;
@@ -85,6 +86,16 @@ static int processors(void) {
     return count > 0 ? count : 1;
 }
 
+/* Thousands of threads on a few processors only wait for each other; results do not depend on their number. */
+static int useful_threads(int threads) {
+    const int most =
+        THREADS_PER_PROCESSOR * processors() > THREADS_FEW ? THREADS_PER_PROCESSOR * processors() : THREADS_FEW;
+    if (threads <= most) return threads;
+    pu_log(PU_LOG_WARNING, "pool.threads", "%d threads on %d processors: %d are started", threads, processors(),
+           most);
+    return most;
+}
+
 static pu_status start_worker(pu_pool *pool, int index) {
     worker_start *start = pu_calloc(1, sizeof *start);
     if (!start) return PU_ERR_MEMORY;
@@ -104,7 +115,7 @@ pu_status pu_pool_new(int threads, pu_pool **out) {
         return pu_fail(PU_ERR_ARGUMENT, "%d threads asked for, at most %d", threads, THREADS_MAX);
     pu_pool *pool = pu_calloc(1, sizeof *pool);
     if (!pool) return PU_ERR_MEMORY;
-    pool->threads = threads > 0 ? threads : processors();
+    pool->threads = threads > 0 ? useful_threads(threads) : processors();
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->wake, NULL);
     pthread_cond_init(&pool->done, NULL);

@@ -212,9 +212,37 @@ static json_t *text_value(const char *text) {
     return json_string(plain);
 }
 
+/* A result must not take the place of a store or a configuration. */
+static pu_status check_replaceable(const char *path, const struct stat *info) {
+    if (S_ISDIR(info->st_mode)) return pu_fail(PU_ERR_CONFIG, "--json: %s is a folder; name a file", path);
+    if (!S_ISREG(info->st_mode) || info->st_size == 0) return PU_OK;
+    FILE *file = fopen(path, "re");
+    if (!file) return pu_fail(PU_ERR_IO, "--json: cannot open %s: %s", path, strerror(errno));
+    const int first = fgetc(file);
+    fclose(file);
+    if (first == '{') return PU_OK;
+    return pu_fail(PU_ERR_CONFIG, "--json: %s exists and is no result: name another file", path);
+}
+
+/* Before the work: hours later is too late to learn that the result has no place. */
+static pu_status check_result_path(const char *path) {
+    struct stat info;
+    char folder[4096];
+    if (stat(path, &info) == 0) {
+        PU_TRY(check_replaceable(path, &info));
+        if (!S_ISREG(info.st_mode)) return PU_OK;
+    }
+    if (snprintf(folder, sizeof folder, "%s", path) >= (int)sizeof folder)
+        return pu_fail(PU_ERR_CONFIG, "--json: the path is too long");
+    char *slash = strrchr(folder, '/');
+    if (slash) slash[slash == folder] = '\0';
+    if (strncmp(path, "/dev/", 5) == 0 || access(slash ? folder : ".", W_OK) == 0) return PU_OK;
+    return pu_fail(PU_ERR_IO, "--json: cannot create %s: %s", path, strerror(errno));
+}
+
 static pu_status write_result(pu__cli *cli, pu_status outcome, const char *message) {
     const char *path = pu__cli_value(cli, "json");
-    if (!path) return PU_OK;
+    if (!path || cli->result_refused) return PU_OK;
     int bad = json_object_set_new(cli->result, "verb", json_string(cli->verb->name));
     bad |= json_object_set_new(cli->result, "status", json_string(pu_status_name(outcome)));
     if (outcome != PU_OK) bad |= json_object_set_new(cli->result, "error", text_value(message));
@@ -269,6 +297,10 @@ static int run_verb(const pu__verb *verb, int argc, char **argv) {
     int code = EXIT_FAILED;
     if (cli.result && cli.values && cli.operand_store) {
         pu_status status = parse_arguments(&cli, argc, argv);
+        const char *path = pu__cli_value(&cli, "json");
+        const pu_status place = path ? check_result_path(path) : PU_OK;
+        cli.result_refused = place != PU_OK;
+        if (place != PU_OK) status = place;
         if (status == PU_OK && pu__cli_flag(&cli, "help")) pu__help_verb(verb);
         else if (status == PU_OK) status = execute(&cli);
         code = finish(&cli, status);

@@ -47,6 +47,7 @@ struct pu__cli {
     pu_config *config;           /* null unless the verb takes one */
     json_t *result;
     /* internal */
+    bool result_refused; /* the place of the result was refused before the work: it is not written */
     int value_count;
     struct pu__cli_value *values;
     const char **operand_store;

@@ -104,7 +104,12 @@ static pu_status choose(const pu__cli *cli, const char *name, int count, const c
         *out = i;
         return PU_OK;
     }
-    return pu_fail(PU_ERR_CONFIG, "--%s %s: unknown; see `plusultra import --help`", name, value);
+    char known[128] = "";
+    for (int i = 0; i < count; ++i) {
+        const size_t used = strlen(known);
+        snprintf(known + used, sizeof known - used, "%s%s", used ? ", " : "", words[i]);
+    }
+    return pu_fail(PU_ERR_CONFIG, "--%s: expects one of %s, not '%.60s'", name, known, value);
 }
 
 /* "300", "5m", "1h", "1d", "1w". */

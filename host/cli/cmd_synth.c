@@ -1,11 +1,15 @@
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "host/cli/cli.h"
 #include "plusultra/log.h"
 #include "plusultra/synth.h"
 
-enum { LATENCY_BARS = 1 };
+enum { LATENCY_BARS = 1, PREFIX_BYTES_MAX = 32 };
+
+#define TAIL_DF_MIN 2.1 /* below 2 the variance is infinite */
+#define PREFIX_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
 
 static pu_status read_options(const pu__cli *cli, pu_synth_options *out) {
     *out = pu_synth_defaults();
@@ -23,10 +27,16 @@ static pu_status read_options(const pu__cli *cli, pu_synth_options *out) {
     PU_TRY(pu__cli_real(cli, "tail-df", out->tail_df, 0, 1e6, &out->tail_df));
     PU_TRY(pu__cli_real(cli, "volume-noise", out->volume_noise, 0, 10, &out->volume_noise));
     if (start) {
-        PU_TRY(pu_time_parse(start, &out->first_ts));
+        if (pu_time_parse(start, &out->first_ts) != PU_OK) return pu_fail_within(PU_ERR_CONFIG, "--start");
         out->first_ts += out->bar_s;
     }
     if (prefix) out->prefix = prefix;
+    if (out->tail_df > 0 && out->tail_df < TAIL_DF_MIN)
+        return pu_fail(PU_ERR_CONFIG, "--tail-df: expects 0 or a number from %g on, not %g", TAIL_DF_MIN,
+                       out->tail_df);
+    if (strlen(out->prefix) > PREFIX_BYTES_MAX || strspn(out->prefix, PREFIX_CHARACTERS) != strlen(out->prefix))
+        return pu_fail(PU_ERR_CONFIG, "--prefix: expects at most %d letters, digits, _ and -, not '%.60s'",
+                       PREFIX_BYTES_MAX, out->prefix);
     out->index = !pu__cli_flag(cli, "no-index");
     return PU_OK;
 }

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "host/cli/cli.h"
+#include "plusultra/log.h"
 #include "plusultra/memory.h"
 #include "plusultra/validate.h"
 
@@ -35,6 +36,10 @@ static pu_status show(pu__cli *cli, const pu_validation *found, int asset_count,
         cli->result, json_pack("{s:I, s:I, s:I, s:I, s:I, s:o}", "assets", (json_int_t)found->assets, "bars",
                                (json_int_t)found->bars, "errors", (json_int_t)found->errors, "warnings",
                                (json_int_t)found->warnings, "notes", (json_int_t)found->notes, "faults", faults));
+    if (found->assets == 0) {
+        pu_log(PU_LOG_WARNING, "validate.empty",
+               "the store holds no bars: `plusultra import` or `plusultra synth` bring some");
+    }
     if (found->errors == 0) return PU_OK;
     return pu_fail(PU_ERR_DATA,
                    "%" PRId64 " errors in the data: mend the source and import it anew, leave the assets out "

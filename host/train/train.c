@@ -14,6 +14,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "host/base/file.h"
 #include "host/train/state.h"
@@ -38,6 +39,7 @@ typedef struct trainer {
     char identity[65];
     double started_s, gradient_norm, lr;
     int64_t first_step, skips_in_a_row;
+    int lock; /* of the run's folder; -1: not held */
 } trainer;
 
 /* Linear warm-up, then cosine down to lr * lr_final_ratio at the last step (Loshchilov & Hutter 2017, eq. 5,
@@ -181,6 +183,15 @@ static pu_status validate(trainer *t) {
                               seconds > 0 ? windows / seconds : 0);
 }
 
+/* Before the first validation there is none to show. */
+static void describe_losses(const pu__train_state *s, double train_loss, char note[160]) {
+    int used = snprintf(note, 160, isfinite(train_loss) ? "train %.5f" : "no validation yet", train_loss);
+    if (isfinite(s->best_valid_loss)) {
+        snprintf(note + used, 160 - (size_t)used, " valid %.5f best %.5f at step %lld", s->valid_loss,
+                 s->best_valid_loss, (long long)s->best_step);
+    }
+}
+
 static pu_status loop(trainer *t, int64_t stop_after, pu_progress *progress) {
     const pu_config *config = t->config;
     pu__train_state *s = &t->state;
@@ -190,9 +201,7 @@ static pu_status loop(trainer *t, int64_t stop_after, pu_progress *progress) {
         if (over || s->step % config->train.eval_every == 0) PU_TRY(validate(t));
         if (over) s->finished = 1;
         char note[160];
-        snprintf(note, sizeof note, "train %.5f valid %.5f best %.5f",
-                 s->loss_count ? s->loss_sum / (double)s->loss_count : s->train_loss, s->valid_loss,
-                 s->best_valid_loss);
+        describe_losses(s, s->loss_count ? s->loss_sum / (double)s->loss_count : s->train_loss, note);
         pu_progress_update(progress, s->step, note);
         const bool stop = !s->finished && (pu_interrupted() || (stop_after > 0 && s->step >= stop_after));
         if (s->finished || stop || s->step % config->train.checkpoint_every == 0) {
@@ -245,18 +254,29 @@ static pu_status refuse_faults(const trainer *t) {
         const pu_fault *fault = &found.faults[i];
         if (fault->level != PU_FAULT_ERROR) continue;
         if (t->config->data.allow_faults) {
-            pu_log(PU_LOG_WARNING, "train.fault", "training on faulty data: %s: %s", fault->symbol, fault->message);
+            pu_log(PU_LOG_WARNING, "train.fault", "training on faulty data: %s: %s", fault->symbol,
+                   fault->message);
         } else {
-            status = pu_fail(PU_ERR_DATA,
-                             "%lld faults at error level in the data, the first: %s: %s. See `plusultra validate`; leave the "
-                             "asset out, correct it, or set data.allow_faults: true",
-                             (long long)found.errors, fault->symbol, fault->message);
+            status = pu_fail(
+                PU_ERR_DATA,
+                "%lld faults at error level in the data, the first: %s: %s. See `plusultra validate`; leave the "
+                "asset out, correct it, or set data.allow_faults: true",
+                (long long)found.errors, fault->symbol, fault->message);
         }
     }
     pu_validation_free(&found);
     pu_store_close(store);
     pu_free(assets);
     return status;
+}
+
+/* Two trainings in one folder would remove each other's checkpoints. */
+static pu_status take_folder(trainer *t) {
+    char path[PATH_BYTES];
+    PU_TRY(pu__folder_make(t->session.folder));
+    PU_TRY(pu__session_path(&t->session, "lock", path));
+    const pu_status status = pu__file_lock(path, &t->lock);
+    return status == PU_OK ? PU_OK : pu_fail_within(status, "run.name %s is being trained", t->config->run.name);
 }
 
 static pu_status start_or_resume(trainer *t, pu_train_mode mode) {
@@ -279,7 +299,6 @@ static pu_status start_or_resume(trainer *t, pu_train_mode mode) {
         pu_log(PU_LOG_INFO, "train.resume", "resuming %s after step %lld", t->session.folder,
                (long long)t->state.step);
     }
-    PU_TRY(pu__folder_make(t->session.folder));
     char *text = pu_config_text(t->config);
     if (!text) return PU_ERR_MEMORY;
     pu_status status = pu__session_path(&t->session, "config.yaml", path);
@@ -290,9 +309,11 @@ static pu_status start_or_resume(trainer *t, pu_train_mode mode) {
 
 static pu_status open_trainer(trainer *t, const pu_config *config, pu_train_mode mode) {
     t->config = config;
+    t->lock = -1;
     PU_TRY(pu__session_open(config, &t->session));
     PU_TRY(refuse_faults(t));
     PU_TRY(pu__session_identity(&t->session, t->identity));
+    PU_TRY(take_folder(t));
     PU_TRY(start_or_resume(t, mode));
     pu_device *device = t->session.device;
     void *clock = NULL, *hyper = NULL;
@@ -320,6 +341,7 @@ static void close_trainer(trainer *t) {
     if (t->hyper) pu_device_free_host(t->session.device, t->hyper);
     if (t->clock) pu_device_free_host(t->session.device, t->clock);
     pu_free(t->log.text);
+    if (t->lock >= 0) close(t->lock);
     pu__session_close(&t->session);
 }
 
@@ -352,8 +374,7 @@ static pu_status train(trainer *t, const pu_config *config, pu_train_mode mode, 
     pu_progress_begin(&progress, "train", "steps", config->train.steps);
     const pu_status status = loop(t, stop_after, &progress);
     char note[160];
-    snprintf(note, sizeof note, "train %.5f valid %.5f best %.5f at step %lld", t->state.train_loss,
-             t->state.valid_loss, t->state.best_valid_loss, (long long)t->state.best_step);
+    describe_losses(&t->state, t->state.train_loss, note);
     pu_progress_end(&progress, note);
     fill_result(t, status, out);
     return status;

@@ -156,6 +156,15 @@ static void json_is_written_after_success_and_failure(void **state) {
     assert_non_null(strstr(json_string_value(json_object_get(root, "error")), "no?/such"));
     json_decref(root);
 
+    test_write(test_path(folder, "kept.txt"), "not a result");
+    expect(2, "", "kept.txt exists and is no result",
+           test_plusultra(folder, "init", "--json", "kept.txt", "unborn.yaml", NULL));
+    expect(2, "", "exists and is no result", test_plusultra(folder, "init", "--json", "kept.txt", "--nope", NULL));
+    char *kept = test_read(test_path(folder, "kept.txt"));
+    assert_string_equal(kept, "not a result");
+    free(kept);
+    assert_null(test_read(test_path(folder, "unborn.yaml"))); /* refused before the work */
+    expect(2, "", "is a folder", test_plusultra(folder, "show-config", "--json", ".", NULL));
     expect(1, NULL, "cannot create", test_plusultra(folder, "show-config", "--json", "no/such/r.json", NULL));
     expect(0, "\"status\": \"ok\"", NULL, test_plusultra(folder, "show-config", "--json", "/dev/stdout", NULL));
 }

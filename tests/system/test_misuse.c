@@ -7,9 +7,12 @@
 #include <cmocka.h>
 // clang-format on
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include "tests/support/process.h"
 
@@ -71,10 +74,42 @@ static void a_misspelt_benchmark_is_refused_before_training(void **state) {
     expect(0, NULL, RUN("features", "build", "--set", "data.benchmark=INDEX@86400"));
 }
 
+/* The lock is the kernel's: what a killed training leaves does not stand in the way. */
+static void two_trainings_do_not_share_a_folder(void **state) {
+    (void)state;
+    expect(0, NULL, RUN("train", "--overwrite"));
+    const int lock = open(test_path(folder, "runs/r/lock"), O_RDWR);
+    assert_true(lock >= 0);
+    assert_int_equal(flock(lock, LOCK_EX | LOCK_NB), 0);
+    expect(1, "run.name r is being trained", RUN("train", "--overwrite"));
+    expect(1, "run.name r is being trained", RUN("train", "--resume"));
+    assert_int_equal(close(lock), 0);
+    expect(0, NULL, RUN("train", "--resume"));
+}
+
+static void synth_names_the_option(void **state) {
+    (void)state;
+    expect(2, "--start: '2020-99-99'",
+           test_plusultra(folder, "synth", "-s", "n.db", "--start", "2020-99-99", NULL));
+    expect(2, "--tail-df: expects", test_plusultra(folder, "synth", "-s", "n.db", "--tail-df", "1", NULL));
+    expect(2, "--prefix: expects", test_plusultra(folder, "synth", "-s", "n.db", "--prefix", "a b", NULL));
+    assert_null(test_read(test_path(folder, "n.db")));
+}
+
+static void an_empty_store_is_called_empty(void **state) {
+    (void)state;
+    test_write(test_path(folder, "empty.db"), "");
+    expect(1, "empty.db is an empty file, not a store",
+           test_plusultra(folder, "validate", "-s", "empty.db", NULL));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(predictions_belong_to_one_checkpoint),
         cmocka_unit_test(a_misspelt_benchmark_is_refused_before_training),
+        cmocka_unit_test(two_trainings_do_not_share_a_folder),
+        cmocka_unit_test(synth_names_the_option),
+        cmocka_unit_test(an_empty_store_is_called_empty),
     };
     return cmocka_run_group_tests(tests, open_market, close_market);
 }

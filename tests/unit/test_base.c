@@ -109,6 +109,16 @@ static void memory_faults_come_when_asked(void **state) {
     pu_free(second);
 }
 
+/* Twice the memory there is could be mapped, but not used. */
+static void memory_beyond_the_machine_is_refused(void **state) {
+    (void)state;
+    const size_t available = pu_memory_available_bytes();
+    if (available > SIZE_MAX / 4) skip();
+    assert_true(available > 0);
+    assert_null(pu_calloc(2, available));
+    assert_non_null(strstr(pu_error_message(), "are free; use a smaller model"));
+}
+
 static void arena_keeps_what_it_gave(void **state) {
     (void)state;
     pu_arena *arena = NULL;
@@ -209,6 +219,21 @@ static void file_replacement_is_whole(void **state) {
     assert_string_equal(outcome.out, "a.txt\nx\n");
     test_outcome_free(&outcome);
     assert_int_equal(pu__file_replace("/nonexistent/folder/file", "x", 1), PU_ERR_NOT_FOUND);
+    test_folder_remove(folder);
+}
+
+static void a_lock_is_held_by_one(void **state) {
+    (void)state;
+    char *folder = test_folder_new();
+    int first = -1, second = -1;
+    assert_int_equal(pu__file_lock(test_path(folder, "lock"), &first), PU_OK);
+    assert_int_equal(pu__file_lock(test_path(folder, "lock"), &second), PU_ERR_IO);
+    assert_non_null(strstr(pu_error_message(), "another process holds"));
+    assert_int_equal(second, -1);
+    close(first);
+    assert_int_equal(pu__file_lock(test_path(folder, "lock"), &second), PU_OK);
+    close(second);
+    assert_int_equal(pu__file_lock(test_path(folder, "no/lock"), &second), PU_ERR_NOT_FOUND);
     test_folder_remove(folder);
 }
 
@@ -330,11 +355,13 @@ int main(void) {
         cmocka_unit_test(status_names_are_distinct),
         cmocka_unit_test(memory_is_zeroed_and_aligned),
         cmocka_unit_test(memory_faults_come_when_asked),
+        cmocka_unit_test(memory_beyond_the_machine_is_refused),
         cmocka_unit_test(arena_keeps_what_it_gave),
         cmocka_unit_test(buffer_grows_and_remembers_a_fault),
         cmocka_unit_test(distance_counts_edits),
         cmocka_unit_test(nearest_suggests_likely_words_only),
         cmocka_unit_test(file_replacement_is_whole),
+        cmocka_unit_test(a_lock_is_held_by_one),
         cmocka_unit_test(file_replacement_survives_a_full_disk),
         cmocka_unit_test(log_json_is_json),
         cmocka_unit_test(log_human_cannot_steer_the_terminal),

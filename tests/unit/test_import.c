@@ -444,6 +444,24 @@ static void folders_go_on_after_a_failure(void **state) {
                      PU_ERR_ARGUMENT);
 }
 
+static void names_are_not_cut_and_metadata_not_ignored(void **state) {
+    (void)state;
+    static const char *const text = "date,open,high,low,close\n2021-03-01,1,2,1,1\n2021-03-02,1,2,1,1\n";
+    char name[80];
+    snprintf(name, sizeof name, "%070d.csv", 1);
+    assert_int_equal(import_text(name, text, NULL), PU_ERR_ARGUMENT);
+    assert_non_null(strstr(pu_error_message(), "70 bytes, 1 to 63 are accepted"));
+    snprintf(name, sizeof name, "%063d.csv", 1);
+    must_import(name, text, NULL);
+    assert_int_equal(import_text("Q.csv", text, &(pu_import_options){.symbol = "a\"b"}), PU_ERR_ARGUMENT);
+    must_import("META.csv", text, &(pu_import_options){.currency = "EUR", .periods_per_year = 250});
+    must_import("META.csv", text, &(pu_import_options){.currency = "EUR", .periods_per_year = 250});
+    assert_int_equal(import_text("META.csv", text, &(pu_import_options){.currency = "USD"}), PU_ERR_DATA);
+    assert_non_null(strstr(pu_error_message(), "stored with the currency 'EUR'"));
+    assert_int_equal(import_text("META.csv", text, &(pu_import_options){.periods_per_year = 252}), PU_ERR_DATA);
+    assert_non_null(strstr(pu_error_message(), "stored with 250 bars a year"));
+}
+
 static void real_files_import_whole(void **state) {
     (void)state;
     static const struct {
@@ -485,6 +503,7 @@ int main(void) {
         cmocka_unit_test(endless_lines_are_errors),
         cmocka_unit_test(importing_again_changes_nothing),
         cmocka_unit_test(folders_go_on_after_a_failure),
+        cmocka_unit_test(names_are_not_cut_and_metadata_not_ignored),
         cmocka_unit_test(real_files_import_whole),
     };
     return cmocka_run_group_tests(tests, begin, end);

@@ -27,9 +27,36 @@ typedef struct import_job {
     int64_t file_bytes;
 } import_job;
 
+/* "folder/EURUSD.csv" -> "EURUSD"; the ending is what follows the last dot, if anything stands before it. */
+static void name_of(const char *path, const char **name, size_t *length) {
+    const char *slash = strrchr(path, '/');
+    *name = slash ? slash + 1 : path;
+    const char *dot = strrchr(*name, '.');
+    *length = dot && dot > *name ? (size_t)(dot - *name) : strlen(*name);
+}
+
+static void name_from_path(const char *path, char *out, size_t capacity) {
+    const char *name;
+    size_t length;
+    name_of(path, &name, &length);
+    snprintf(out, capacity, "%.*s", (int)(length < capacity ? length : capacity), name);
+}
+
+/* A name that is cut would put the bars of two files into one asset. */
+static pu_status check_path_name(const import_job *job) {
+    const char *name;
+    size_t length;
+    name_of(job->path, &name, &length);
+    if (length < sizeof job->result->symbol) return PU_OK;
+    return pu_fail(PU_ERR_ARGUMENT,
+                   "%s: its name is too long for a symbol, %zu bytes, 1 to 63 are accepted: name it with --symbol",
+                   job->path, length);
+}
+
 static pu_status settle_asset(import_job *job) {
     pu_import_result *result = job->result;
     const pu_import_options *options = job->options;
+    if (!options->symbol && !job->rules.symbol[0]) PU_TRY(check_path_name(job));
     const char *symbol = options->symbol        ? options->symbol
                          : job->rules.symbol[0] ? job->rules.symbol
                                                 : result->symbol;
@@ -43,9 +70,7 @@ static pu_status settle_asset(import_job *job) {
     result->bar_s = job->rules.bar_s;
     PU_TRY(pu__asset_find(job->store, result->symbol, result->bar_s, &job->asset_id));
     if (job->asset_id != 0) {
-        return options->asset_class
-                   ? pu__record_same_class(job->store, job->asset_id, result->symbol, options->asset_class)
-                   : PU_OK;
+        return pu__record_same_asset(job->store, job->asset_id, result->symbol, options);
     }
     return pu__asset_make(job->store, result->symbol, asset_class, result->bar_s,
                           options->currency ? options->currency : "", result->periods_per_year, &job->asset_id);
@@ -163,15 +188,6 @@ static pu_status run_job(import_job *job) {
     }
     PU_TRY(pu_store_begin(job->store));
     return pu__sql_leave(job->store, true, run_transaction(job));
-}
-
-/* "folder/EURUSD.csv" -> "EURUSD"; the ending is what follows the last dot, if anything stands before it. */
-static void name_from_path(const char *path, char *out, size_t capacity) {
-    const char *slash = strrchr(path, '/');
-    const char *name = slash ? slash + 1 : path;
-    const char *dot = strrchr(name, '.');
-    const size_t length = dot && dot > name ? (size_t)(dot - name) : strlen(name);
-    snprintf(out, capacity, "%.*s", (int)(length < capacity ? length : capacity), name);
 }
 
 pu_status pu_import_file(pu_store *store, const char *path, const pu_import_options *options,

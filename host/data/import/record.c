@@ -48,18 +48,39 @@ pu_status pu__record_known(pu_store *store, int64_t asset_id, const char *sha256
     return status;
 }
 
-pu_status pu__record_same_class(pu_store *store, int64_t asset_id, const char *symbol, const char *asset_class) {
+static pu_status compare_asset(sqlite3_stmt *query, const char *symbol, const pu_import_options *options) {
+    const char *asset_class = (const char *)sqlite3_column_text(query, 0);
+    const char *currency = (const char *)sqlite3_column_text(query, 1);
+    const double periods = sqlite3_column_double(query, 2);
+    if (options->asset_class && asset_class && strcmp(asset_class, options->asset_class) != 0) {
+        return pu_fail(PU_ERR_DATA,
+                       "%s is stored as %s, not %s: leave --asset-class out, or name another --symbol", symbol,
+                       asset_class, options->asset_class);
+    }
+    if (options->currency && currency && strcmp(currency, options->currency) != 0) {
+        return pu_fail(
+            PU_ERR_DATA,
+            "%s is stored with the currency '%s', not '%s': leave --currency out, or name another --symbol",
+            symbol, currency, options->currency);
+    }
+    if (options->periods_per_year > 0 && options->periods_per_year != periods) {
+        return pu_fail(PU_ERR_DATA,
+                       "%s is stored with %g bars a year, not %g: leave --periods-per-year out, or name another "
+                       "--symbol",
+                       symbol, periods, options->periods_per_year);
+    }
+    return PU_OK;
+}
+
+pu_status pu__record_same_asset(pu_store *store, int64_t asset_id, const char *symbol,
+                                const pu_import_options *options) {
     sqlite3_stmt *query = NULL;
-    PU_TRY(pu__sql_prepare(store, "SELECT asset_class FROM assets WHERE asset_id = ?1", &query));
+    PU_TRY(pu__sql_prepare(store, "SELECT asset_class, currency, periods_per_year FROM assets WHERE asset_id = ?1",
+                           &query));
     bool row = false;
     pu_status status = sqlite3_bind_int64(query, 1, asset_id) == SQLITE_OK ? PU_OK : bind_failure(store);
     if (status == PU_OK) status = pu__sql_step(store, query, &row, "read the assets of");
-    const char *stored = row ? (const char *)sqlite3_column_text(query, 0) : NULL;
-    if (status == PU_OK && stored && strcmp(stored, asset_class) != 0) {
-        status =
-            pu_fail(PU_ERR_DATA, "%s is stored as %s, not %s: leave --asset-class out, or name another --symbol",
-                    symbol, stored, asset_class);
-    }
+    if (status == PU_OK && row) status = compare_asset(query, symbol, options);
     sqlite3_finalize(query);
     return status;
 }

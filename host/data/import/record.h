@@ -20,8 +20,10 @@ pu_status pu__record_file_bytes(const char *path, int64_t *bytes);
 /* Whether an import of this content into this asset is recorded. */
 pu_status pu__record_known(pu_store *store, int64_t asset_id, const char *sha256, bool *known);
 
-/* PU_ERR_DATA when the asset is stored under another class. */
-pu_status pu__record_same_class(pu_store *store, int64_t asset_id, const char *symbol, const char *asset_class);
+/* PU_ERR_DATA when the asset is stored with another class, currency or number of bars a year than the options ask
+ * for. */
+pu_status pu__record_same_asset(pu_store *store, int64_t asset_id, const char *symbol,
+                                const pu_import_options *options);
 
 pu_status pu__record_import(pu_store *store, int64_t asset_id, const char *path, const pu_import_result *result,
                             const pu__record_list *list);

@@ -47,6 +47,12 @@ pu_status pu__store_migrate(pu_store *store, const pu__store_step *steps, int co
     PU_TRY(read_version(store, count, &version));
     if (version == count) return PU_OK;
     if (sqlite3_db_readonly(pu_store_sqlite(store), "main") != 0) {
+        int64_t pages = 0;
+        PU_TRY(pu__sql_integer(store, "PRAGMA page_count", 0, &pages));
+        if (pages == 0)
+            return pu_fail(PU_ERR_STORE,
+                           "%s is an empty file, not a store: `plusultra import` or `plusultra synth` fill it",
+                           pu_store_path(store));
         return pu_fail(PU_ERR_STORE,
                        "%s has schema version %lld, version %d is needed: `plusultra import` or `plusultra synth` "
                        "brings it forward",

@@ -49,11 +49,12 @@ pu_status pu__asset_name_check(const char *symbol) {
     }
     for (size_t i = 0; i < length; ++i) {
         const unsigned char c = (unsigned char)symbol[i];
-        if (c <= ' ' || c > '~' || c == '@' || c == ',') {
-            return pu_fail(
-                PU_ERR_ARGUMENT,
-                "the symbol '%s' has more than printable ASCII without comma and '@': name it with --symbol",
-                symbol);
+        if (c <= ' ' || c > '~' || c == '@' || c == ',' || c == '"') {
+            return pu_fail(PU_ERR_ARGUMENT,
+                           "the symbol '%s' has more than printable ASCII without comma, quotation mark and '@': "
+                           "name it with "
+                           "--symbol",
+                           symbol);
         }
     }
     return PU_OK;

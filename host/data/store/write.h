@@ -23,7 +23,7 @@ uint64_t pu__bar_hash(const pu__bar *bar);
  * negative volume. */
 bool pu__bar_valid(const pu__bar *bar);
 
-/* What the user calls the asset must be storable: 1 to 63 printable ASCII characters without '@' and ','. */
+/* What the user calls the asset must be storable: 1 to 63 printable ASCII characters without '@', ',' and '"'. */
 pu_status pu__asset_name_check(const char *symbol);
 
 /* Finds an asset by symbol and bar length; *asset_id is 0 when there is none. */

@@ -81,11 +81,7 @@ static void cpu_close(void *state) { pu_pool_free(state); }
 
 static size_t cpu_memory_free_bytes(void *state) {
     (void)state;
-    char value[64];
-    if (!proc_value("/proc/meminfo", "MemAvailable", value, sizeof value)) {
-        return (size_t)sysconf(_SC_AVPHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE);
-    }
-    return (size_t)strtoull(value, NULL, 10) * 1024;
+    return pu_memory_available_bytes();
 }
 
 /* ---- memory ---- */
