@@ -1,3 +1,7 @@
+#include <fcntl.h>
+#include <stdbool.h>
+#include <unistd.h>
+
 #include "host/cli/cli.h"
 #include "plusultra/log.h"
 
@@ -12,7 +16,17 @@ static const pu__verb *const verbs[] = {
 #undef PU_VERB
 };
 
+/* A process may be started with its standard streams closed; the next files opened would take their numbers, and
+ * messages would be written into them. Reading ends in their place make writing fail as before. */
+static bool hold_standard_streams(void) {
+    int file = 0;
+    while (file >= 0 && file <= STDERR_FILENO) file = open("/dev/null", O_RDONLY);
+    if (file > STDERR_FILENO) close(file);
+    return file >= 0;
+}
+
 int main(int argc, char **argv) {
+    if (!hold_standard_streams()) return 1;
     pu_interrupt_install();
     return pu__cli_main((int)(sizeof verbs / sizeof verbs[0]), verbs, argc, argv);
 }

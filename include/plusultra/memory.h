@@ -27,8 +27,8 @@ char *pu_strdup(const char *text);
 /* Accepts null. */
 void pu_free(void *block);
 
-/* Memory that can be had without swapping or being ended for it: the machine's, or what the control group leaves. SIZE_MAX
- * where the system does not say. A larger block than this is refused. */
+/* Memory that can be had without swapping or being ended for it: the machine's, or what the control group leaves.
+ * SIZE_MAX where the system does not say. A larger block than this is refused. */
 size_t pu_memory_available_bytes(void);
 
 /* Test hook: after `countdown` further successful allocations every one fails; negative switches the fault off. */

@@ -87,6 +87,19 @@ static void two_trainings_do_not_share_a_folder(void **state) {
     expect(0, NULL, RUN("train", "--resume"));
 }
 
+/* The first file that stays open, the lock, would become standard error. */
+static void closed_streams_are_not_taken_by_files(void **state) {
+    (void)state;
+    char command[1024];
+    const char *binary = getenv("PU_BINARY");
+    snprintf(command, sizeof command, "exec %s/plusultra train -c c.yaml --overwrite 2>&-", binary ? binary : ".");
+    expect(0, "", test_run(folder, (const char *const[]){"sh", "-c", command, NULL}));
+    char *lock = test_read(test_path(folder, "runs/r/lock"));
+    assert_non_null(lock);
+    assert_string_equal(lock, "");
+    free(lock);
+}
+
 static void synth_names_the_option(void **state) {
     (void)state;
     expect(2, "--start: '2020-99-99'",
@@ -108,6 +121,7 @@ int main(void) {
         cmocka_unit_test(predictions_belong_to_one_checkpoint),
         cmocka_unit_test(a_misspelt_benchmark_is_refused_before_training),
         cmocka_unit_test(two_trainings_do_not_share_a_folder),
+        cmocka_unit_test(closed_streams_are_not_taken_by_files),
         cmocka_unit_test(synth_names_the_option),
         cmocka_unit_test(an_empty_store_is_called_empty),
     };
