@@ -10,6 +10,8 @@
 #include <dirent.h>
 #include <jansson.h>
 #include <sodium.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,6 +52,27 @@ static void remove_other_data(const char *folder, const char *keep) {
     closedir(listing);
 }
 
+/* Of the manifest's other members; false when memory is short. */
+static bool hash_members(const json_t *manifest, char out[HASH_HEX]) {
+    json_t *others = json_copy((json_t *)(uintptr_t)manifest);
+    if (others) (void)json_object_del(others, "manifest_sha256"); /* absent in a new one */
+    char *text = others ? json_dumps(others, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+    json_decref(others);
+    if (text) hash_hex(text, strlen(text), out);
+    free(text);
+    return text != NULL;
+}
+
+static pu_status check_members(const json_t *manifest, const char *path) {
+    char actual[HASH_HEX];
+    const char *claimed = json_string_value(json_object_get(manifest, "manifest_sha256"));
+    if (!claimed) return PU_OK;
+    if (!hash_members(manifest, actual)) return pu_fail(PU_ERR_MEMORY, "out of memory for %s", path);
+    if (strcmp(claimed, actual) == 0) return PU_OK;
+    return pu_fail(PU_ERR_CORRUPT,
+                   "%s does not match its own SHA-256: it was changed or damaged; use another checkpoint", path);
+}
+
 static char *manifest_text(const char *file, size_t size, const char *hash, const char *extra, pu_status *status) {
     json_error_t error;
     json_t *manifest = extra ? json_loads(extra, JSON_REJECT_DUPLICATES, &error) : json_object();
@@ -62,7 +85,10 @@ static char *manifest_text(const char *file, size_t size, const char *hash, cons
     json_object_set_new(manifest, "file", json_string(file));
     json_object_set_new(manifest, "bytes", json_integer((json_int_t)size));
     json_object_set_new(manifest, "sha256", json_string(hash));
-    char *text = json_dumps(manifest, JSON_INDENT(2) | JSON_SORT_KEYS);
+    char members[HASH_HEX];
+    const bool hashed = hash_members(manifest, members);
+    if (hashed) json_object_set_new(manifest, "manifest_sha256", json_string(members));
+    char *text = hashed ? json_dumps(manifest, JSON_INDENT(2) | JSON_SORT_KEYS) : NULL;
     json_decref(manifest);
     *status = text ? PU_OK : pu_fail(PU_ERR_MEMORY, "out of memory for a checkpoint's manifest");
     return text;
@@ -135,6 +161,7 @@ pu_status pu_checkpoint_read(const char *path, int *tensor_count, pu_saved_tenso
             pu_fail(PU_ERR_CORRUPT, "%s is not a JSON object: it was cut off or damaged; use another checkpoint",
                     manifest_path);
     }
+    if (status == PU_OK) status = check_members(parsed, manifest_path);
     if (status == PU_OK) status = read_data(path, parsed, manifest_path, tensor_count, tensors);
     json_decref(parsed);
     if (status == PU_OK) *manifest = text;

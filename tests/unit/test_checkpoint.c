@@ -14,6 +14,7 @@
 #include "host/train/safetensors.h"
 #include "plusultra/memory.h"
 #include "plusultra/random.h"
+#include "tests/support/process.h"
 
 static char folder[64];
 
@@ -98,6 +99,34 @@ static void damage(void **state) {
     snprintf(command, sizeof command, "truncate -s 20 %s/manifest.json", folder);
     assert_int_equal(system(command), 0);
     assert_int_equal(reread(), PU_ERR_CORRUPT);
+}
+
+/* Every bit but those of the name under which the manifest's own hash stands. */
+static void no_flipped_bit_of_the_manifest_passes(void **state) {
+    (void)state;
+    pu_saved_tensor tensors[3];
+    char *place = test_folder_new();
+    sample(tensors);
+    assert_int_equal(pu_checkpoint_write(place, 3, tensors, "{\"step\": 13, \"valid_loss\": 0.25}"), PU_OK);
+    char *whole = test_read(test_path(place, "manifest.json"));
+    const size_t bytes = strlen(whole);
+    const char *name = strstr(whole, "manifest_sha256");
+    assert_non_null(name);
+    for (size_t i = 0; i < bytes; ++i) {
+        if (whole + i >= name && whole + i < name + strlen("manifest_sha256")) continue;
+        char kept = whole[i];
+        whole[i] = (char)(kept ^ (1 << i % 7));
+        if (whole[i] != '\0') {
+            int count = 0;
+            pu_saved_tensor *back = NULL;
+            char *manifest = NULL;
+            test_write(test_path(place, "manifest.json"), whole);
+            if (pu_checkpoint_read(place, &count, &back, &manifest) == PU_OK) fail_msg("byte %zu: %s", i, whole);
+        }
+        whole[i] = kept;
+    }
+    free(whole);
+    test_folder_remove(place);
 }
 
 /* Every byte of a valid file changed in turn, every length cut: the decoder answers, and never reads outside (run
@@ -192,6 +221,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(round_trip, make_folder, drop_folder),
         cmocka_unit_test_setup_teardown(damage, make_folder, drop_folder),
+        cmocka_unit_test(no_flipped_bit_of_the_manifest_passes),
         cmocka_unit_test(decoder_trusts_nothing),
         cmocka_unit_test(hostile_headers),
         cmocka_unit_test_setup_teardown(impossible_folder, make_folder, drop_folder),
