@@ -11,16 +11,17 @@ typedef struct mfi_state {
     pu__fold up, down;
 } mfi_state;
 
-/* TA-Lib gives 0 where the flow of 14 bars is below 1, in whatever unit; here, where there is none. */
+/* A typical price that changes by rounding alone has not changed. TA-Lib gives 0 where the flow of 14 bars is below
+ * 1, in whatever unit; here, where there is none. */
 static double mfi_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
     mfi_state *state = memory;
     const int bars = (int)parameters[0];
     const double typical = (bar->high + bar->low + bar->close) / 3, change = typical - state->typical;
     state->typical = typical;
     if (index == 0) return NAN;
-    const double flow = typical * known(bar->volume);
-    const double up = pu__fold_push(&state->up, PU__FOLD_SUM, bars, change > 0 ? flow : 0);
-    const double down = pu__fold_push(&state->down, PU__FOLD_SUM, bars, change < 0 ? flow : 0);
+    const double flow = typical * known(bar->volume), least = PU__ZERO_RATIO * typical;
+    const double up = pu__fold_push(&state->up, PU__FOLD_SUM, bars, change > least ? flow : 0);
+    const double down = pu__fold_push(&state->down, PU__FOLD_SUM, bars, change < -least ? flow : 0);
     return up + down > 0 ? 100 * (up / (up + down)) : 0;
 }
 
