@@ -57,6 +57,11 @@ def talib_core(open_, high, low, close, volume):
     out["mfi_14"] = talib.MFI(high, low, close, volume)
     out["ad"], out["adosc"] = talib.AD(high, low, close, volume), talib.ADOSC(high, low, close, volume)
     out["obv"] = talib.OBV(close, volume)
+    for name in ("HT_DCPERIOD", "HT_DCPHASE", "HT_TRENDLINE", "HT_TRENDMODE"):
+        out[name.lower()] = getattr(talib, name)(close).astype(float)
+    out["ht_trendmode"][:63] = numpy.nan  # the wheel fills whole numbers with 0
+    out["ht_phasor_inphase"], out["ht_phasor_quadrature"] = talib.HT_PHASOR(close)
+    out["ht_sine"], out["ht_leadsine"] = talib.HT_SINE(close)
     return out
 
 

@@ -183,7 +183,8 @@ static void check_degenerate(const pu_feature *feature, int kind, const double *
         const double largest =
             strcmp(feature->name, "natr_14") == 0 ? 1e6 : 1e4; /* percent of a price that fell */
         if (fabs(got[i]) > largest) fail_msg("market %d: %s at bar %d is %g", kind, feature->name, i, got[i]);
-        if (kind == 0 && !has_tag(feature, "calendar") && got[i] != value_at_rest(feature))
+        const bool is_of_time = has_tag(feature, "calendar") || has_tag(feature, "cycle"); /* not of the price */
+        if (kind == 0 && !is_of_time && got[i] != value_at_rest(feature))
             fail_msg("flat market: %s at bar %d is %g", feature->name, i, got[i]);
     }
 }

@@ -12,6 +12,7 @@ static const struct {
     {"range", "Place in the bar"}, {"volume", "Volume and liquidity"},
     {"drawdown", "Drawdown"},      {"shape", "Shape of the returns' distribution"},
     {"memory", "Memory"},          {"spectrum", "Spectrum and wavelets"},
+    {"cycle", "Cycle"},
     {"regime", "Regime"},          {"calendar", "Calendar"},
 };
 enum { GROUPS = sizeof groups / sizeof groups[0] };
