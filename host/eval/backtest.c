@@ -8,6 +8,7 @@
 #include "host/base/file.h"
 #include "host/eval/baselines.h"
 #include "plusultra/eval.h"
+#include "plusultra/features.h"
 #include "plusultra/log.h"
 #include "plusultra/memory.h"
 
@@ -248,8 +249,25 @@ static void warn_of_evidence(pu__backtest *b) {
     }
 }
 
+/* A later dividend or split rescales all adjusted prices before it: a level is not known at its time. */
+static void warn_of_levels(pu__backtest *b) {
+    int levels = 0;
+    const char *first = "";
+    for (int f = 0; f < pu_dataset_features(b->dataset); ++f) {
+        const pu_feature *feature = pu_feature_find(pu_dataset_feature_name(b->dataset, f));
+        if (!feature || !strstr(feature->tags, "level")) continue;
+        if (levels++ == 0) first = feature->name;
+    }
+    if (levels == 0) return;
+    pu__backtest_warn(b,
+                      "%d features carry the level of adjusted prices or volumes, %s the first: later dividends and "
+                      "splits are in it, so it looks ahead.",
+                      levels, first);
+}
+
 static void warn_of_setting(pu__backtest *b) {
     const pu_config *config = b->config;
+    warn_of_levels(b);
     if (config->backtest.latency_bars == 0) {
         pu__backtest_warn(b, "backtest.latency_bars is 0: orders fill at the very close they were decided on.");
     }

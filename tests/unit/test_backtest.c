@@ -290,6 +290,20 @@ static void a_calendar_unlike_its_class_is_said(void **state) {
     }
 }
 
+static void levels_of_adjusted_prices_are_said(void **state) {
+    (void)state;
+    static const char *const names[] = {"features.names=[rsi_14]", "features.names=[rsi_14, atr_14, midprice_14]"};
+    for (int i = 0; i < 2; ++i) {
+        pu_config *config = configure("levels", names[i]);
+        predict(config, 0.2, 16);
+        json_t *root = backtest(config);
+        assert_true(warned(root, "2 features carry the level of adjusted prices or volumes, atr_14 the first") ==
+                    (i == 1));
+        json_decref(root);
+        pu_config_free(config);
+    }
+}
+
 /* Predictions equal to the truth a synthetic market was made from must keep nearly all of the Sharpe ratio that
  * the truth is worth, under the default limits. The sampling error of one ratio over 1,500 bars is 1 / sqrt(1500 /
  * 252) / 3.4 = 12 %. */
@@ -413,6 +427,7 @@ int main(void) {
         cmocka_unit_test(costs_only_cost),
         cmocka_unit_test(the_band_is_not_for_buy_and_hold),
         cmocka_unit_test(a_calendar_unlike_its_class_is_said),
+        cmocka_unit_test(levels_of_adjusted_prices_are_said),
         cmocka_unit_test(the_truth_keeps_its_sharpe),
         cmocka_unit_test(memory_running_out_is_an_error),
         cmocka_unit_test(what_is_missing_is_named),

@@ -31,8 +31,10 @@ static const char introduction[] =
     "\n"
     "Features with the tag `level` carry the unit of the price or of the volume. They serve rules and charts; a "
     "model that trades several assets, or over years, learns the level and not the market: they are never in the "
-    "default set. The tag `talib` marks what equals TA-Lib's value to 1e-9, lookback included, or is made of such "
-    "values; where TA-Lib compares with an absolute zero, these compare with a share of the price.\n";
+    "default set. And every later dividend or split rescales the adjusted prices before it, so that their level "
+    "knows a little of the future; a backtest of such a feature says so. The tag `talib` marks what equals "
+    "TA-Lib's value to 1e-9, lookback included, or is made of such values; where TA-Lib compares with an absolute "
+    "zero, these compare with a share of the price.\n";
 
 static bool leads_with(const pu_feature *feature, const char *tag) {
     const size_t length = strlen(tag);
