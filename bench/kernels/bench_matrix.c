@@ -1,4 +1,5 @@
-/* Matrix products at the shapes of a training step on one CPU thread, beside oneDNN's where it was installed when this was built. */
+/* Matrix products at the shapes of a training step on one CPU thread, beside oneDNN's where it was installed when
+ * this was built. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,7 +82,8 @@ static pu_status run(pu_device *device, const product *p) {
     return status;
 }
 
-/* oneDNN's OpenMP reads its number of threads when the program is loaded: the program starts itself again with one. */
+/* oneDNN's OpenMP reads its number of threads when the program is loaded: the program starts itself again with
+ * one. */
 static int start_again(char **argv) {
     if (setenv("OMP_NUM_THREADS", "1", 1) != 0) return 1;
     execv("/proc/self/exe", argv);

@@ -1,4 +1,5 @@
-/* What a CUDA kernel launcher gets besides its call: the stream, and cuBLASLt for matrix products. Owned by the CUDA device. */
+/* What a CUDA kernel launcher gets besides its call: the stream, and cuBLASLt for matrix products. Owned by the
+ * CUDA device. */
 #ifndef PU_KERNELS_COMMON_CUDA_EXEC_H
 #define PU_KERNELS_COMMON_CUDA_EXEC_H
 
@@ -10,7 +11,7 @@
 struct pu__cuda_exec {
     cudaStream_t stream;
     cublasLtHandle_t blas;
-    int multiprocessors; /* of the device; for sizing grids */
+    int multiprocessors;               /* of the device; for sizing grids */
     struct pu__gemm_plans *gemm_plans; /* kernels/gemm/gemm_plans.h */
 };
 

@@ -1,4 +1,5 @@
-/* An installation can be used by another program: headers, libraries and the pkg-config file fit together, wherever it is put. */
+/* An installation can be used by another program: headers, libraries and the pkg-config file fit together,
+ * wherever it is put. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
