@@ -114,7 +114,7 @@ pu_status pu__file_lock(const char *path, int *file) {
     *file = -1;
     errno = error;
     if (error != EWOULDBLOCK) return io_failure("lock", path);
-    return pu_fail(PU_ERR_IO, "another process holds %s: wait for it or stop it", path);
+    return pu_fail(PU_ERR_IO, "another process works in this folder and holds %s: wait for it or stop it", path);
 }
 
 pu_status pu__folder_make(const char *path) {

@@ -275,8 +275,7 @@ static pu_status take_folder(trainer *t) {
     char path[PATH_BYTES];
     PU_TRY(pu__folder_make(t->session.folder));
     PU_TRY(pu__session_path(&t->session, "lock", path));
-    const pu_status status = pu__file_lock(path, &t->lock);
-    return status == PU_OK ? PU_OK : pu_fail_within(status, "run.name %s is being trained", t->config->run.name);
+    return pu__file_lock(path, &t->lock);
 }
 
 static pu_status start_or_resume(trainer *t, pu_train_mode mode) {

@@ -81,8 +81,8 @@ static void two_trainings_do_not_share_a_folder(void **state) {
     const int lock = open(test_path(folder, "runs/r/lock"), O_RDWR);
     assert_true(lock >= 0);
     assert_int_equal(flock(lock, LOCK_EX | LOCK_NB), 0);
-    expect(1, "run.name r is being trained", RUN("train", "--overwrite"));
-    expect(1, "run.name r is being trained", RUN("train", "--resume"));
+    expect(1, "another process works in this folder and holds runs/r/lock", RUN("train", "--overwrite"));
+    expect(1, "another process works in this folder and holds runs/r/lock", RUN("train", "--resume"));
     assert_int_equal(close(lock), 0);
     expect(0, NULL, RUN("train", "--resume"));
 }
