@@ -82,7 +82,10 @@ const pu__verb pu__verb_validate = {
     .details =
         "Checks the file for damage, then the bars of all assets, or of those named: gaps against the market's "
         "calendar, tickers that were\n"
-        "reused, jumps, stale prices, bad ticks, volume. Nothing is changed. Ends with 1 when there are errors.",
+        "reused, jumps, stale prices, bad ticks, volume. Nothing is changed. Ends with 1 when there are errors. "
+        "Feature blocks are\n"
+        "not looked at here: they are checked whenever they are read, and `plusultra features build` makes "
+        "damaged ones again.",
     .operands = "[SYMBOL...]",
     .options = options,
     .option_count = sizeof options / sizeof options[0],
