@@ -1,6 +1,7 @@
 #include <math.h>
 
 #include "host/cli/cli.h"
+#include "plusultra/log.h"
 #include "plusultra/train.h"
 
 static json_t *number_or_null(double value) { return isfinite(value) ? json_real(value) : json_null(); }
@@ -26,7 +27,9 @@ static pu_status run(pu__cli *cli) {
     json_object_set_new(cli->result, "steps_per_s", json_real(result.steps_per_s));
     json_object_set_new(cli->result, "windows_per_s", json_real(result.windows_per_s));
     json_object_set_new(cli->result, "waited_s", json_real(result.waited_s));
-    return status;
+    if (status != PU_ERR_INTERRUPTED || pu_interrupted()) return status;
+    pu_log(PU_LOG_INFO, "train.stopped", "%s", pu_error_message()); /* --stop-after: as asked */
+    return PU_OK;
 }
 
 static const pu__option options[] = {

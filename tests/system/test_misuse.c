@@ -100,6 +100,18 @@ static void closed_streams_are_not_taken_by_files(void **state) {
     free(lock);
 }
 
+static void a_stop_that_was_asked_for_is_no_failure(void **state) {
+    (void)state;
+    test_outcome outcome = test_plusultra(folder, "train", "-c", "c.yaml", "--overwrite", "--stop-after", "3",
+                                          "--json", "s.json", NULL);
+    assert_null(strstr(outcome.err, "nan"));
+    expect(0, "stopped after step 3; --resume goes on", outcome);
+    char *json = test_read(test_path(folder, "s.json"));
+    assert_non_null(strstr(json, "\"interrupted\": true"));
+    free(json);
+    expect(0, NULL, RUN("train", "--resume"));
+}
+
 static void synth_names_the_option(void **state) {
     (void)state;
     expect(2, "--start: '2020-99-99'",
@@ -122,6 +134,7 @@ int main(void) {
         cmocka_unit_test(a_misspelt_benchmark_is_refused_before_training),
         cmocka_unit_test(two_trainings_do_not_share_a_folder),
         cmocka_unit_test(closed_streams_are_not_taken_by_files),
+        cmocka_unit_test(a_stop_that_was_asked_for_is_no_failure),
         cmocka_unit_test(synth_names_the_option),
         cmocka_unit_test(an_empty_store_is_called_empty),
     };
