@@ -104,6 +104,7 @@ _Noreturn static void leave_for_good(void) {
 }
 
 _Noreturn void pu__thread_fault(pu__fault_kind kind, const char *format, ...) {
+    if (running < 0) abort(); /* a launcher, on the host, did what only a kernel may */
     char text[384];
     va_list arguments;
     va_start(arguments, format);
@@ -269,6 +270,11 @@ uint64_t pu__emulated_collective(int kind, unsigned mask, uint64_t value, int op
 void pu__emulated_float_atomic(const char *file, int line) {
     pu__thread_fault(PU__FAULT_ATOMIC, "%s:%d adds floats atomically: the order decides the sum's bits",
                      base_name(file), line);
+}
+
+void pu__emulated_misaligned(const void *address, int alignment) {
+    pu__thread_fault(PU__FAULT_ALIGNMENT, "a vector at an address that is %d modulo %d",
+                     (int)((uintptr_t)address % (uintptr_t)alignment), alignment);
 }
 
 void *pu__emulated_dynamic_shared(size_t alignment) {

@@ -268,6 +268,7 @@ static void test_fences_order_the_streams(void **state) {
 /* An error of work that was enqueued comes out of the wait for it, and the device stays lost. */
 static void test_faults_of_kernels_surface(void **state) {
     (void)state;
+    if (pu__emulator_sight() != PU__SEES_ACCESSES) skip(); /* AddressSanitizer ends the program */
     pu_device *device = open_device("cuda");
     float host[8] = {0};
     const pu_attributes attributes = {.affine = {2.0f, 0.0f}};
@@ -278,11 +279,9 @@ static void test_faults_of_kernels_surface(void **state) {
     call.out[0] = (pu__view){(char *)memory + sizeof host, {1, {8}}}; /* behind the allocation */
     device->backend->bind(device->state, &call);
     assert_int_equal(device->backend->kernels[PU_OP_AFFINE].kernel(&call), PU_OK);
-    if (pu__emulator_sight() == PU__SEES_ACCESSES) {
-        assert_int_equal(pu_device_sync(device), PU_ERR_DEVICE);
-        assert_int_equal(pu__emulator_fault(0)->kind, PU__FAULT_BOUNDS);
-        assert_int_equal(pu_device_download(device, PU_STREAM_COMPUTE, host, memory, sizeof host), PU_ERR_DEVICE);
-    }
+    assert_int_equal(pu_device_sync(device), PU_ERR_DEVICE);
+    assert_int_equal(pu__emulator_fault(0)->kind, PU__FAULT_BOUNDS);
+    assert_int_equal(pu_device_download(device, PU_STREAM_COMPUTE, host, memory, sizeof host), PU_ERR_DEVICE);
     pu__emulator_reset();
     pu_device_free(device, memory);
     pu_device_close(device);

@@ -19,6 +19,8 @@ uint64_t pu__emulated_collective(int kind, unsigned mask, uint64_t value, int op
 void pu__emulated_atomic(const void *address, size_t bytes);
 void pu__emulated_float_atomic(const char *file, int line);
 
+void pu__emulated_misaligned(const void *address, int alignment);
+
 /* A launch: `body(state)` runs the kernel for one thread, `drop(state)` frees the arguments; both are called
  * later. */
 cudaError_t pu__emulated_enqueue(const char *kernel, uint3 grid, uint3 block, size_t shared_bytes,

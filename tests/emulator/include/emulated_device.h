@@ -36,20 +36,48 @@ struct dim3 {
     operator uint3() const { return uint3{x, y, z}; }
 };
 
-struct alignas(8) float2 {
-    float x, y;
-};
-struct alignas(16) float4 {
-    float x, y, z, w;
-};
-struct alignas(8) int2 {
-    int x, y;
-};
-struct alignas(16) int4 {
-    int x, y, z, w;
-};
-static inline float2 make_float2(float x, float y) { return float2{x, y}; }
-static inline float4 make_float4(float x, float y, float z, float w) { return float4{x, y, z, w}; }
+/* Vectors check where they are read from and written to: a compiler may do either in four pieces, for which any
+ * address will do, or take the alignment for granted. */
+static inline void pu__emulated_vector_at(const void *address, uintptr_t alignment) {
+    asm volatile("" : "+r"(address)); /* forget what its type promises */
+    if (reinterpret_cast<uintptr_t>(address) % alignment)
+        pu__emulated_misaligned(address, static_cast<int>(alignment));
+}
+#define PU__EMULATED_VECTOR(name)                     \
+    name() = default;                                 \
+    name(const name &from) {                          \
+        pu__emulated_vector_at(&from, alignof(name)); \
+        copy(from);                                   \
+    }                                                 \
+    name &operator=(const name &from) {               \
+        pu__emulated_vector_at(&from, alignof(name)); \
+        pu__emulated_vector_at(this, alignof(name));  \
+        copy(from);                                   \
+        return *this;                                 \
+    }
+#define PU__EMULATED_VECTOR2(name, T)                           \
+    struct alignas(2 * sizeof(T)) name {                        \
+        T x, y;                                                 \
+        constexpr name(T vx, T vy) : x(vx), y(vy) {}            \
+        void copy(const name &from) { x = from.x, y = from.y; } \
+        PU__EMULATED_VECTOR(name)                               \
+    };
+#define PU__EMULATED_VECTOR4(name, T)                                                   \
+    struct alignas(4 * sizeof(T)) name {                                                \
+        T x, y, z, w;                                                                   \
+        constexpr name(T vx, T vy, T vz, T vw) : x(vx), y(vy), z(vz), w(vw) {}          \
+        void copy(const name &from) { x = from.x, y = from.y, z = from.z, w = from.w; } \
+        PU__EMULATED_VECTOR(name)                                                       \
+    };
+PU__EMULATED_VECTOR2(float2, float)
+PU__EMULATED_VECTOR2(int2, int)
+PU__EMULATED_VECTOR4(float4, float)
+PU__EMULATED_VECTOR4(int4, int)
+#undef PU__EMULATED_VECTOR
+#undef PU__EMULATED_VECTOR2
+#undef PU__EMULATED_VECTOR4
+static inline float2 make_float2(float x, float y) { return float2(x, y); }
+static inline float4 make_float4(float x, float y, float z, float w) { return float4(x, y, z, w); }
 
 /* ---- the running thread ---- */
 
