@@ -89,6 +89,14 @@ static void wrong_requests_exit_with_2(void **state) {
            test_plusultra(folder, "show-config", "--config=bad.yaml", NULL));
 }
 
+static void features_are_described(void **state) {
+    (void)state;
+    expect(0, "| `rsi_14` | ", NULL, test_plusultra(NULL, "features", "docs", NULL));
+    expect(0, "formula:    TA-Lib SMA(30)", NULL, test_plusultra(NULL, "features", "describe", "sma_30", NULL));
+    expect(2, "", "there is no feature 'sma'", test_plusultra(NULL, "features", "describe", "sma", NULL));
+    expect(2, "", "use list, describe, docs, build or audit", test_plusultra(NULL, "features", "shwo", NULL));
+}
+
 static void configuration_is_shown_and_reads_back(void **state) {
     (void)state;
     test_write(test_path(folder, "a.yaml"), "train:\n  lr: 0.25\n");
@@ -207,13 +215,10 @@ static int remove_folder(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_verb_has_help),
-        cmocka_unit_test(wrong_requests_exit_with_2),
-        cmocka_unit_test(configuration_is_shown_and_reads_back),
-        cmocka_unit_test(init_writes_once),
-        cmocka_unit_test(json_is_written_after_success_and_failure),
-        cmocka_unit_test(errors_are_one_line),
-        cmocka_unit_test(a_full_output_is_a_failure),
+        cmocka_unit_test(every_verb_has_help),    cmocka_unit_test(wrong_requests_exit_with_2),
+        cmocka_unit_test(features_are_described), cmocka_unit_test(configuration_is_shown_and_reads_back),
+        cmocka_unit_test(init_writes_once),       cmocka_unit_test(json_is_written_after_success_and_failure),
+        cmocka_unit_test(errors_are_one_line),    cmocka_unit_test(a_full_output_is_a_failure),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
