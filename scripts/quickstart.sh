@@ -1,5 +1,5 @@
 #!/bin/sh
-# The whole path on a synthetic market with a planted edge: about three minutes on two cores.
+# The whole path on a synthetic market with a planted edge: seconds to a minute on two cores once it is built.
 # Usage: scripts/quickstart.sh BUILD_FOLDER
 set -eu
 plusultra="${1:-build}/plusultra"
