@@ -7,13 +7,19 @@
 static const struct {
     const char *tag, *title;
 } groups[] = {
-    {"return", "Returns"},         {"trend", "Trend"},
-    {"momentum", "Momentum"},      {"volatility", "Volatility"},
-    {"range", "Place in the bar"}, {"volume", "Volume and liquidity"},
-    {"drawdown", "Drawdown"},      {"shape", "Shape of the returns' distribution"},
-    {"memory", "Memory"},          {"spectrum", "Spectrum and wavelets"},
+    {"return", "Returns"},
+    {"trend", "Trend"},
+    {"momentum", "Momentum"},
+    {"volatility", "Volatility"},
+    {"range", "Place in the bar"},
+    {"volume", "Volume and liquidity"},
+    {"drawdown", "Drawdown"},
+    {"shape", "Shape of the returns' distribution"},
+    {"memory", "Memory"},
+    {"spectrum", "Spectrum and wavelets"},
     {"cycle", "Cycle"},
-    {"regime", "Regime"},          {"calendar", "Calendar"},
+    {"regime", "Regime"},
+    {"calendar", "Calendar"},
 };
 enum { GROUPS = sizeof groups / sizeof groups[0] };
 

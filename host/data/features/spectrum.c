@@ -42,9 +42,9 @@ static void transform(complex_value *x, int n, const complex_value *turn) {
     }
 }
 
-/* |X_k|^2 of 2 n real values, of which x is the transform of n pairs (even, odd) as complex numbers. */
+/* |X_k|^2 of 2 n real values, of which x is the transform of n pairs (even, odd) as complex numbers, n a power of two. */
 static double power_at(const complex_value *x, int n, int k, const complex_value *turn) {
-    const complex_value a = x[k % n], b = x[(n - k) % n];
+    const complex_value a = x[k & (n - 1)], b = x[(n - k) & (n - 1)];
     const complex_value even = {(a.re + b.re) / 2, (a.im - b.im) / 2},
                         odd = {(a.im + b.im) / 2, (b.re - a.re) / 2};
     const complex_value w = k < n ? turn[k] : (complex_value){-1, 0};

@@ -77,11 +77,14 @@ static bool cycle_push(cycle_state *state, const double *parameters, const pu_fe
 /* The phase of the smoothed price at the dominant period, in degrees. */
 static void next_phase(cycle_state *state) {
     const int bars = (int)(state->smooth_period + 0.5);
-    phasor sum = {0, 0};
+    const double angle = bars > 0 ? 2 * M_PI / bars : 0;
+    const phasor step = {cos(angle), sin(angle)};
+    phasor sum = {0, 0}, turn = {1, 0};
     for (int i = 0; i < bars; ++i) {
-        const double angle = 2 * M_PI * i / bars, smooth = *at(state->smooth, PRICES, state->time - i);
-        sum.im += sin(angle) * smooth;
-        sum.re += cos(angle) * smooth;
+        const double smooth = *at(state->smooth, PRICES, state->time - i);
+        sum.re += turn.re * smooth;
+        sum.im += turn.im * smooth;
+        turn = (phasor){turn.re * step.re - turn.im * step.im, turn.re * step.im + turn.im * step.re};
     }
     state->last_phase = state->phase;
     if (sum.re != 0) {
