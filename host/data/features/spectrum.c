@@ -42,7 +42,8 @@ static void transform(complex_value *x, int n, const complex_value *turn) {
     }
 }
 
-/* |X_k|^2 of 2 n real values, of which x is the transform of n pairs (even, odd) as complex numbers, n a power of two. */
+/* |X_k|^2 of 2 n real values, of which x is the transform of n pairs (even, odd) as complex numbers; n is a power
+ * of two. */
 static double power_at(const complex_value *x, int n, int k, const complex_value *turn) {
     const complex_value a = x[k & (n - 1)], b = x[(n - k) & (n - 1)];
     const complex_value even = {(a.re + b.re) / 2, (a.im - b.im) / 2},
