@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include <stdatomic.h>
@@ -127,6 +128,10 @@ static void limits_and_faults(void **state) {
     pu_pool *pool = NULL;
     assert_int_equal(pu_pool_new(5000, &pool), PU_ERR_ARGUMENT);
     assert_null(pool);
+    assert_int_equal(pu_pool_new(4096, &pool), PU_OK); /* far more than there are processors: fewer are started */
+    const long processors = sysconf(_SC_NPROCESSORS_CONF);
+    assert_true(pu_pool_threads(pool) <= (4 * processors > 64 ? 4 * processors : 64));
+    pu_pool_free(pool);
     assert_int_equal(pu_pool_new(0, &pool), PU_OK);
     assert_true(pu_pool_threads(pool) >= 1);
     pu_pool_free(pool);
