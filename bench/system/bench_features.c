@@ -1,6 +1,6 @@
-/* Features per second on one thread: all of them in one pass over the bars, as blocks are built, and each by itself
- * beside TA-Lib's C (through its Python wheel) and pandas, where those are installed, on the same bars in the same
- * run. TA-Lib reads arrays that are ready; ours includes the adjustment of every bar.
+/* Features per second on one thread: all of them in one pass over the bars, as blocks are built, and each by
+ * itself beside TA-Lib's C (through its Python wheel) and pandas, where those are installed, on the same bars in
+ * the same run. TA-Lib reads arrays that are ready; ours includes the adjustment of every bar.
  *
  * Usage: bench_features [BARS]      PU_PEER_PYTHON names the Python (default python3; "none" skips it) */
 #include <inttypes.h>

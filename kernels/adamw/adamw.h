@@ -9,8 +9,8 @@
  * g = factor grad; m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2;
  * param = param (1 - lr weight_decay, where index < decay_count) - lr (m / c1) / (sqrt(v / c2) + epsilon).
  * stats = {norm, factor, skipped, 0}. A norm that is not finite updates nothing: skipped = 1, factor = 0.
- * Layout: dense. Aliasing: out 0, 1, 2 are in 0, 2, 3 (the same addresses); stats alias nothing. P = 0 writes stats
- * only.
+ * Layout: dense. Aliasing: out 0, 1, 2 are in 0, 2, 3 (the same addresses); stats alias nothing. P = 0 writes
+ * stats only.
  * Workspace: SUM_SQUARES only, partial sums.
  * Determinism: SUM_SQUARES adds in double, in an order that depends on the count only; the update has nothing to
  * order.

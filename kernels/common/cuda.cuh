@@ -9,7 +9,7 @@
 #include "kernels/common/cuda_exec.h"
 
 #ifndef PU_LAUNCH
-#define PU_LAUNCH(kernel, grid, block, shared_bytes, stream, ...)                                              \
+#define PU_LAUNCH(kernel, grid, block, shared_bytes, stream, ...) \
     kernel<<<(grid), (block), (shared_bytes), (stream)>>>(__VA_ARGS__)
 #define PU_DYNAMIC_SHARED(type, name) extern __shared__ __align__(16) type name[]
 #endif

@@ -1,4 +1,5 @@
-/* Depthwise causal convolution over time, one dilation per group of channels (van den Oord et al. 2016, section 2.1).
+/* Depthwise causal convolution over time, one dilation per group of channels (van den Oord et al. 2016, section
+ * 2.1).
  *
  *  CONV       in x[B,T,C], w[K,C], bias[C]     out y[B,T,C]              attributes conv
  *  CONV_GRAD  in dy[B,T,C], x, w               out dx, dw[K,C], dbias[C]

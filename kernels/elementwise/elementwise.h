@@ -17,8 +17,8 @@
  * tag << 40 | step)) >= rate, and then multiplied by 1 / (1 - rate). step < 2^40, rate in [0, 1).
  * NaN stays NaN in every op (RELU of NaN is NaN); a dropped element is 0 even if x is NaN. An empty sum is 0.
  * Layout: dense, row-major. No aliasing. Outputs are overwritten.
- * Workspace: SUM_LEADING only (partial sums). The mask of DROPOUT is recomputed in the backward pass, never stored.
- * Determinism: SUM_LEADING adds in an order that depends on the shape only; the rest has nothing to order.
+ * Workspace: SUM_LEADING only (partial sums). The mask of DROPOUT is recomputed in the backward pass, never
+ * stored. Determinism: SUM_LEADING adds in an order that depends on the shape only; the rest has nothing to order.
  * Floor: bytes of the tensors named: 4 (in + out). Activations cost one exp each, DROPOUT a quarter Philox (20
  * multiplies) per element. */
 #ifndef PU_KERNELS_ELEMENTWISE_ELEMENTWISE_H

@@ -8,8 +8,8 @@
  * transpose_b b is [N,K]. N is the last dimension of y. K = 0 gives act(bias).
  * Layout: dense, row-major. No aliasing. Outputs are overwritten.
  * Workspace: chosen by the backend (packed operands, partial sums of a split K).
- * Determinism: the way K is summed depends on the shape and the transposes only, so bits do not depend on the number
- * of threads; unless a is transposed, a row of y does not depend on the other rows of a.
+ * Determinism: the way K is summed depends on the shape and the transposes only, so bits do not depend on the
+ * number of threads; unless a is transposed, a row of y does not depend on the other rows of a.
  * Floor: 2 M N K flops; 4 (M K + K N + M N (1 or 2)) bytes. */
 #ifndef PU_KERNELS_GEMM_GEMM_H
 #define PU_KERNELS_GEMM_GEMM_H

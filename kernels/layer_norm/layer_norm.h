@@ -6,8 +6,8 @@
  * Formula: mean and population variance of a row, the variance from deviations (two passes: features may have a
  * large mean); rstd = 1 / sqrt(variance + epsilon); h = (x - mean) rstd; y = gain h + bias.
  * Gradient: with e = dy gain: dx = rstd (e - mean_c(e) - h mean_c(e h)); dgain = sum_n dy h; dbias = sum_n dy.
- * Layout: dense, row-major; leading dimensions are rows. No aliasing. Outputs are overwritten (dgain and dbias too).
- * N = 0 gives dgain = dbias = 0.
+ * Layout: dense, row-major; leading dimensions are rows. No aliasing. Outputs are overwritten (dgain and dbias
+ * too). N = 0 gives dgain = dbias = 0.
  * Workspace: LAYER_NORM_GRAD only, partial dgain and dbias.
  * Determinism: rows are independent; dgain and dbias are added in an order that depends on N and C only.
  * Floor: forward 4 (2 N C) bytes and about 8 N C flops; backward 4 (3 N C) bytes and about 14 N C flops. */

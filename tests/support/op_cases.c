@@ -101,9 +101,8 @@ static void elementwise_cases(void) {
 }
 
 static void row_cases(void) {
-    const pu_shape shape[] = {S2(1, 1),    S2(3, 7), S2(5, 64),  S2(2, 65), S2(259, 32),
-                              S2(4, 1000), S2(0, 8), S2(33, 31), S2(1, 513), S2(3, 1030),
-                              S2(2, 6147)};
+    const pu_shape shape[] = {S2(1, 1), S2(3, 7),   S2(5, 64),  S2(2, 65),   S2(259, 32), S2(4, 1000),
+                              S2(0, 8), S2(33, 31), S2(1, 513), S2(3, 1030), S2(2, 6147)};
     const pu_attributes norm = {.layer_norm = {1e-5f}};
     for (int s = 0; s < 11; ++s) {
         const pu_shape row = S1(shape[s].dim[1]), column = S1(shape[s].dim[0]);
@@ -125,11 +124,11 @@ static void row_cases(void) {
 
 static void attention_cases(void) {
     static const int size[][6] = {/* B, T, H, D, span, rotary base */
-                                  {1, 1, 1, 8, 0, 0},       {2, 5, 2, 8, 0, 10000},   {1, 17, 3, 10, 4, 10000},
-                                  {2, 33, 1, 16, 0, 0},     {1, 64, 2, 32, 0, 10000}, {1, 65, 1, 64, 100, 500},
-                                  {1, 9, 1, 128, 1, 10000}, {3, 31, 2, 22, 7, 0},     {1, 130, 1, 32, 33, 10000},
-                                  {1, 197, 1, 64, 0, 10000}, {1, 70, 2, 120, 0, 300}, {2, 133, 1, 12, 131, 0},
-                                  {0, 5, 1, 8, 0, 0},       {2, 0, 1, 8, 0, 0}};
+                                  {1, 1, 1, 8, 0, 0},        {2, 5, 2, 8, 0, 10000},   {1, 17, 3, 10, 4, 10000},
+                                  {2, 33, 1, 16, 0, 0},      {1, 64, 2, 32, 0, 10000}, {1, 65, 1, 64, 100, 500},
+                                  {1, 9, 1, 128, 1, 10000},  {3, 31, 2, 22, 7, 0},     {1, 130, 1, 32, 33, 10000},
+                                  {1, 197, 1, 64, 0, 10000}, {1, 70, 2, 120, 0, 300},  {2, 133, 1, 12, 131, 0},
+                                  {0, 5, 1, 8, 0, 0},        {2, 0, 1, 8, 0, 0}};
     for (size_t s = 0; s < sizeof size / sizeof size[0]; ++s) {
         const int64_t b = size[s][0], t = size[s][1], h = size[s][2], width = size[s][2] * size[s][3];
         const pu_attributes attributes = {.attention = {size[s][2], size[s][4], (float)size[s][5]}};
@@ -143,15 +142,15 @@ static void attention_cases(void) {
 
 static void conv_cases(void) {
     static const int size[][5] = {/* B, T, C, K, groups */
-                                  {1, 1, 1, 1, 1},    {2, 7, 3, 3, 1},   {1, 33, 8, 3, 4},
-                                  {2, 65, 6, 2, 3},   {3, 16, 64, 3, 8}, {1, 5, 4, 7, 2},
-                                  {5, 129, 33, 4, 1}, {0, 5, 4, 3, 1},   {2, 0, 4, 3, 1},
-                                  {1, 700, 4, 3, 2},  {2, 150, 5, 18, 1}, {3, 259, 32, 3, 2},
+                                  {1, 1, 1, 1, 1},   {2, 7, 3, 3, 1},   {1, 33, 8, 3, 4},   {2, 65, 6, 2, 3},
+                                  {3, 16, 64, 3, 8}, {1, 5, 4, 7, 2},   {5, 129, 33, 4, 1}, {0, 5, 4, 3, 1},
+                                  {2, 0, 4, 3, 1},   {1, 700, 4, 3, 2}, {2, 150, 5, 18, 1}, {3, 259, 32, 3, 2},
                                   {270, 5, 3, 2, 1}};
     for (size_t s = 0; s < sizeof size / sizeof size[0]; ++s) {
         const int64_t b = size[s][0], t = size[s][1], c = size[s][2], k = size[s][3];
         pu_attributes attributes = {.conv = {.kernel_bars = size[s][3], .groups = size[s][4]}};
-        for (int g = 0; g < size[s][4]; ++g) attributes.conv.dilation[g] = s == 5 ? 3 - g : t > 500 ? 160 << g : 1 << g;
+        for (int g = 0; g < size[s][4]; ++g)
+            attributes.conv.dilation[g] = s == 5 ? 3 - g : t > 500 ? 160 << g : 1 << g;
         add(PU_OP_CONV, "", &attributes, 1, 3, (pu_shape[]){S3(b, t, c), S2(k, c), S1(c)});
         add(PU_OP_CONV_GRAD, "", &attributes, 3, 3, (pu_shape[]){S3(b, t, c), S3(b, t, c), S2(k, c)});
     }
@@ -159,12 +158,8 @@ static void conv_cases(void) {
 
 static void window_cases(void) {
     static const int size[][5] = {/* rows, features, windows, T, W */
-                                  {1, 1, 1, 1, 0},
-                                  {40, 3, 5, 7, 0},
-                                  {64, 17, 3, 16, 9},
-                                  {300, 33, 4, 65, 31},
-                                  {20, 2, 0, 5, 1},
-                                  {290, 3, 2, 150, 121}};
+                                  {1, 1, 1, 1, 0},      {40, 3, 5, 7, 0}, {64, 17, 3, 16, 9},
+                                  {300, 33, 4, 65, 31}, {20, 2, 0, 5, 1}, {290, 3, 2, 150, 121}};
     for (size_t s = 0; s < 2 * sizeof size / sizeof size[0]; ++s) {
         const int *v = size[s / 2];
         const pu_attributes attributes = {.window_norm = {v[3], v[4], s % 3 == 0 ? 1.5f : 5.0f, 1e-6f}};

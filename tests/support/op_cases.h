@@ -62,8 +62,8 @@ typedef struct pu__op_result {
 } pu__op_result;
 void pu__op_result_free(pu__op_result *result);
 
-/* Told about every guard zone of a device buffer, when it is put up (`on`) and taken down. Null: nobody is; an emulator
- * sets it to catch accesses that a pattern of bytes cannot show. */
+/* Told about every guard zone of a device buffer, when it is put up (`on`) and taken down. Null: nobody is; an
+ * emulator sets it to catch accesses that a pattern of bytes cannot show. */
 extern void (*pu__op_poison)(void *memory, size_t bytes, bool on);
 
 /* Runs one kernel on a case. `entry` null: the device's own kernel for the op. PU_ERR_CORRUPT with a message when
