@@ -1,1 +1,0 @@
-typedef int pu__unused_unit;
