@@ -35,7 +35,8 @@ PU__INLINE void pu__tile_multiply(const pu__tile *t, int rows, int vectors, int 
         pu__vec value[2];
         for (int v = 0; v < vectors; ++v) value[v] = pu__load(b + v * PU__LANES);
         for (int r = 0; r < rows; ++r) {
-            for (int v = 0; v < vectors; ++v) sum[r][v] += a[r * a_row] * value[v];
+            const pu__vec factor = pu__splat(a[r * a_row]);
+            for (int v = 0; v < vectors; ++v) sum[r][v] = pu__multiply_add(factor, value[v], sum[r][v]);
         }
     }
     for (int r = 0; r < rows; ++r) {

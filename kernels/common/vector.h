@@ -6,6 +6,10 @@
 #include <math.h>
 #include <string.h>
 
+#if defined(__FMA__)
+#include <immintrin.h>
+#endif
+
 #include "kernels/common/vector_math.h"
 
 #if defined(__AVX512F__)
@@ -24,6 +28,21 @@ PU__INLINE pu__vec pu__load(const float *from) {
 }
 PU__INLINE void pu__store(float *to, pu__vec value) { memcpy(to, &value, sizeof value); }
 PU__INLINE pu__vec pu__splat(float x) { return x - (pu__vec){0}; }
+
+/* a * b + c, rounded once where the instruction set can, twice where it cannot. Written out because a compiler may
+ * fuse one copy of an expression and not another: then a row's bits would depend on the tile it falls into. */
+PU__INLINE pu__vec pu__multiply_add(pu__vec a, pu__vec b, pu__vec c) {
+#if defined(__AVX512F__)
+    return (pu__vec)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif defined(__FMA__)
+    return (pu__vec)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#elif defined(__FP_FAST_FMAF)
+    for (int i = 0; i < PU__LANES; ++i) c[i] = __builtin_fmaf(a[i], b[i], c[i]);
+    return c;
+#else
+    return a * b + c;
+#endif
+}
 
 typedef int32_t pu__vec_mask __attribute__((vector_size(PU__LANES * sizeof(int32_t))));
 

@@ -47,7 +47,7 @@ PU__INLINE void forward_taps(const strip *s, int taps) {
         pu__vec sum = pu__load(s->past == 0 ? s->bias : y);
         for (int k = 0; k < taps; ++k) {
             const int64_t from = t - s->past - k * s->dilation;
-            if (from >= 0) sum += w[k] * pu__load(s->x + from * s->stride);
+            if (from >= 0) sum = pu__multiply_add(w[k], pu__load(s->x + from * s->stride), sum);
         }
         pu__store(y, sum);
     }
@@ -68,8 +68,8 @@ PU__INLINE void backward_taps(const strip *s, int taps) {
         if (s->past == 0) dbias += slope;
         for (int k = 0; k < taps; ++k) {
             const int64_t from = t - s->past - k * s->dilation, to = t + s->past + k * s->dilation;
-            if (from >= 0) dw[k] += slope * pu__load(s->x + from * s->stride);
-            if (to < s->bars) sum += w[k] * pu__load(s->dy + to * s->stride);
+            if (from >= 0) dw[k] = pu__multiply_add(slope, pu__load(s->x + from * s->stride), dw[k]);
+            if (to < s->bars) sum = pu__multiply_add(w[k], pu__load(s->dy + to * s->stride), sum);
         }
         pu__store(dx, sum);
     }
