@@ -72,7 +72,10 @@ static void weigh_row(float *restrict y, const float *p, const float *v, int64_t
                       int64_t t) {
     for (int64_t d = 0; d < padded; ++d) y[d] = 0.0f;
     for (int64_t u = first; u <= t; ++u) {
-        for (int64_t d = 0; d < padded; ++d) y[d] += p[u] * v[u * padded + d];
+        const pu__vec weight = pu__splat(p[u]);
+        for (int64_t d = 0; d < padded; d += PU__LANES) {
+            pu__store(y + d, pu__multiply_add(weight, pu__load(v + u * padded + d), pu__load(y + d)));
+        }
     }
 }
 
