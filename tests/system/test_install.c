@@ -40,7 +40,7 @@ static void another_program_builds_and_runs(void **state) {
     test_write(test_path(folder, "user.c"), program);
     const char *compile[] = {"sh", "-c",
                              "export PKG_CONFIG_PATH=$(dirname \"$(find anywhere -name plusultra.pc)\"); "
-                             "cc user.c -o user $(pkg-config --static --cflags --libs plusultra)",
+                             "cc user.c -o user $(pkg-config --cflags --libs plusultra)",
                              NULL};
     must(test_run(folder, compile));
     const char *run[] = {"./user", NULL};
