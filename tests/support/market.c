@@ -79,6 +79,7 @@ int64_t test_market_sql(const test_market *market, const char *sql) {
     sqlite3_stmt *statement = NULL;
     int64_t first = 0;
     must(sqlite3_open(market->store, &db) == SQLITE_OK, "open");
+    must(sqlite3_busy_timeout(db, 10000) == SQLITE_OK, "set up"); /* a reader may be at work this moment */
     must(sqlite3_exec(db, "PRAGMA foreign_keys = ON", NULL, NULL, NULL) == SQLITE_OK, "set up");
     if (sqlite3_prepare_v2(db, sql, -1, &statement, NULL) != SQLITE_OK) {
         fprintf(stderr, "%s: %s\n", sql, sqlite3_errmsg(db));

@@ -72,7 +72,8 @@ static int inspect(const char *path, char hash[65]) {
     int count = 0;
     pu_asset *assets = NULL;
     const pu_status status = pu_store_open(path, PU_STORE_READ, &store);
-    if (status == PU_ERR_NOT_FOUND || (status == PU_ERR_STORE && strstr(pu_error_message(), "version 0")))
+    if (status == PU_ERR_NOT_FOUND || (status == PU_ERR_STORE && (strstr(pu_error_message(), "version 0") ||
+                                                                  strstr(pu_error_message(), "empty file"))))
         return 0; /* killed before the schema */
     if (status != PU_OK) fail_msg("%s", pu_error_message());
     if (pu_store_check(store) != PU_OK) fail_msg("%s", pu_error_message());
