@@ -1,7 +1,8 @@
 /* The feature registry: causal features of bars, streamed one bar at a time.
  *
- * A feature is one C file with one descriptor in host/data/features. `update` sees bar t and its own state, never
- * a later bar: causality is a matter of construction, and the audit proves it by recomputation. */
+ * A feature is one C file with one descriptor in host/data/features, or in a shared object of the user's. `update`
+ * sees bar t and its own state, never a later bar: causality is a matter of construction, and the audit proves it
+ * by recomputation. */
 #ifndef PLUSULTRA_FEATURES_H
 #define PLUSULTRA_FEATURES_H
 
@@ -14,18 +15,39 @@
 extern "C" {
 #endif
 
-enum { PU_FEATURE_ABI = 1 };
+enum { PU_FEATURE_ABI = 2, PU_FEATURE_INPUTS_MAX = 8 };
 
 /* A volatility per bar at or below this has no scale to give: labels that it should scale are unknown, sigma is
  * stored as this, and there is no position to take by it. */
 #define PU_SIGMA_MIN 1e-6f
+
+/* An input beyond the asset's own bar, as it was known at the bar's close. */
+typedef struct pu_feature_value {
+    double value;  /* NaN: nothing was published yet, or it is older than its series allows */
+    int64_t age_s; /* since it was published; 0 where value is NaN */
+} pu_feature_value;
 
 /* One bar as a feature sees it. Prices are adjusted for splits and dividends: open, high, low and close times
  * adjusted / close. */
 typedef struct pu_feature_bar {
     int64_t ts;
     double open, high, low, close, volume; /* volume NaN where the source has none */
+    const pu_feature_value *input;         /* [input_count] of the descriptor, in its order; null when it has none */
 } pu_feature_bar;
+
+/* A run of bars as columns, each [count]; what a feature that works on many bars at once sees. */
+typedef struct pu_feature_chunk {
+    int64_t first, count; /* number of the first bar; bars */
+    const int64_t *ts;
+    const double *open, *high, *low, *close, *volume;
+    const double *log_return;      /* log(close / previous close), computed once for all features; NaN at bar 0 */
+    const pu_feature_value *input; /* [count][input_count]; null when the feature has none */
+} pu_feature_chunk;
+
+/* What the engine makes of the values of `update` over the assets of the experiment that have a bar with the same
+ * close: the value itself; its rank from -1 (lowest) to 1, ties sharing their mean rank; (value - mean) /
+ * population deviation. An asset alone at its time, and any where all are equal, gets 0. */
+typedef enum pu_feature_cross { PU_CROSS_NONE = 0, PU_CROSS_RANK, PU_CROSS_ZSCORE } pu_feature_cross;
 
 typedef struct pu_feature {
     int abi;                 /* PU_FEATURE_ABI */
@@ -40,8 +62,20 @@ typedef struct pu_feature {
     const char *const *parameter_names;
     int lookback_bars;  /* bars before the first value (TA-Lib's meaning) */
     size_t state_bytes; /* zeroed before the first bar */
-    /* Consumes bar t (index counted from 0) and returns the value, NaN before lookback_bars. */
+    /* Consumes bar t (index counted from 0) and returns the value, NaN before lookback_bars. A feature with inputs
+     * may return NaN until they begin: the asset's rows then start later. NaN after a value is an error. */
     double (*update)(void *state, const double *parameters, const pu_feature_bar *bar, int64_t index);
+    /* The same over a run of bars on the same state, bit for bit what `update` gives one by one; null: `update` is
+     * called for each bar. */
+    void (*update_many)(void *state, const double *parameters, const pu_feature_chunk *chunk, double *out);
+    /* Inputs beyond the asset's bars, at most PU_FEATURE_INPUTS_MAX:
+     *   "benchmark"           adjusted close of data.benchmark, of its last bar that closed by now
+     *   "universe"            mean log return, over the experiment's assets with a bar at this close
+     *   "alternative:<name>"  the series' value as published by now: the asset's own, else the market's
+     *   "regime:<name>"       the label in force, as published by now */
+    int input_count;
+    const char *const *inputs;
+    pu_feature_cross cross;
 } pu_feature;
 
 int pu_feature_count(void);

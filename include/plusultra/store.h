@@ -1,4 +1,4 @@
-/* The SQLite store: market data, feature blocks, predictions, runs. The schema is host/data/store/schema.sql,
+/* The SQLite store: market data, feature blocks, predictions, runs. The schema is host/data/store/schema_1.sql,
  * documented in docs/schema.md.
  *
  * Settings (see docs/architecture.md): one writer at a time with BEGIN IMMEDIATE, rollback journal with

@@ -11,7 +11,7 @@ enum { DAY_S = 86400 };
 
 /* 1800-01-01 and 2200-01-01: a time outside is a unit mistaken for another. */
 static const int64_t ts_min = -5364662400, ts_max = 7258118400;
-static const double value_max = 1e300; /* as in schema.sql */
+static const double value_max = 1e300; /* as in schema_1.sql */
 
 __attribute__((format(printf, 2, 3))) static bool refuse(char *reason, const char *format, ...) {
     va_list arguments;

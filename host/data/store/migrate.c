@@ -4,7 +4,7 @@
 
 #include "host/data/store/sql.h"
 
-static const pu__store_step product_steps[] = {{pu__store_schema}};
+static const pu__store_step product_steps[] = {{pu__store_schema_1}, {pu__store_schema_2}};
 
 const pu__store_step *pu__store_steps(int *count) {
     *count = (int)(sizeof product_steps / sizeof *product_steps);

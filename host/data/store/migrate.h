@@ -4,8 +4,8 @@
 
 #include "plusultra/store.h"
 
-/* schema.sql, embedded by the build. */
-extern const char pu__store_schema[];
+/* schema_<n>.sql, embedded by the build: what leads from version n - 1 to n. */
+extern const char pu__store_schema_1[], pu__store_schema_2[];
 
 enum { PU__STORE_APPLICATION = 0x504c5573 /* "PLUs" in the file header */ };
 

@@ -16,10 +16,10 @@ typedef struct pu__bar {
  * bars are added. It finds damage, not malice. */
 uint64_t pu__bar_hash(const pu__bar *bar);
 
-/* Rounded prices may leave [low, high] by this share; schema.sql holds the same number. */
+/* Rounded prices may leave [low, high] by this share; schema_1.sql holds the same number. */
 #define PU__BAR_TOLERANCE 1e-6
 
-/* The range checks of schema.sql: positive finite prices, low <= open and close <= high within the tolerance, no
+/* The range checks of schema_1.sql: positive finite prices, low <= open and close <= high within the tolerance, no
  * negative volume. */
 bool pu__bar_valid(const pu__bar *bar);
 

@@ -1,0 +1,49 @@
+-- Version 2 of the store: corporate actions, alternative data and regimes, each with the time it was published.
+-- docs/schema.md explains every table.
+--
+-- What is dated at one time and known at another carries both: `ts` is the time a value is about, `published_ts` the
+-- first moment anyone could know it. Joins go by `published_ts`. A revision is another row: what was known earlier stays.
+
+ALTER TABLE assets ADD COLUMN price_basis TEXT NOT NULL DEFAULT 'split_adjusted'
+    CHECK (price_basis IN ('raw', 'split_adjusted'));
+
+CREATE TABLE corporate_actions (
+    asset_id INTEGER NOT NULL REFERENCES assets,
+    ex_ts INTEGER NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('split', 'dividend')),
+    -- split: new shares for one old; dividend: cash per share, in the shares of that day.
+    value REAL NOT NULL CHECK (value > 0 AND value <= 1e9),
+    published_ts INTEGER NOT NULL,
+    PRIMARY KEY (asset_id, ex_ts, kind)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE alternative_series (
+    series_id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL CHECK (length(CAST(name AS BLOB)) BETWEEN 1 AND 63),
+    asset_id INTEGER REFERENCES assets, -- NULL: the whole market's
+    kind TEXT NOT NULL CHECK (kind IN ('macro', 'onchain', 'funding', 'sentiment', 'other')),
+    unit TEXT NOT NULL DEFAULT '' CHECK (length(unit) <= 31),
+    stale_after_s INTEGER NOT NULL CHECK (stale_after_s > 0),
+    rows INTEGER NOT NULL DEFAULT 0 CHECK (rows >= 0),
+    first_published_ts INTEGER NOT NULL DEFAULT 0,
+    last_published_ts INTEGER NOT NULL DEFAULT 0 CHECK (last_published_ts >= first_published_ts),
+    checksum INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+CREATE UNIQUE INDEX alternative_series_by_name ON alternative_series (name, ifnull(asset_id, 0));
+
+CREATE TABLE alternative_values (
+    series_id INTEGER NOT NULL REFERENCES alternative_series ON DELETE CASCADE,
+    published_ts INTEGER NOT NULL,
+    ts INTEGER NOT NULL,
+    value REAL NOT NULL CHECK (abs(value) <= 1e300),
+    PRIMARY KEY (series_id, published_ts, ts)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE regimes (
+    name TEXT NOT NULL CHECK (length(CAST(name AS BLOB)) BETWEEN 1 AND 63),
+    published_ts INTEGER NOT NULL,
+    ts INTEGER NOT NULL, -- the label holds from here until the next one's
+    label INTEGER NOT NULL CHECK (label BETWEEN -1000 AND 1000),
+    PRIMARY KEY (name, published_ts, ts)
+) STRICT, WITHOUT ROWID;
