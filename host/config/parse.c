@@ -1,106 +1,41 @@
-/* Strict YAML: sections that hold keys that hold scalars or flat lists, over libyaml's events.
- *
- * Invariants:
- *  1. `event` is the event being looked at; `advance` releases it and fetches the next, and refuses aliases,
- * anchors and tags.
- *  2. After a failure the reader is only closed.
- *  3. A file is at most 1 MiB and the grammar has three levels, so memory and depth are bounded. */
-#include <stdarg.h>
+/* The configuration's YAML: sections that hold keys that hold scalars or flat lists. A file is at most 1 MiB and the
+ * grammar has three levels, so memory and depth are bounded. */
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
-#include <yaml.h>
 
 #include "host/base/file.h"
 #include "host/config/check.h"
 #include "host/config/schema.h"
 #include "host/config/value.h"
+#include "host/config/yaml.h"
 
 enum { FILE_BYTES_MAX = 1 << 20, OVERRIDE_BYTES_MAX = 1 << 16, FROM_OVERRIDE = -1, SECTIONS_MAX = 64 };
 
 typedef struct reader {
-    yaml_parser_t parser;
-    yaml_event_t event;
-    bool has_event;
-    const char *text;
-    size_t length;
+    pu__yaml yaml;
     const char *source; /* null: an override of `key` */
     const pu__key *key;
     pu_config *config;
     int64_t *lines; /* [pu__key_count], as pu__config_check takes them */
 } reader;
 
-static int64_t line_of(const reader *r) { return (int64_t)r->event.start_mark.line + 1; }
+#define fail_at(r, ...) pu__yaml_fail(&(r)->yaml, pu__yaml_line(&(r)->yaml), __VA_ARGS__)
 
-/* A failure at a line of the source, or of the override. */
-static pu_status fail_at(const reader *r, int64_t line, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-static pu_status fail_at(const reader *r, int64_t line, const char *format, ...) {
-    char text[1024];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    if (!r->source) return pu_fail(PU_ERR_CONFIG, "--set %s.%s: %s", r->key->section, r->key->name, text);
-    return pu_fail(PU_ERR_CONFIG, "%s:%lld: %s", r->source, (long long)line, text);
-}
+static pu_status advance(reader *r) { return pu__yaml_next(&r->yaml); }
 
-static pu_status fail_syntax(const reader *r) {
-    const yaml_parser_t *p = &r->parser;
-    if (p->error == YAML_MEMORY_ERROR)
-        return pu_fail(PU_ERR_MEMORY, "out of memory while reading %s", r->source ? r->source : "--set");
-    const char *problem = p->problem ? p->problem : "unreadable";
-    int64_t line = 1 + (int64_t)p->problem_mark.line;
-    if (p->error == YAML_READER_ERROR) { /* gives the byte's offset only, far ahead of the scanner's mark */
-        line = 1;
-        for (size_t i = 0; i < p->problem_offset && i < r->length; ++i) line += r->text[i] == '\n';
-    }
-    return fail_at(r, line, "not valid YAML: %s%s%s", p->context ? p->context : "", p->context ? ", " : "",
-                   problem);
-}
+static yaml_event_type_t event_type(const reader *r) { return r->yaml.event.type; }
 
-static pu_status refuse_marks(const reader *r, const unsigned char *anchor, const unsigned char *tag) {
-    if (anchor) return fail_at(r, line_of(r), "anchors (&%s) are not accepted", (const char *)anchor);
-    if (tag) return fail_at(r, line_of(r), "tags (%s) are not accepted", (const char *)tag);
-    return PU_OK;
-}
+static const char *scalar_text(const reader *r) { return pu__yaml_scalar(&r->yaml); }
 
-static pu_status advance(reader *r) {
-    if (r->has_event) yaml_event_delete(&r->event);
-    r->has_event = yaml_parser_parse(&r->parser, &r->event) != 0;
-    if (!r->has_event) return fail_syntax(r);
-    const yaml_event_t *e = &r->event;
-    switch (e->type) {
-    case YAML_ALIAS_EVENT:
-        return fail_at(r, line_of(r), "aliases (*%s) are not accepted: write the value out",
-                       (const char *)e->data.alias.anchor);
-    case YAML_SCALAR_EVENT: return refuse_marks(r, e->data.scalar.anchor, e->data.scalar.tag);
-    case YAML_SEQUENCE_START_EVENT:
-        return refuse_marks(r, e->data.sequence_start.anchor, e->data.sequence_start.tag);
-    case YAML_MAPPING_START_EVENT: return refuse_marks(r, e->data.mapping_start.anchor, e->data.mapping_start.tag);
-    case YAML_DOCUMENT_START_EVENT:
-        if (e->data.document_start.tag_directives.start == e->data.document_start.tag_directives.end) return PU_OK;
-        return fail_at(r, line_of(r), "%%TAG directives are not accepted");
-    default: return PU_OK;
-    }
-}
-
-static const char *scalar_text(const reader *r) { return (const char *)r->event.data.scalar.value; }
-
-static bool is_plain(const reader *r) { return r->event.data.scalar.style == YAML_PLAIN_SCALAR_STYLE; }
-
-static bool is_null(const reader *r) {
-    const char *text = scalar_text(r);
-    return is_plain(r) && (*text == '\0' || strcmp(text, "~") == 0 || strcasecmp(text, "null") == 0);
-}
+static bool is_null(const reader *r) { return pu__yaml_is_null(&r->yaml); }
 
 static pu__place place_here(const reader *r, const pu__key *key) {
-    return (pu__place){.source = r->source, .line = line_of(r), .key = key};
+    return (pu__place){.source = r->source, .line = pu__yaml_line(&r->yaml), .key = key};
 }
 
 static pu_status read_scalar(const reader *r, const pu__place *place, void *target) {
-    return pu__value_read(place, scalar_text(r), r->event.data.scalar.length, is_plain(r), r->config->arena,
-                          target);
+    return pu__value_read(place, scalar_text(r), r->yaml.event.data.scalar.length, pu__yaml_is_plain(&r->yaml),
+                          r->config->arena, target);
 }
 
 /* Reads the items of a list; the current event is the list's start, and becomes its end. */
@@ -112,10 +47,10 @@ static pu_status read_items(reader *r, const pu__key *key) {
     pu_status status = items ? PU_OK : PU_ERR_MEMORY;
     while (status == PU_OK) {
         PU_TRY_GOTO(status, advance(r), out);
-        if (r->event.type == YAML_SEQUENCE_END_EVENT) break;
+        if (event_type(r) == YAML_SEQUENCE_END_EVENT) break;
         pu__place place = place_here(r, key);
         place.item = count + 1;
-        if (r->event.type != YAML_SCALAR_EVENT) {
+        if (event_type(r) != YAML_SCALAR_EVENT) {
             status = pu__value_fail(&place, "lists hold values only, not lists or sections");
             break;
         }
@@ -141,7 +76,7 @@ out:
 static pu_status read_value(reader *r, const pu__key *key) {
     const pu__place place = place_here(r, key);
     const bool list = pu__kind_is_list(key->kind);
-    switch (r->event.type) {
+    switch (event_type(r)) {
     case YAML_SEQUENCE_START_EVENT:
         return list ? read_items(r, key) : pu__value_fail(&place, "expects a single value, not a list");
     case YAML_MAPPING_START_EVENT:
@@ -154,26 +89,24 @@ static pu_status read_value(reader *r, const pu__key *key) {
 
 static pu_status fail_unknown_key(const reader *r, const char *section, const char *name) {
     const pu__key *nearest = pu__nearest_key(section, name);
-    if (!nearest)
-        return fail_at(r, line_of(r), "%s.%.60s: unknown key; `plusultra show-config` lists all", section, name);
-    return fail_at(r, line_of(r), "%s.%.60s: unknown key; did you mean %s.%s?", section, name, nearest->section,
+    if (!nearest) return fail_at(r, "%s.%.60s: unknown key; `plusultra show-config` lists all", section, name);
+    return fail_at(r, "%s.%.60s: unknown key; did you mean %s.%s?", section, name, nearest->section,
                    nearest->name);
 }
 
 static pu_status read_section(reader *r, const pu__section *section) {
     for (;;) {
         PU_TRY(advance(r));
-        if (r->event.type == YAML_MAPPING_END_EVENT) return PU_OK;
-        if (r->event.type != YAML_SCALAR_EVENT)
-            return fail_at(r, line_of(r), "%s: a key must be a word", section->name);
+        if (event_type(r) == YAML_MAPPING_END_EVENT) return PU_OK;
+        if (event_type(r) != YAML_SCALAR_EVENT) return fail_at(r, "%s: a key must be a word", section->name);
         const pu__key *key = pu__find_key(section->name, scalar_text(r));
         if (!key) return fail_unknown_key(r, section->name, scalar_text(r));
         int64_t *line = &r->lines[key - pu__keys];
         if (*line > 0) {
-            return fail_at(r, line_of(r), "%s.%s: duplicate key, first given in line %lld", section->name,
-                           key->name, (long long)*line);
+            return fail_at(r, "%s.%s: duplicate key, first given in line %lld", section->name, key->name,
+                           (long long)*line);
         }
-        *line = line_of(r);
+        *line = pu__yaml_line(&r->yaml);
         PU_TRY(advance(r));
         PU_TRY(read_value(r, key));
     }
@@ -182,11 +115,11 @@ static pu_status read_section(reader *r, const pu__section *section) {
 static pu_status fail_unknown_section(const reader *r) {
     const char *name = scalar_text(r);
     const char *nearest = pu__nearest_section(name);
-    if (nearest) return fail_at(r, line_of(r), "%.60s: unknown section; did you mean %s?", name, nearest);
+    if (nearest) return fail_at(r, "%.60s: unknown section; did you mean %s?", name, nearest);
     const pu__key *key = pu__nearest_key("", name);
-    if (!key) return fail_at(r, line_of(r), "%.60s: unknown section; `plusultra show-config` lists all", name);
-    return fail_at(r, line_of(r), "%.60s: unknown section; did you mean the key %s, which stands under %s:?", name,
-                   key->name, key->section);
+    if (!key) return fail_at(r, "%.60s: unknown section; `plusultra show-config` lists all", name);
+    return fail_at(r, "%.60s: unknown section; did you mean the key %s, which stands under %s:?", name, key->name,
+                   key->section);
 }
 
 /* The current event is the start of the outermost mapping. */
@@ -194,61 +127,43 @@ static pu_status read_sections(reader *r) {
     int64_t seen[SECTIONS_MAX] = {0}; /* line of each section */
     for (;;) {
         PU_TRY(advance(r));
-        if (r->event.type == YAML_MAPPING_END_EVENT) return PU_OK;
-        if (r->event.type != YAML_SCALAR_EVENT) return fail_at(r, line_of(r), "a section's name must be a word");
+        if (event_type(r) == YAML_MAPPING_END_EVENT) return PU_OK;
+        if (event_type(r) != YAML_SCALAR_EVENT) return fail_at(r, "a section's name must be a word");
         const pu__section *section = pu__find_section(scalar_text(r));
         if (!section) return fail_unknown_section(r);
         int64_t *line = &seen[section - pu__sections];
         if (*line > 0)
-            return fail_at(r, line_of(r), "%s: duplicate section, first given in line %lld", section->name,
-                           (long long)*line);
-        *line = line_of(r);
+            return fail_at(r, "%s: duplicate section, first given in line %lld", section->name, (long long)*line);
+        *line = pu__yaml_line(&r->yaml);
         PU_TRY(advance(r));
-        if (r->event.type == YAML_MAPPING_START_EVENT) {
+        if (event_type(r) == YAML_MAPPING_START_EVENT) {
             PU_TRY(read_section(r, section));
-        } else if (r->event.type != YAML_SCALAR_EVENT ||
+        } else if (event_type(r) != YAML_SCALAR_EVENT ||
                    !is_null(r)) { /* a section whose keys are all commented out is null */
-            return fail_at(r, line_of(r), "%s: is a section: expects keys below it", section->name);
+            return fail_at(r, "%s: is a section: expects keys below it", section->name);
         }
     }
 }
 
-/* The current event is the document's start. */
 static pu_status read_root(reader *r) {
-    PU_TRY(advance(r));
-    if (!r->source) {
-        PU_TRY(read_value(r, r->key));
-    } else if (r->event.type == YAML_MAPPING_START_EVENT) {
-        PU_TRY(read_sections(r));
-    } else if (r->event.type != YAML_SCALAR_EVENT || !is_null(r)) {
-        return fail_at(r, line_of(r), "expects sections such as `train:` with keys below them");
-    }
-    return advance(r);
-}
-
-static pu_status read_stream(reader *r) {
-    PU_TRY(advance(r));
-    PU_TRY(advance(r));
-    if (r->event.type == YAML_STREAM_END_EVENT) { /* nothing but comments */
-        if (r->source) return PU_OK;
-        return fail_at(r, 1, "has no value");
-    }
-    PU_TRY(read_root(r));
-    PU_TRY(advance(r));
-    if (r->event.type == YAML_STREAM_END_EVENT) return PU_OK;
-    return fail_at(r, line_of(r), "a second document begins here: one file holds one experiment");
+    if (!r->source) return read_value(r, r->key);
+    if (event_type(r) == YAML_MAPPING_START_EVENT) return read_sections(r);
+    if (event_type(r) == YAML_SCALAR_EVENT && is_null(r)) return PU_OK;
+    return fail_at(r, "expects sections such as `train:` with keys below them");
 }
 
 static pu_status read_text(reader *r, const char *text, size_t length) {
-    r->text = text;
-    r->length = length;
-    if (!yaml_parser_initialize(&r->parser))
-        return pu_fail(PU_ERR_MEMORY, "out of memory while starting the YAML reader");
-    yaml_parser_set_encoding(&r->parser, YAML_UTF8_ENCODING);
-    yaml_parser_set_input_string(&r->parser, (const unsigned char *)text, length);
-    const pu_status status = read_stream(r);
-    if (r->has_event) yaml_event_delete(&r->event);
-    yaml_parser_delete(&r->parser);
+    char override[160];
+    if (!r->source) snprintf(override, sizeof override, "--set %s.%s", r->key->section, r->key->name);
+    bool empty = false;
+    pu_status status =
+        pu__yaml_open(&r->yaml, r->source ? r->source : override, r->source != NULL, text, length, &empty);
+    if (status == PU_OK && empty && !r->source) status = fail_at(r, "has no value");
+    if (status == PU_OK && !empty) {
+        status = read_root(r);
+        if (status == PU_OK) status = pu__yaml_end(&r->yaml, "experiment");
+    }
+    pu__yaml_close(&r->yaml);
     return status;
 }
 
