@@ -1,5 +1,6 @@
 #include <limits.h>
 
+#include "host/data/store/cursor.h"
 #include "host/data/store/records.h"
 #include "host/data/store/sql.h"
 #include "plusultra/memory.h"
@@ -22,16 +23,23 @@ static pu_status run_pragma(pu_store *store, const char *pragma, const char *kin
     return status;
 }
 
+/* Reading to the end is the check. */
+static pu_status read_through(pu_store *store, int64_t asset_id) {
+    pu__bar_cursor cursor;
+    const pu_bars *chunk = NULL;
+    PU_TRY(pu__bar_cursor_open(store, asset_id, INT64_MIN, INT64_MAX, PU__CURSOR_BARS, &cursor));
+    pu_status status = pu__bar_cursor_next(&cursor, &chunk);
+    while (status == PU_OK && chunk->count > 0) status = pu__bar_cursor_next(&cursor, &chunk);
+    pu__bar_cursor_close(&cursor);
+    return status;
+}
+
 static pu_status check_bars(pu_store *store) {
     int count = 0;
     pu_asset *assets = NULL;
     PU_TRY(pu_store_assets(store, 0, NULL, &count, &assets));
     pu_status status = PU_OK;
-    for (int i = 0; i < count && status == PU_OK; ++i) {
-        pu_bars bars;
-        status = pu_store_bars(store, assets[i].id, INT64_MIN, INT64_MAX, &bars);
-        if (status == PU_OK) pu_bars_free(&bars);
-    }
+    for (int i = 0; i < count && status == PU_OK; ++i) status = read_through(store, assets[i].id);
     pu_free(assets);
     return status;
 }
