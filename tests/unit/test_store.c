@@ -374,8 +374,10 @@ static void migrations_go_forward(void **state) {
     (void)state;
     int known = 0;
     const pu__store_step *product = pu__store_steps(&known);
-    const pu__store_step steps[] = {product[0], product[1], {"ALTER TABLE assets ADD COLUMN sector TEXT NOT NULL DEFAULT ''"}};
-    const pu__store_step broken[] = {product[0], product[1], {"CREATE TABLE extra (x INTEGER); SELECT no_such_function()"}};
+    const pu__store_step steps[] = {
+        product[0], product[1], {"ALTER TABLE assets ADD COLUMN sector TEXT NOT NULL DEFAULT ''"}};
+    const pu__store_step broken[] = {
+        product[0], product[1], {"CREATE TABLE extra (x INTEGER); SELECT no_such_function()"}};
     assert_int_equal(known, 2);
     pu_store *store = create("old.db");
     put_asset(store, "A", DAY_S, 7);
