@@ -3,6 +3,7 @@
 #include "host/data/store/cursor.h"
 #include "host/data/store/records.h"
 #include "host/data/store/sql.h"
+#include "host/data/store/values.h"
 #include "plusultra/memory.h"
 
 /* A pragma whose rows, but for "ok", are findings. */
@@ -48,6 +49,7 @@ static pu_status check_all(pu_store *store) {
     PU_TRY(run_pragma(store, "PRAGMA quick_check(1)", "structure"));
     PU_TRY(run_pragma(store, "PRAGMA foreign_key_check", "a reference to nothing in table"));
     PU_TRY(check_bars(store));
+    PU_TRY(pu__values_check(store));
     return pu__predictions_check(store);
 }
 

@@ -40,10 +40,40 @@ CREATE TABLE alternative_values (
     PRIMARY KEY (series_id, published_ts, ts)
 ) STRICT, WITHOUT ROWID;
 
+-- What is announced ahead, by the time it comes due.
+CREATE INDEX alternative_values_ahead ON alternative_values (series_id, ts) WHERE ts > published_ts;
+
 CREATE TABLE regimes (
     name TEXT NOT NULL CHECK (length(CAST(name AS BLOB)) BETWEEN 1 AND 63),
     published_ts INTEGER NOT NULL,
     ts INTEGER NOT NULL, -- the label holds from here until the next one's
     label INTEGER NOT NULL CHECK (label BETWEEN -1000 AND 1000),
     PRIMARY KEY (name, published_ts, ts)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX regimes_ahead ON regimes (name, ts) WHERE ts > published_ts;
+
+CREATE TABLE alternative_imports (
+    import_id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL CHECK (length(CAST(name AS BLOB)) BETWEEN 1 AND 63),
+    kind TEXT NOT NULL CHECK (kind IN ('macro', 'onchain', 'funding', 'sentiment', 'other', 'regime')),
+    file TEXT NOT NULL,
+    sha256 TEXT NOT NULL CHECK (length(sha256) = 64),
+    bytes INTEGER NOT NULL CHECK (bytes >= 0),
+    format TEXT NOT NULL CHECK (format IN ('csv', 'sqlite', 'jsonl')),
+    rows_read INTEGER NOT NULL CHECK (rows_read >= 0),
+    rows_added INTEGER NOT NULL CHECK (rows_added >= 0),
+    rows_unchanged INTEGER NOT NULL CHECK (rows_unchanged >= 0),
+    rows_replaced INTEGER NOT NULL CHECK (rows_replaced >= 0),
+    rows_rejected INTEGER NOT NULL CHECK (rows_rejected >= 0),
+    imported_ts INTEGER NOT NULL DEFAULT (CAST(strftime('%s', 'now') AS INTEGER)),
+    CHECK (rows_read = rows_added + rows_unchanged + rows_replaced + rows_rejected)
+) STRICT;
+
+CREATE TABLE alternative_rejected_rows (
+    import_id INTEGER NOT NULL REFERENCES alternative_imports ON DELETE CASCADE,
+    line INTEGER NOT NULL CHECK (line >= 1),
+    reason TEXT NOT NULL,
+    text TEXT NOT NULL CHECK (length(CAST(text AS BLOB)) <= 200),
+    PRIMARY KEY (import_id, line)
 ) STRICT, WITHOUT ROWID;

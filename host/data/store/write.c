@@ -6,7 +6,7 @@
 #include "host/data/store/bulk.h"
 #include "host/data/store/sql.h"
 
-static uint64_t mix(uint64_t value) {
+uint64_t pu__hash_mix(uint64_t value) {
     /* The finalizer of SplitMix64: Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators",
      * with Stafford's constants. */
     value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9u;
@@ -22,13 +22,13 @@ static uint64_t bits_of(double value) {
 }
 
 uint64_t pu__bar_hash(const pu__bar *bar) {
-    uint64_t hash = mix((uint64_t)bar->ts + 0x9e3779b97f4a7c15u);
-    hash = mix(hash ^ bits_of(bar->open));
-    hash = mix(hash ^ bits_of(bar->high));
-    hash = mix(hash ^ bits_of(bar->low));
-    hash = mix(hash ^ bits_of(bar->close));
-    hash = mix(hash ^ bits_of(bar->adjusted));
-    return mix(hash ^ bits_of(bar->volume));
+    uint64_t hash = pu__hash_mix((uint64_t)bar->ts + 0x9e3779b97f4a7c15u);
+    hash = pu__hash_mix(hash ^ bits_of(bar->open));
+    hash = pu__hash_mix(hash ^ bits_of(bar->high));
+    hash = pu__hash_mix(hash ^ bits_of(bar->low));
+    hash = pu__hash_mix(hash ^ bits_of(bar->close));
+    hash = pu__hash_mix(hash ^ bits_of(bar->adjusted));
+    return pu__hash_mix(hash ^ bits_of(bar->volume));
 }
 
 bool pu__bar_valid(const pu__bar *bar) {

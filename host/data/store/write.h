@@ -12,6 +12,9 @@ typedef struct pu__bar {
     double volume; /* NaN where the source has none */
 } pu__bar;
 
+/* Spreads every bit of a 64-bit word over all of them. */
+uint64_t pu__hash_mix(uint64_t value);
+
 /* A 64-bit hash of one bar. The sum over an asset's bars is its checksum: independent of the order, and kept up as
  * bars are added. It finds damage, not malice. */
 uint64_t pu__bar_hash(const pu__bar *bar);
