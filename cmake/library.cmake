@@ -45,7 +45,7 @@ endif()
 
 if(NOT PU_KERNEL_ONLY)
     add_library(plusultra STATIC ${PU_HOST_C})
-    target_link_libraries(plusultra PUBLIC pu_engine PkgConfig::PU_LIBS)
+    target_link_libraries(plusultra PUBLIC pu_engine PkgConfig::PU_LIBS ${CMAKE_DL_LIBS})
     target_compile_definitions(plusultra PRIVATE PU_VERSION="${PROJECT_VERSION}")
     include(cmake/embed.cmake)
     foreach(version 1 2)

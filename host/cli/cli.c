@@ -51,6 +51,13 @@ const char *pu__cli_value(const pu__cli *cli, const char *name) {
     return value ? value->text : NULL;
 }
 
+const char *pu__cli_value_at(const pu__cli *cli, const char *name, int index) {
+    for (int i = 0; i < cli->value_count; ++i) {
+        if (strcmp(cli->values[i].option->name, name) == 0 && index-- == 0) return cli->values[i].text;
+    }
+    return NULL;
+}
+
 bool pu__cli_flag(const pu__cli *cli, const char *name) { return last_value(cli, name) != NULL; }
 
 pu_status pu__cli_int(const pu__cli *cli, const char *name, int64_t fallback, int64_t low, int64_t high,

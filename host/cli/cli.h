@@ -56,6 +56,8 @@ struct pu__cli {
 /* The value of an option of the verb or of the frame ("config", "json", ...), the last one if given more than
  * once; null if absent. Asking for a name that neither declares is a programming error. */
 const char *pu__cli_value(const pu__cli *cli, const char *name);
+/* The value given at the index-th place where the option was given, from 0; null beyond the last. */
+const char *pu__cli_value_at(const pu__cli *cli, const char *name, int index);
 bool pu__cli_flag(const pu__cli *cli, const char *name);
 
 /* The value as a number in [low, high], `fallback` if absent. PU_ERR_CONFIG names the option. */

@@ -220,6 +220,7 @@ pu_status pu__config_check(const pu_config *config, const char *source, const in
     PU_TRY(check_names(&c));
     PU_TRY(check_distinct(&c, "data.symbols", &config->data.symbols));
     PU_TRY(check_distinct(&c, "features.names", &config->features.names));
+    PU_TRY(check_distinct(&c, "features.plugins", &config->features.plugins));
     PU_TRY(check_split(&c));
     PU_TRY(check_windows(&c));
     PU_TRY(check_model(&c));

@@ -112,6 +112,7 @@ static bool changes_bits(const char *section, const char *key) {
                                             "data.benchmark",
                                             "data.allow_faults",
                                             "features.block_bars",
+                                            "features.plugins",
                                             "windows.readers",
                                             "windows.ring_slots",
                                             "windows.cache_mib",

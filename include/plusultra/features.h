@@ -32,7 +32,7 @@ typedef struct pu_feature_value {
 typedef struct pu_feature_bar {
     int64_t ts;
     double open, high, low, close, volume; /* volume NaN where the source has none */
-    const pu_feature_value *input;         /* [input_count] of the descriptor, in its order; null when it has none */
+    const pu_feature_value *input; /* [input_count] of the descriptor, in its order; null when it has none */
 } pu_feature_bar;
 
 /* A run of bars as columns, each [count]; what a feature that works on many bars at once sees. */
@@ -77,6 +77,23 @@ typedef struct pu_feature {
     const char *const *inputs;
     pu_feature_cross cross;
 } pu_feature;
+
+/* A plug-in: a shared object with features, which exports this function under the name pu_plugin_features: it sets
+ * the count and returns the descriptors, which stay valid. Declare it with PU_PLUGIN_EXPORT; this header alone is
+ * needed to compile it, and no library to link it. docs/plugins.md has an example. */
+typedef const pu_feature *const *(*pu_plugin_entry)(int *count);
+#ifdef __cplusplus
+#define PU_PLUGIN_EXPORT extern "C" __attribute__((visibility("default")))
+#else
+#define PU_PLUGIN_EXPORT __attribute__((visibility("default")))
+#endif
+
+/* Registers the features of the plug-in at `path` for the rest of the process, beside the built-in ones; a file
+ * that was loaded before is left as it is. What features.plugins names is loaded by everything that takes a
+ * configuration. Any thread may call it. PU_ERR_CONFIG (the file and what is wrong with which field of which
+ * feature): no shared object, another ABI, a descriptor that cannot be used, a name that is taken; nothing of the
+ * file is registered then. The code of a plug-in runs with all rights of the process. */
+pu_status pu_feature_plugin_load(const char *path);
 
 int pu_feature_count(void);
 const pu_feature *pu_feature_at(int index);          /* ordered by name */

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "host/base/nearest.h"
+#include "host/data/features/plugin.h"
 #include "host/data/store/digest.h"
 #include "host/data/store/sql.h"
 #include "plusultra/log.h"
@@ -101,10 +101,7 @@ static pu_status find_volumeless(const pu__plan *plan, text *out) {
 }
 
 static pu_status unknown_feature(const char *name) {
-    const char *names[256];
-    int count = 0;
-    for (; count < pu_feature_count() && count < 256; ++count) names[count] = pu_feature_at(count)->name;
-    const char *nearest = pu__nearest(name, count, names);
+    const char *nearest = pu__feature_nearest(name);
     return pu_fail(PU_ERR_CONFIG,
                    "features.names: there is no feature '%s'%s%s%s; `plusultra features list` shows all", name,
                    nearest ? ", did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
@@ -167,7 +164,8 @@ static pu_status describe_features(pu__plan *plan) {
     append(&identity, "features abi %d block %" PRId64 "\n", PU_FEATURE_ABI, plan->block_bars);
     for (int i = 0; i < set->count; ++i) {
         const pu_feature *feature = set->feature[i];
-        append(&identity, "%s %d", feature->name, feature->version);
+        const char *origin = pu__feature_origin_hash(feature);
+        append(&identity, "%s %d%s%s", feature->name, feature->version, origin ? " " : "", origin ? origin : "");
         for (int p = 0; p < feature->parameter_count; ++p) append(&identity, " %.17g", feature->parameters[p]);
         append(&identity, "\n");
         append(&columns, "%s%s", i ? "," : "", feature->name);
@@ -215,6 +213,7 @@ static pu_status describe_labels(const pu_config *config, pu__plan *plan) {
 
 pu_status pu__plan_open(const pu_config *config, pu_store *store, pu__plan *out) {
     *out = (pu__plan){.store = store, .block_bars = config->features.block_bars};
+    PU_TRY(pu__plugins_load(config));
     pu_status status = PU_OK;
     PU_TRY_GOTO(status, choose_assets(config, out), failed);
     PU_TRY_GOTO(status, choose_features(config, out), failed);
