@@ -61,6 +61,7 @@ static const struct {
     {"include/plusultra/config", "config", "base"},
     {"include/plusultra/store.h", "data", "base"},
     {"include/plusultra/import.h", "data", "base"},
+    {"include/plusultra/alternative.h", "data", "base"},
     {"include/plusultra/synth.h", "data", "base config"},
     {"include/plusultra/validate.h", "data", "base config"},
     {"include/plusultra/features.h", "data", "base config"},
