@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "host/data/features/features_internal.h"
+#include "host/data/features/stream.h"
 #include "plusultra/log.h"
 #include "plusultra/memory.h"
 #include "plusultra/random.h"
@@ -44,22 +44,35 @@ static bool walk(uint64_t seed, int64_t count, pu_bars *out) {
     return true;
 }
 
+/* All features over one asset, as blocks are built. */
+static pu_status pass(int count, const pu_feature *const *features, const pu_bars *bars, double *values) {
+    static const pu_feature_value nothing[PU__CHUNK_BARS];
+    const pu_feature_value *inputs[PU_FEATURE_INPUTS_MAX];
+    for (int k = 0; k < PU_FEATURE_INPUTS_MAX; ++k) inputs[k] = nothing;
+    pu__stream *stream = NULL;
+    pu__columns columns;
+    pu__adjust adjust = {0};
+    PU_TRY(pu__columns_open(PU__CHUNK_BARS, &columns));
+    const pu_status status = pu__stream_open(count, features, PU__CHUNK_BARS, false, &stream);
+    for (int64_t first = 0; status == PU_OK && first < bars->count; first += PU__CHUNK_BARS) {
+        const int64_t left = bars->count - first;
+        pu__columns_take(&adjust, bars, first, left < PU__CHUNK_BARS ? left : PU__CHUNK_BARS, &columns);
+        const pu_feature_chunk chunk = pu__columns_chunk(&columns);
+        for (int f = 0; f < count; ++f) pu__stream_run(stream, f, &chunk, inputs, values);
+    }
+    pu__stream_close(stream);
+    pu__columns_close(&columns);
+    return status;
+}
+
 static pu_status time_pass(const pu_bars *bars, double *seconds) {
     const int count = pu_feature_count();
     const pu_feature **features = pu_calloc((size_t)count, sizeof *features);
-    double *values = pu_calloc((size_t)count, sizeof *values);
+    double *values = pu_calloc(PU__CHUNK_BARS, sizeof *values);
     pu_status status = features && values ? PU_OK : PU_ERR_MEMORY;
     for (int f = 0; status == PU_OK && f < count; ++f) features[f] = pu_feature_at(f);
     const double started_s = pu_clock_s();
-    for (int a = 0; a < ASSETS && status == PU_OK; ++a) {
-        pu__stream *stream = NULL;
-        status = pu__stream_open(count, features, &stream);
-        for (int64_t i = 0; status == PU_OK && i < bars[a].count; ++i) {
-            const pu_feature_bar bar = pu__adjusted_bar(&bars[a], i);
-            pu__stream_push(stream, &bar, values);
-        }
-        pu__stream_close(stream);
-    }
+    for (int a = 0; a < ASSETS && status == PU_OK; ++a) status = pass(count, features, &bars[a], values);
     *seconds = pu_clock_s() - started_s;
     pu_free(features);
     pu_free(values);

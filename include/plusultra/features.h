@@ -106,7 +106,8 @@ const char *pu_feature_default_at(int index);
  * when memory is short. */
 char *pu_feature_reference(void);
 
-/* Computes one feature over bars into out[count] (NaN before its lookback). */
+/* Computes one feature over bars into out[count] (NaN before its lookback). Inputs beyond the bars are missing, and the
+ * value of a cross-sectional feature is that before the comparison with other assets. */
 pu_status pu_feature_compute(const pu_feature *feature, const pu_bars *bars, double *out);
 
 /* Builds feature and label blocks of the configuration for all its assets. Blocks that are current are read and

@@ -20,23 +20,30 @@ typedef struct table {
     double *value; /* [rows][columns] */
 } table;
 
+static pu_status fill_features(int count, const pu_feature *const *features, const pu_bars *bars, table *out) {
+    double *column = pu_calloc((size_t)bars->count, sizeof *column);
+    pu_status status = column ? PU_OK : PU_ERR_MEMORY;
+    for (int f = 0; f < count && status == PU_OK; ++f) {
+        status = pu_feature_compute(features[f], bars, column);
+        for (int64_t i = 0; i < bars->count && status == PU_OK; ++i) out->value[i * out->columns + f] = column[i];
+    }
+    pu_free(column);
+    return status;
+}
+
 static pu_status fill_table(int feature_count, const pu_feature *const *features, const pu__label_set *labels,
                             const pu_bars *bars, table *out) {
     *out = (table){.rows = bars->count, .columns = feature_count + 1 + labels->horizons};
     out->value = pu_calloc((size_t)out->rows, (size_t)out->columns * sizeof *out->value);
     float *label = pu_calloc(1 + (size_t)labels->horizons, sizeof *label);
-    pu__stream *stream = NULL;
-    pu_status status = out->value && label ? pu__stream_open(feature_count, features, &stream) : PU_ERR_MEMORY;
+    pu_status status = out->value && label ? fill_features(feature_count, features, bars, out) : PU_ERR_MEMORY;
     pu__volatility volatility = {0};
     for (int64_t i = 0; i < bars->count && status == PU_OK; ++i) {
         double *row = out->value + i * out->columns;
-        const pu_feature_bar bar = pu__adjusted_bar(bars, i);
-        pu__stream_push(stream, &bar, row);
-        pu__label_row(labels, bars, i, pu__volatility_push(&volatility, (double)labels->vol_bars, bar.close),
-                      label);
+        const double sigma = pu__volatility_push(&volatility, (double)labels->vol_bars, bars->adjusted[i]);
+        pu__label_row(labels, bars, i, sigma, label);
         for (int c = 0; c <= labels->horizons; ++c) row[feature_count + c] = (double)label[c];
     }
-    pu__stream_close(stream);
     pu_free(label);
     return status;
 }

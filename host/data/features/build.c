@@ -13,6 +13,7 @@
 #include <stdio.h>
 
 #include "host/data/features/rolling.h"
+#include "host/data/features/stream.h"
 #include "host/data/store/sql.h"
 #include "plusultra/log.h"
 #include "plusultra/memory.h"
@@ -47,20 +48,35 @@ static pu_status not_finite(const pu__plan *plan, int asset, int column, int64_t
         plan->asset[asset].symbol, when, plan->features.feature[column]->name);
 }
 
-static pu_status stream_features(const pu__plan *plan, int asset, const pu_bars *bars, pu__stream *stream,
-                                 double *values, pu__block_writer *writer) {
-    const int columns = plan->features.count;
+static pu_status write_rows(const pu__plan *plan, int asset, const pu__columns *bars, const double *values,
+                            pu__block_writer *writer) {
     for (int64_t i = 0; i < bars->count; ++i) {
-        const pu_feature_bar bar = pu__adjusted_bar(bars, i);
-        pu__stream_push(stream, &bar, values);
-        if (i < plan->features.lookback_bars) continue;
-        for (int c = 0; c < columns; ++c) {
-            writer->row[c] = (float)values[c];
+        if (bars->first + i < plan->features.lookback_bars) continue;
+        for (int c = 0; c < plan->features.count; ++c) {
+            writer->row[c] = (float)values[c * PU__CHUNK_BARS + i];
             if (!isfinite(writer->row[c])) return not_finite(plan, asset, c, bars->ts[i]);
         }
         PU_TRY(pu__block_writer_next(writer));
     }
     return PU_OK;
+}
+
+static pu_status stream_features(const pu__plan *plan, int asset, const pu_bars *bars, pu__stream *stream,
+                                 double *values, pu__block_writer *writer) {
+    pu__columns columns;
+    pu__adjust adjust = {0};
+    PU_TRY(pu__columns_open(PU__CHUNK_BARS, &columns));
+    pu_status status = PU_OK;
+    for (int64_t first = 0; first < bars->count && status == PU_OK; first += PU__CHUNK_BARS) {
+        const int64_t left = bars->count - first;
+        pu__columns_take(&adjust, bars, first, left < PU__CHUNK_BARS ? left : PU__CHUNK_BARS, &columns);
+        const pu_feature_chunk chunk = pu__columns_chunk(&columns);
+        for (int c = 0; c < plan->features.count; ++c)
+            pu__stream_run(stream, c, &chunk, NULL, values + c * PU__CHUNK_BARS);
+        status = write_rows(plan, asset, &columns, values, writer);
+    }
+    pu__columns_close(&columns);
+    return status;
 }
 
 static pu_status write_features(const pu__plan *plan, int asset, const char *source_hash, const pu_bars *bars,
@@ -76,9 +92,10 @@ static pu_status write_features(const pu__plan *plan, int asset, const char *sou
     pu__block_writer writer;
     PU_TRY(pu__block_writer_open(plan->store, source_hash, plan->features.columns, ts, &blocks, &writer));
     pu__stream *stream = NULL;
-    double *values = pu_calloc((size_t)blocks.columns, sizeof *values);
+    double *values = pu_calloc((size_t)blocks.columns * PU__CHUNK_BARS, sizeof *values);
     pu_status status =
-        values ? pu__stream_open(plan->features.count, plan->features.feature, &stream) : PU_ERR_MEMORY;
+        values ? pu__stream_open(plan->features.count, plan->features.feature, PU__CHUNK_BARS, false, &stream)
+               : PU_ERR_MEMORY;
     if (status == PU_OK) status = stream_features(plan, asset, bars, stream, values, &writer);
     pu__stream_close(stream);
     pu_free(values);

@@ -1,4 +1,4 @@
-/* What the feature files share: descriptors, the streaming pass. */
+/* What the feature files share: descriptors. */
 #ifndef PU_HOST_DATA_FEATURES_INTERNAL_H
 #define PU_HOST_DATA_FEATURES_INTERNAL_H
 
@@ -16,15 +16,5 @@
 #define PU__PARAMETERS(names, ...)                                             \
     .parameter_count = (int)(sizeof PU__VALUES(__VA_ARGS__) / sizeof(double)), \
     .parameters = PU__VALUES(__VA_ARGS__), .parameter_names = (names)
-
-/* One pass of several features over the bars of one asset. */
-typedef struct pu__stream pu__stream;
-pu_status pu__stream_open(int count, const pu_feature *const *features, pu__stream **out);
-void pu__stream_close(pu__stream *stream); /* accepts null */
-/* The next bar; values[count], NaN where a feature is before its lookback. */
-void pu__stream_push(pu__stream *stream, const pu_feature_bar *bar, double *values);
-
-/* Bar `index` with prices adjusted for splits and dividends. */
-pu_feature_bar pu__adjusted_bar(const pu_bars *bars, int64_t index);
 
 #endif
