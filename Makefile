@@ -49,6 +49,7 @@ format: ## lay the sources out with clang-format
 docs: build ## renew the generated pages
 	$(BUILD)/plusultra show-config --reference > docs/configuration.md
 	$(BUILD)/plusultra features docs > docs/features.md
+	$(BUILD)/plusultra schema > docs/schema.md
 
 clean: ## remove what was built
 	rm -rf $(BUILD) build-asan build-tsan build-clang build-fuzz build-gpu

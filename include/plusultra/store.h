@@ -58,9 +58,35 @@ typedef struct pu_asset {
 pu_status pu_store_assets(pu_store *store, int symbol_count, const char *const *symbols, int *count,
                           pu_asset **out);
 
-/* Bars per year of an asset class at a bar length, for assets whose source does not say: daily 252 (equity,
- * index, future, synthetic), 260 (forex), 365 (crypto); weekly 52, monthly 12; intraday days per year times
- * bars in a session of 6.5 h (equity, index), 23 h (future) or 24 h. */
+/* When the markets of an asset class trade. One table for all: bars per year, the gaps that validation looks for,
+ * the ends of resampled days, weeks and months. Holidays are not in it: they differ by exchange, and a gap check
+ * allows for their share. Weekdays are bits, 0 for Monday to 6 for Sunday. */
+typedef struct pu_calendar {
+    const char *asset_class;
+    double days_per_year;
+    double session_s;          /* trading seconds of a day */
+    unsigned weekend;          /* days without trading, for bars of a day and longer */
+    unsigned weekend_intraday; /* the same for shorter bars */
+    double holiday_ratio;      /* share of the trading days that may be holidays */
+    const char *note;          /* the hours, and the time zone they are kept in */
+} pu_calendar;
+
+/* The calendar of a class; null for a name that is none. Index 0 to pu_calendar_count() - 1 lists them all. */
+const pu_calendar *pu_calendar_of(const char *asset_class);
+int pu_calendar_count(void);
+const pu_calendar *pu_calendar_at(int index);
+
+/* Whether a bar of that length may close on a UTC day (days since 1970-01-01; the day that holds the bar's last
+ * second). */
+bool pu_calendar_trades(const pu_calendar *calendar, int64_t bar_s, int64_t day);
+
+/* Bars that the calendar promises between two closing times, both left out: by whole days for markets with
+ * sessions, as sessions within a day are not known. */
+int64_t pu_calendar_bars_between(const pu_calendar *calendar, int64_t bar_s, int64_t from_ts, int64_t to_ts);
+
+/* Bars per year of an asset class at a bar length, for assets whose source does not say: days_per_year at a day,
+ * weekly 52, monthly 12, intraday days_per_year times the bars in a session. A class that is none counts as
+ * synthetic. */
 double pu_periods_per_year(const char *asset_class, int64_t bar_s);
 
 /* Bars of one asset in time order, as columns of doubles. Missing volume is NaN; adjusted equals close where

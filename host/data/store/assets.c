@@ -125,15 +125,3 @@ pu_status pu_store_assets(pu_store *store, int symbol_count, const char *const *
     *out = chosen;
     return PU_OK;
 }
-
-double pu_periods_per_year(const char *asset_class, int64_t bar_s) {
-    enum { DAY_S = 86400 };
-    if (bar_s >= 28 * DAY_S && bar_s <= 31 * DAY_S) return 12;
-    if (bar_s >= 5 * DAY_S && bar_s <= 7 * DAY_S) return 52;
-    const bool forex = strcmp(asset_class, "forex") == 0, crypto = strcmp(asset_class, "crypto") == 0;
-    const bool session = strcmp(asset_class, "equity") == 0 || strcmp(asset_class, "index") == 0;
-    const double days = forex ? 260 : crypto ? 365 : 252;
-    if (bar_s >= DAY_S) return days * DAY_S / (double)bar_s;
-    const double open_s = session ? 6.5 * 3600 : strcmp(asset_class, "future") == 0 ? 23 * 3600 : DAY_S;
-    return days * ((double)bar_s < open_s ? open_s / (double)bar_s : 1);
-}

@@ -1,5 +1,6 @@
 #include <limits.h>
 
+#include "host/data/store/checksum.h"
 #include "host/data/store/cursor.h"
 #include "host/data/store/records.h"
 #include "host/data/store/sql.h"
@@ -49,6 +50,7 @@ static pu_status check_all(pu_store *store) {
     PU_TRY(run_pragma(store, "PRAGMA quick_check(1)", "structure"));
     PU_TRY(run_pragma(store, "PRAGMA foreign_key_check", "a reference to nothing in table"));
     PU_TRY(check_bars(store));
+    PU_TRY(pu__checksum_check(store));
     PU_TRY(pu__values_check(store));
     return pu__predictions_check(store);
 }

@@ -2,7 +2,10 @@
 
 #include <stdio.h>
 
+#include "host/data/store/checksum.h"
 #include "host/data/store/sql.h"
+
+enum { SEALED_SINCE = 2 /* the version that brought the table `checksums` */ };
 
 static const pu__store_step product_steps[] = {{pu__store_schema_1}, {pu__store_schema_2}};
 
@@ -35,6 +38,7 @@ static pu_status apply_steps(pu_store *store, const pu__store_step *steps, int64
         char what[64];
         snprintf(what, sizeof what, "bring to schema version %lld", (long long)i + 1);
         PU_TRY(pu__sql_exec(store, steps[i].sql, what));
+        if (i + 1 == SEALED_SINCE) PU_TRY(pu__checksum_seal_all(store));
     }
     char stamp[96];
     snprintf(stamp, sizeof stamp, "PRAGMA application_id = %d; PRAGMA user_version = %d", PU__STORE_APPLICATION,
@@ -54,8 +58,9 @@ pu_status pu__store_migrate(pu_store *store, const pu__store_step *steps, int co
                            "%s is an empty file, not a store: `plusultra import` or `plusultra synth` fill it",
                            pu_store_path(store));
         return pu_fail(PU_ERR_STORE,
-                       "%s has schema version %lld, version %d is needed: `plusultra import` or `plusultra synth` "
-                       "brings it forward",
+                       "%s has schema version %lld, version %d is needed: `plusultra assets migrate` brings it "
+                       "forward, as does "
+                       "any command that writes to it",
                        pu_store_path(store), (long long)version, count);
     }
     PU_TRY(pu_store_begin(store));

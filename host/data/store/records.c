@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "host/data/store/checksum.h"
 #include "host/data/store/records.h"
 #include "host/data/store/sql.h"
 #include "plusultra/memory.h"
@@ -32,7 +33,8 @@ static pu_status write_indicator(pu_store *store, int64_t asset_id, const char *
         }
     }
     sqlite3_finalize(insert);
-    return status;
+    PU_TRY(status);
+    return pu__checksum_seal(store, PU__PART_INDICATORS, asset_id);
 }
 
 pu_status pu_store_put_indicator(pu_store *store, int64_t asset_id, const char *name, int64_t count,
@@ -111,7 +113,8 @@ static pu_status write_benchmark(pu_store *store, const char *universe, int64_t 
                          universe, asset_id, &insert));
     const pu_status status = pu__sql_run(store, insert, "set a benchmark in");
     sqlite3_finalize(insert);
-    return status;
+    PU_TRY(status);
+    return pu__checksum_seal(store, PU__PART_BENCHMARKS, 0);
 }
 
 pu_status pu_store_put_benchmark(pu_store *store, const char *universe, int64_t asset_id) {
@@ -143,7 +146,8 @@ pu_status pu__run_ensure(pu_store *store, const char *run, int64_t *run_id) {
     if (status == PU_OK) status = pu__sql_step(store, insert, &row, "add a run to");
     *run_id = row ? sqlite3_column_int64(insert, 0) : 0;
     sqlite3_finalize(insert);
-    return status;
+    PU_TRY(status);
+    return pu__checksum_seal(store, PU__PART_RUN, *run_id);
 }
 
 static pu_status write_run(pu_store *store, const char *run, const pu_run_record *record) {
@@ -162,7 +166,8 @@ static pu_status write_run(pu_store *store, const char *run, const pu_run_record
     const pu_status status =
         code == SQLITE_OK ? pu__sql_run(store, update, "write a run to") : bind_failure(store);
     sqlite3_finalize(update);
-    return status;
+    PU_TRY(status);
+    return pu__checksum_seal(store, PU__PART_RUN, run_id);
 }
 
 pu_status pu_store_put_run(pu_store *store, const char *run, const pu_run_record *record) {
@@ -236,7 +241,8 @@ static pu_status write_trades(pu_store *store, const char *run, int64_t count, c
         status = code == SQLITE_OK ? pu__sql_run(store, insert, "write trades to") : bind_failure(store);
     }
     sqlite3_finalize(insert);
-    return status;
+    PU_TRY(status);
+    return pu__checksum_seal(store, PU__PART_TRADES, run_id);
 }
 
 pu_status pu_store_put_trades(pu_store *store, const char *run, int64_t count, const pu_trade *trades) {

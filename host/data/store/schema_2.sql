@@ -11,9 +11,11 @@ CREATE TABLE corporate_actions (
     asset_id INTEGER NOT NULL REFERENCES assets,
     ex_ts INTEGER NOT NULL,
     kind TEXT NOT NULL CHECK (kind IN ('split', 'dividend')),
-    -- split: new shares for one old; dividend: cash per share, in the shares of that day.
+    -- split: new shares for one old; dividend: cash per share.
     value REAL NOT NULL CHECK (value > 0 AND value <= 1e9),
     published_ts INTEGER NOT NULL,
+    -- The shares that a dividend is counted in: those of its day, or those after every split the source knew of.
+    basis TEXT NOT NULL DEFAULT 'raw' CHECK (basis = 'raw' OR (basis = 'split_adjusted' AND kind = 'dividend')),
     PRIMARY KEY (asset_id, ex_ts, kind)
 ) STRICT, WITHOUT ROWID;
 
@@ -76,4 +78,13 @@ CREATE TABLE alternative_rejected_rows (
     reason TEXT NOT NULL,
     text TEXT NOT NULL CHECK (length(CAST(text AS BLOB)) <= 200),
     PRIMARY KEY (import_id, line)
+) STRICT, WITHOUT ROWID;
+
+-- Number of rows, and sum of their 64-bit hashes, of the small tables: by asset, by run, or whole (owner 0).
+CREATE TABLE checksums (
+    part TEXT NOT NULL CHECK (length(part) BETWEEN 1 AND 63),
+    owner_id INTEGER NOT NULL,
+    rows INTEGER NOT NULL CHECK (rows >= 1),
+    checksum INTEGER NOT NULL,
+    PRIMARY KEY (part, owner_id)
 ) STRICT, WITHOUT ROWID;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "host/data/store/bulk.h"
+#include "host/data/store/checksum.h"
 #include "host/data/store/sql.h"
 
 uint64_t pu__hash_mix(uint64_t value) {
@@ -94,8 +95,9 @@ pu_status pu__asset_make(pu_store *store, const char *symbol, const char *asset_
     }
     if (status == PU_OK) status = pu__sql_run(store, insert, "add an asset to");
     sqlite3_finalize(insert);
-    if (status == PU_OK) *asset_id = sqlite3_last_insert_rowid(pu_store_sqlite(store));
-    return status;
+    PU_TRY(status);
+    *asset_id = sqlite3_last_insert_rowid(pu_store_sqlite(store));
+    return pu__checksum_seal(store, PU__PART_ASSET, *asset_id);
 }
 
 static pu_status load_summary(pu__bar_writer *writer) {

@@ -8,25 +8,9 @@ enum { DAY_S = 86400, WARNING_DAYS = 10, ERROR_DAYS = 60, YEAR_DAYS = 365 };
 
 static const double reuse_factor = 3;
 
-static bool is_class(const pu_asset *asset, const char *name) { return strcmp(asset->asset_class, name) == 0; }
-
-/* Weekdays after one day and before another; days are counted from 1970-01-01, a Thursday. */
-static int64_t weekdays_between(int64_t from_day, int64_t to_day) {
-    int64_t count = 0;
-    const int64_t days = to_day - from_day - 1, weeks = days > 0 ? days / 7 : 0;
-    for (int64_t day = from_day + 1 + 7 * weeks; day < to_day; ++day) count += (day + 3) % 7 < 5;
-    return count + 5 * weeks;
-}
-
-/* Bars that the market's hours promise between two bars. Sessions of exchanges within a day are not known here:
- * only whole days count. */
-static int64_t missing_between(const pu_asset *asset, int64_t from, int64_t to) {
-    if (asset->bar_s > DAY_S) return (to - from - asset->bar_s / 2) / asset->bar_s;
-    const bool around_the_clock =
-        is_class(asset, "crypto") || (is_class(asset, "synthetic") && asset->bar_s != DAY_S);
-    if (around_the_clock) return (to - from) / asset->bar_s - 1;
-    const int64_t weekdays = weekdays_between((from - 1) / DAY_S, (to - 1) / DAY_S);
-    return asset->bar_s == DAY_S ? weekdays : weekdays * (int64_t)(asset->periods_per_year / 252);
+static const pu_calendar *calendar_of(const pu_asset *asset) {
+    const pu_calendar *calendar = pu_calendar_of(asset->asset_class);
+    return calendar ? calendar : pu_calendar_of("synthetic");
 }
 
 static void report_reuse(pu__inspection *at, int64_t i, int64_t days) {
@@ -50,12 +34,13 @@ static void report_gap(pu__inspection *at, int64_t i, int64_t days) {
     if (days > ERROR_DAYS) report_reuse(at, i, days);
 }
 
-/* Holidays, some ten of 260 weekdays, are not faults; round-the-clock markets have none. */
+/* Holidays are not faults; round-the-clock markets have none. */
 static void report_missing(pu__inspection *at, int64_t missing, int64_t gaps, int64_t longest,
                            int64_t longest_at) {
-    const bool holidays = !is_class(at->asset, "crypto") && !is_class(at->asset, "synthetic");
+    const pu_calendar *calendar = calendar_of(at->asset);
+    const bool holidays = calendar->holiday_ratio > 0;
     const double expected = (double)(at->bars->count + missing), ratio = (double)missing / expected;
-    const double holiday_ratio = holidays && at->asset->bar_s <= DAY_S ? 0.045 : 0;
+    const double holiday_ratio = at->asset->bar_s <= DAY_S ? calendar->holiday_ratio : 0;
     if (ratio <= holiday_ratio || missing == 0) return;
     char when[32];
     pu__fault_time(at->asset, at->bars->ts[longest_at], when);
@@ -71,7 +56,7 @@ void pu__check_gaps(pu__inspection *at) {
     const int64_t scale_s = at->asset->bar_s > DAY_S ? at->asset->bar_s : DAY_S;
     int64_t missing = 0, gaps = 0, longest = 0, longest_at = 0;
     for (int64_t i = 1; i < at->bars->count; ++i) {
-        const int64_t lost = missing_between(at->asset, ts[i - 1], ts[i]);
+        const int64_t lost = pu_calendar_bars_between(calendar_of(at->asset), at->asset->bar_s, ts[i - 1], ts[i]);
         if (lost > 0) {
             missing += lost;
             ++gaps;
