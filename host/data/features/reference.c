@@ -3,6 +3,7 @@
 
 #include "host/base/buffer.h"
 #include "host/data/features/features_internal.h"
+#include "host/data/features/plugin.h"
 
 static const struct {
     const char *tag, *title;
@@ -62,6 +63,17 @@ static void add_cell(pu__buffer *out, const char *text) {
     }
 }
 
+/* What it sees beyond the asset's own bars, and what the engine makes of its value. */
+static void add_inputs(pu__buffer *out, const pu_feature *feature) {
+    static const char *const cross[] = {"", "rank over the assets", "z-score over the assets"};
+    for (int i = 0; i < feature->input_count; ++i)
+        pu__buffer_printf(out, "%s%s", i ? ", " : "", feature->inputs[i]);
+    pu__buffer_printf(out, "%s%s", feature->input_count && feature->cross ? ", " : "", cross[feature->cross]);
+    if (feature->needs_volume)
+        pu__buffer_printf(out, "%svolume", feature->input_count || feature->cross ? ", " : "");
+}
+
+/* The tags of a plug-in are all shown: no heading stands for the first. */
 static void add_feature(pu__buffer *out, const pu_feature *feature) {
     pu__buffer_printf(out, "| `%s` | ", feature->name);
     add_cell(out, feature->description);
@@ -71,24 +83,37 @@ static void add_feature(pu__buffer *out, const pu_feature *feature) {
     for (int p = 0; p < feature->parameter_count; ++p) {
         pu__buffer_printf(out, "%s%s %.4g", p ? ", " : "", feature->parameter_names[p], feature->parameters[p]);
     }
+    pu__buffer_printf(out, " | ");
+    add_inputs(out, feature);
     const char *comma = strchr(feature->tags, ',');
-    pu__buffer_printf(out, " | %d | %s | %s | %d |\n", feature->lookback_bars, comma ? comma + 1 : "",
+    const char *rest = pu__feature_origin_hash(feature) ? feature->tags : comma ? comma + 1 : "";
+    pu__buffer_printf(out, " | %d | %s | %s | %d |\n", feature->lookback_bars, rest,
                       is_default(feature) ? "yes" : "", feature->version);
+}
+
+/* A group of the built-in features, or with a null tag those of plug-ins; nothing where it is empty. */
+static void add_group(pu__buffer *out, const char *tag, const char *title) {
+    bool any = false;
+    for (int i = 0; i < pu_feature_count(); ++i) {
+        const pu_feature *feature = pu_feature_at(i);
+        const bool builtin = pu__feature_origin_hash(feature) == NULL;
+        if (builtin != (tag != NULL) || (tag && !leads_with(feature, tag))) continue;
+        if (!any)
+            pu__buffer_printf(
+                out,
+                "\n## %s\n\n| feature | what it is | formula and source | parameters | inputs | lookback "
+                "| tags | default | version |\n|---|---|---|---|---|---|---|---|---|\n",
+                title);
+        any = true;
+        add_feature(out, feature);
+    }
 }
 
 char *pu_feature_reference(void) {
     pu__buffer out = {0};
     pu__buffer_printf(&out, "%s\n%d features, %d of them in the default set.\n", introduction, pu_feature_count(),
                       pu_feature_default_count());
-    for (int g = 0; g < GROUPS; ++g) {
-        pu__buffer_printf(
-            &out,
-            "\n## %s\n\n| feature | what it is | formula and source | parameters | lookback | tags | "
-            "default | version |\n|---|---|---|---|---|---|---|---|\n",
-            groups[g].title);
-        for (int i = 0; i < pu_feature_count(); ++i) {
-            if (leads_with(pu_feature_at(i), groups[g].tag)) add_feature(&out, pu_feature_at(i));
-        }
-    }
+    for (int g = 0; g < GROUPS; ++g) add_group(&out, groups[g].tag, groups[g].title);
+    add_group(&out, NULL, "From plug-ins");
     return pu__buffer_take(&out);
 }
