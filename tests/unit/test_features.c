@@ -9,74 +9,28 @@
 
 #include <cmocka.h>
 
-#include "host/base/file.h"
 #include "plusultra/features.h"
 #include "plusultra/memory.h"
 #include "tests/support/bars.h"
+#include "tests/support/fixture.h"
 #include "tests/support/process.h"
 
-enum { FIXTURE_BYTES_MAX = 1 << 20, FIXTURE_COLUMNS_MAX = 80, FIXTURE_ROWS_MAX = 400, BAR_COLUMNS = 7 };
-
-typedef struct fixture {
-    int columns, rows;
-    char *text;
-    const char *name[FIXTURE_COLUMNS_MAX];
-    double value[FIXTURE_COLUMNS_MAX][FIXTURE_ROWS_MAX];
-} fixture;
-
-static void fixture_read(const char *name, fixture *out) {
-    char path[4096];
-    const char *root = getenv("PU_SOURCE");
-    snprintf(path, sizeof path, "%s/tests/golden/%s", root ? root : ".", name);
-    size_t bytes = 0;
-    assert_int_equal(pu__file_read(path, FIXTURE_BYTES_MAX, &out->text, &bytes), PU_OK);
-    char *rest = out->text;
-    char *header = strsep(&rest, "\n");
-    for (char *cell; (cell = strsep(&header, ",")); out->name[out->columns++] = cell)
-        assert_true(out->columns < FIXTURE_COLUMNS_MAX);
-    for (char *line; (line = strsep(&rest, "\n")) && *line; ++out->rows) {
-        assert_true(out->rows < FIXTURE_ROWS_MAX);
-        for (int c = 0; c < out->columns; ++c) {
-            const char *cell = strsep(&line, ",");
-            assert_non_null(cell);
-            out->value[c][out->rows] = *cell ? strtod(cell, NULL) : NAN;
-        }
-    }
-}
-
-static void fixture_bars(const fixture *from, pu_bars *out) {
-    assert_true(test_bars_alloc(from->rows, out));
-    double *columns[] = {NULL, out->open, out->high, out->low, out->close, out->adjusted, out->volume};
-    for (int r = 0; r < from->rows; ++r) {
-        out->ts[r] = (int64_t)from->value[0][r];
-        for (int c = 1; c < BAR_COLUMNS; ++c) columns[c][r] = from->value[c][r];
-    }
-}
-
-/* 1e-9 of the value as asked, and 1e-12 of the column's largest value: a difference of two prices near 0 keeps the
- * rounding of the prices. */
-static void check_column(const char *name, const double *got, const double *want, int rows) {
-    double largest = 0;
-    for (int r = 0; r < rows; ++r) largest = isnan(want[r]) ? largest : fmax(largest, fabs(want[r]));
-    for (int r = 0; r < rows; ++r) {
-        if (isnan(want[r]) != isnan(got[r])) fail_msg("%s, bar %d: %g, expected %g", name, r, got[r], want[r]);
-        if (isnan(want[r])) continue;
-        if (fabs(got[r] - want[r]) > 1e-9 * fabs(want[r]) + 1e-12 * largest)
-            fail_msg("%s, bar %d: %.17g, expected %.17g", name, r, got[r], want[r]);
-    }
-}
-
 /* The columns of a fixture from `first` on; how many. */
-static int check_fixture(const fixture *golden, int first, const pu_bars *bars) {
-    double got[FIXTURE_ROWS_MAX];
+static int check_fixture(const test_fixture *golden, int first, const pu_bars *bars) {
+    double got[TEST_FIXTURE_ROWS_MAX];
     assert_int_equal(golden->rows, bars->count);
     for (int c = first; c < golden->columns; ++c) {
         const pu_feature *feature = pu_feature_find(golden->name[c]);
         if (!feature) fail_msg("no feature named %s", golden->name[c]);
         assert_int_equal(pu_feature_compute(feature, bars, got), PU_OK);
-        check_column(feature->name, got, golden->value[c], golden->rows);
+        test_check_column(feature->name, got, golden->value[c], golden->rows);
     }
     return golden->columns - first;
+}
+
+/* Those that see only bars of the asset itself; test_feature_inputs.c has the others. */
+static bool is_of_bars(const pu_feature *feature) {
+    return feature->input_count == 0 && feature->cross == PU_CROSS_NONE;
 }
 
 /* Every feature is in one of the fixtures; the first of them holds the bars too. */
@@ -84,17 +38,15 @@ static void values_equal_the_libraries(void **state) {
     (void)state;
     static const char *const names[] = {"talib_features.csv", "talib_core.csv", "statistics.csv"};
     pu_bars bars = {0};
-    int checked = 0;
+    int checked = 0, of_bars = 0;
     for (int i = 0; i < 3; ++i) {
-        fixture *golden = pu_calloc(1, sizeof *golden);
-        assert_non_null(golden);
-        fixture_read(names[i], golden);
-        if (i == 0) fixture_bars(golden, &bars);
-        checked += check_fixture(golden, i == 0 ? BAR_COLUMNS : 0, &bars);
-        pu_free(golden->text);
-        pu_free(golden);
+        test_fixture *golden = test_fixture_read(names[i]);
+        if (i == 0) test_fixture_bars(golden, &bars);
+        checked += check_fixture(golden, i == 0 ? TEST_BAR_COLUMNS : 0, &bars);
+        test_fixture_free(golden);
     }
-    assert_int_equal(checked, pu_feature_count());
+    for (int f = 0; f < pu_feature_count(); ++f) of_bars += is_of_bars(pu_feature_at(f));
+    assert_int_equal(checked, of_bars);
     pu_bars_free(&bars);
 }
 
@@ -112,7 +64,7 @@ static void registry_is_well_formed(void **state) {
         for (int p = 0; p < feature->parameter_count; ++p) assert_true(strlen(feature->parameter_names[p]) > 2);
         if (i > 0) assert_true(strcmp(pu_feature_at(i - 1)->name, feature->name) < 0);
     }
-    assert_true(pu_feature_count() >= 90 && pu_feature_default_count() >= 20);
+    assert_true(pu_feature_count() >= 200 && pu_feature_default_count() >= 20);
     for (int i = 0; i < pu_feature_default_count(); ++i) {
         const pu_feature *feature = pu_feature_find(pu_feature_default_at(i));
         assert_non_null(feature);
@@ -196,6 +148,7 @@ static void degenerate_markets_give_finite_values(void **state) {
         pu_bars bars;
         make_degenerate(kind, &bars);
         for (int f = 0; f < pu_feature_count(); ++f) {
+            if (pu_feature_at(f)->input_count > 0) continue;
             assert_int_equal(pu_feature_compute(pu_feature_at(f), &bars, got), PU_OK);
             check_degenerate(pu_feature_at(f), kind, got);
         }
@@ -259,6 +212,7 @@ static void values_do_not_depend_on_units(void **state) {
     double one[BARS], other[BARS];
     for (int f = 0; f < pu_feature_count(); ++f) {
         const pu_feature *feature = pu_feature_at(f);
+        if (feature->input_count > 0) continue;
         assert_int_equal(pu_feature_compute(feature, &bars, one), PU_OK);
         assert_int_equal(pu_feature_compute(feature, &scaled, other), PU_OK);
         for (int64_t i = feature->lookback_bars; i < BARS; ++i) {

@@ -21,6 +21,11 @@ static const struct {
     {"cycle", "Cycle"},
     {"regime", "Regime"},
     {"calendar", "Calendar"},
+    {"cross", "Cross-section: among the assets of the experiment"},
+    {"benchmark", "Against the benchmark"},
+    {"universe", "Against the universe"},
+    {"lead_lag", "Lead and lag"},
+    {"alternative", "Alternative data"},
 };
 enum { GROUPS = sizeof groups / sizeof groups[0] };
 
@@ -35,6 +40,18 @@ static const char introduction[] =
     "before it a value is missing, not zero. After it every value is finite, also where prices stand still, "
     "volume "
     "is nil or missing. *Default* marks the set that is used while `features.names` is empty.\n"
+    "\n"
+    "*Inputs* names what a feature sees beyond the asset's own bars, each as it was known at the bar's close: "
+    "`benchmark`, the adjusted close of `data.benchmark`; `universe`, the mean log return over the assets of the "
+    "experiment with a bar at that close; `alternative:<name>` and `regime:<name>`, series that carry the time "
+    "they "
+    "were published. *Rank* and *z-score over the assets*: the engine puts the asset's own value, whose formula "
+    "is "
+    "given, among those of all assets with a bar at that close; -1 is the lowest and 1 the highest rank, ties "
+    "share "
+    "the mean of theirs, the z-score is by population deviation, and an asset alone at its time gets 0. A feature "
+    "of "
+    "an alternative series is 0 while nothing is known, and its twin `_known` tells that from a true 0.\n"
     "\n"
     "Features with the tag `level` carry the unit of the price or of the volume. They serve rules and charts; a "
     "model that trades several assets, or over years, learns the level and not the market: they are never in the "
