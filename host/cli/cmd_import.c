@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "host/cli/cli.h"
+#include "host/cli/import_actions.h"
 #include "plusultra/import.h"
 #include "plusultra/log.h"
 #include "plusultra/memory.h"
@@ -191,10 +192,13 @@ static pu_status run(pu__cli *cli) {
     PU_TRY(read_options(cli, &options));
     if (options.symbol && cli->operand_count > 1)
         return pu_fail(PU_ERR_CONFIG, "--symbol names one file, %d are given", cli->operand_count);
+    if (cli->operand_count == 0 && !pu__cli_value(cli, "actions"))
+        return pu_fail(PU_ERR_CONFIG, "expects FILE..., or --actions FILE; see `plusultra import --help`");
     pu_interrupt_install();
     PU_TRY(pu_store_open(path ? path : "market.db", PU_STORE_CREATE, &store));
     sum.files = json_array();
     pu_status status = import_all(cli, store, &options, &sum);
+    if (status == PU_OK) status = pu__cli_import_actions(cli, store);
     if (status == PU_OK) status = set_benchmark(cli, store);
     printf("%" PRId64 " files: %" PRId64 " rows added, %" PRId64 " unchanged, %" PRId64 " rejected in %.2f s\n",
            sum.done, sum.added, sum.unchanged + sum.replaced, sum.rejected, sum.seconds);
@@ -220,6 +224,9 @@ static const pu__option options[] = {
     {"columns", 0, "NAMES", "header for files without one: date,open,high,low,close,volume"},
     {"periods-per-year", 0, "N", "bars in a year (by class and bar length)"},
     {"benchmark", 0, "SYMBOL", "then make this asset the benchmark of its class"},
+    {"actions", 0, "FILE", "splits and dividends of --symbol: Date,Dividends, Date,Stock Splits, date,kind,value"},
+    {"dividend-basis", 0, "raw|split_adjusted", "shares that its dividends are counted in (by layout)"},
+    {"adjust", 0, NULL, "with --actions: make the adjusted close anew by the stored actions"},
     {"replace", 0, NULL, "a bar that differs from the stored one takes its place"},
 };
 
@@ -231,7 +238,7 @@ const pu__verb pu__verb_import = {
                "nothing. Rows that fail a check are not stored but listed with line and reason, here and in the "
                "table rejected_rows;\n"
                "nothing is repaired. Times are stored as UTC seconds of the bar's close.",
-    .operands = "FILE...",
+    .operands = "[FILE...]",
     .options = options,
     .option_count = sizeof options / sizeof options[0],
     .run = run,

@@ -61,6 +61,8 @@ static const struct {
     {"include/plusultra/config", "config", "base"},
     {"include/plusultra/store.h", "data", "base"},
     {"include/plusultra/import.h", "data", "base"},
+    {"include/plusultra/prices.h", "data", "base"},
+    {"include/plusultra/resample.h", "data", "base"},
     {"include/plusultra/alternative.h", "data", "base"},
     {"include/plusultra/synth.h", "data", "base config"},
     {"include/plusultra/validate.h", "data", "base config"},
