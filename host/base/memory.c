@@ -1,3 +1,4 @@
+#define _GNU_SOURCE
 #include "plusultra/memory.h"
 
 #include <stdarg.h>
@@ -6,8 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-enum { ALIGNMENT = 64, LARGE_BYTES = 64 << 20 };
+enum { ALIGNMENT = 64, LARGE_BYTES = 64 << 20, PAGE_BYTES = 2 << 20 };
 
 static _Atomic int64_t fail_countdown = -1;
 
@@ -90,6 +92,32 @@ char *pu_strdup(const char *text) {
 }
 
 void pu_free(void *block) { free(block); }
+
+/* Whole large pages: a table of a size between them would end in small ones. */
+static size_t pages_bytes(size_t bytes) {
+    return bytes ? (bytes + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES : PAGE_BYTES;
+}
+
+void *pu_pages_alloc(size_t bytes) {
+    if (bytes > SIZE_MAX - 2 * (size_t)PAGE_BYTES) {
+        pu_fail(PU_ERR_MEMORY, "an allocation of %zu bytes is too large", bytes);
+        return NULL;
+    }
+    const size_t rounded = pages_bytes(bytes);
+    if (!fits(rounded)) return NULL;
+    void *pages =
+        fault_due() ? MAP_FAILED : mmap(NULL, rounded, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (pages == MAP_FAILED) {
+        pu_fail(PU_ERR_MEMORY, "out of memory: %zu bytes were asked for", bytes);
+        return NULL;
+    }
+    (void)madvise(pages, rounded, MADV_HUGEPAGE); /* a wish: without large pages it is slower, not wrong */
+    return pages;
+}
+
+void pu_pages_free(void *pages, size_t bytes) {
+    if (pages) (void)munmap(pages, pages_bytes(bytes)); /* fails for wrong arguments only */
+}
 
 typedef struct chunk {
     struct chunk *next;

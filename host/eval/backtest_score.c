@@ -57,25 +57,35 @@ static int target_column(const pu_config *config, int64_t horizon_bars) {
     return -1;
 }
 
+/* Rows [*first, *end) of an asset decided in [from_ts, to_ts). */
+static pu_status find_rows(pu__backtest *b, int asset, int64_t from_ts, int64_t to_ts, int64_t *first,
+                           int64_t *end) {
+    PU_TRY(pu_dataset_rows_before(b->dataset, asset, from_ts, first));
+    PU_TRY(pu_dataset_rows_before(b->dataset, asset, to_ts, end));
+    if (*end < *first) *end = *first;
+    return PU_OK;
+}
+
 /* Adds the asset's test rows that have both a prediction and a known target. */
 static pu_status gather_test(pu__backtest *b, int asset, int horizon, int column, sample *out) {
     const pu_prediction_set *set = &b->input[asset].predictions;
-    const int64_t *ts = pu_dataset_ts(b->dataset, asset);
     const int columns = b->config->windows.horizons.count;
     int64_t first = 0, end = 0, p = 0, p_end = 0;
-    pu__rows_between(ts, pu_dataset_rows(b->dataset, asset), b->test_from, b->test_to, &first, &end);
+    PU_TRY(find_rows(b, asset, b->test_from, b->test_to, &first, &end));
     pu__rows_between(set->ts, set->count, b->test_from, b->test_to, &p, &p_end);
     float *targets = 0, *weights = 0;
     PU_TRY(read_targets(b, asset, first, end - first, &targets, &weights));
-    pu_status status = PU_OK;
-    for (int64_t r = first; r < end && status == PU_OK; ++r) {
+    int64_t *ts = pu_calloc((size_t)(end - first), sizeof *ts);
+    pu_status status = ts ? pu_dataset_times(b->dataset, asset, first, end - first, ts) : PU_ERR_MEMORY;
+    for (int64_t r = 0; r < end - first && status == PU_OK; ++r) {
         while (p < p_end && set->ts[p] < ts[r]) ++p;
         if (p == p_end) break;
-        const int64_t cell = (r - first) * columns + column;
+        const int64_t cell = r * columns + column;
         if (set->ts[p] != ts[r] || !(weights[cell] > 0.0f)) continue;
         status =
             sample_add(out, (double)targets[cell], set->value + (p * set->horizons + horizon) * set->quantiles);
     }
+    pu_free(ts);
     pu_free(targets);
     return status;
 }
@@ -83,8 +93,7 @@ static pu_status gather_test(pu__backtest *b, int asset, int horizon, int column
 static pu_status gather_train(pu__backtest *b, int asset, int column, sample *out) {
     int64_t from_ts = 0, to_ts = 0, first = 0, end = 0;
     pu_dataset_segment(b->dataset, PU_SEGMENT_TRAIN, &from_ts, &to_ts);
-    pu__rows_between(pu_dataset_ts(b->dataset, asset), pu_dataset_rows(b->dataset, asset), from_ts, to_ts, &first,
-                     &end);
+    PU_TRY(find_rows(b, asset, from_ts, to_ts, &first, &end));
     float *targets = 0, *weights = 0;
     PU_TRY(read_targets(b, asset, first, end - first, &targets, &weights));
     pu_status status = PU_OK;
@@ -156,12 +165,14 @@ pu_status pu__backtest_score(pu__backtest *backtest) {
 typedef struct chunk {
     float *x, *targets, *weights; /* [CHUNK_ROWS][F], [CHUNK_ROWS][H] twice */
     double *y, *w;                /* [CHUNK_ROWS] at backtest.horizon */
+    int64_t *ts;                  /* [CHUNK_ROWS] */
 } chunk;
 
 static void chunk_free(chunk *c) {
     pu_free(c->x);
     pu_free(c->targets);
     pu_free(c->y);
+    pu_free(c->ts);
 }
 
 static pu_status chunk_make(const pu__backtest *b, chunk *c) {
@@ -170,7 +181,8 @@ static pu_status chunk_make(const pu__backtest *b, chunk *c) {
     c->x = pu_calloc(rows * (size_t)pu_dataset_features(b->dataset), sizeof *c->x);
     c->targets = pu_calloc(2 * rows * horizons, sizeof *c->targets);
     c->y = pu_calloc(2 * rows, sizeof *c->y);
-    if (!c->x || !c->targets || !c->y) {
+    c->ts = pu_calloc(rows, sizeof *c->ts);
+    if (!c->x || !c->targets || !c->y || !c->ts) {
         chunk_free(c);
         return PU_ERR_MEMORY;
     }
@@ -195,8 +207,7 @@ static pu_status train_pass(pu__backtest *b, int column, bool moments, chunk *c,
     pu_dataset_segment(b->dataset, PU_SEGMENT_TRAIN, &from_ts, &to_ts);
     for (int a = 0; a < b->asset_count; ++a) {
         int64_t first = 0, end = 0;
-        pu__rows_between(pu_dataset_ts(b->dataset, a), pu_dataset_rows(b->dataset, a), from_ts, to_ts, &first,
-                         &end);
+        PU_TRY(find_rows(b, a, from_ts, to_ts, &first, &end));
         for (int64_t r = first; r < end; r += CHUNK_ROWS) {
             const int64_t count = end - r < CHUNK_ROWS ? end - r : CHUNK_ROWS;
             PU_TRY(chunk_read(b, a, r, count, column, c));
@@ -212,14 +223,14 @@ static pu_status train_pass(pu__backtest *b, int column, bool moments, chunk *c,
 
 static pu_status predict_asset(pu__backtest *b, int asset, int column, chunk *c, const pu__ridge *ridge,
                                double *forecast) {
-    const int64_t *ts = pu_dataset_ts(b->dataset, asset);
     int64_t first = 0, end = 0;
-    pu__rows_between(ts, pu_dataset_rows(b->dataset, asset), b->panel.ts[0], b->test_to, &first, &end);
+    PU_TRY(find_rows(b, asset, b->panel.ts[0], b->test_to, &first, &end));
     for (int64_t r = first; r < end; r += CHUNK_ROWS) {
         const int64_t count = end - r < CHUNK_ROWS ? end - r : CHUNK_ROWS;
         PU_TRY(chunk_read(b, asset, r, count, column, c));
+        PU_TRY(pu_dataset_times(b->dataset, asset, r, count, c->ts));
         for (int64_t k = 0; k < count; ++k) c->y[k] = pu__ridge_predict(ridge, c->x + k * ridge->features);
-        const pu__series series = {count, ts + r, c->y};
+        const pu__series series = {count, c->ts, c->y};
         pu__panel_put(&b->panel, asset, &series, forecast);
     }
     return PU_OK;

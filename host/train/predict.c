@@ -32,6 +32,7 @@ typedef struct predictor {
     size_t csv_bytes;
     int64_t stride, window, warmup, batch;
     float *bars, *output, *values, *sigma; /* one batch; one asset's results */
+    int64_t *ts;                           /* of these */
     int32_t *start;
     double median_quantile; /* the only "quantile" of a point forecast */
     json_t *manifest;       /* of the checkpoint */
@@ -104,6 +105,7 @@ static void close_predictor(predictor *p) {
     json_decref(p->manifest);
     pu_free(p->values);
     pu_free(p->sigma);
+    pu_free(p->ts);
     pu_free(p->output);
     pu_free(p->start);
     pu_free(p->bars);
@@ -123,18 +125,18 @@ static void sort_quantiles(float *values, int64_t count) {
 }
 
 /* Rows to answer for one asset: [first, end); blocks whose window would begin before row 0 are left out. */
-static void answered_rows(const predictor *p, int asset, int64_t *first, int64_t *end) {
+static pu_status answered_rows(const predictor *p, int asset, int64_t *first, int64_t *end) {
     int64_t from_ts, to_ts;
     pu_dataset_segment(p->session.dataset, PU_SEGMENT_VALID, &from_ts, &to_ts);
     const int64_t rows = pu_dataset_rows(p->session.dataset, asset);
-    const int64_t *ts = pu_dataset_ts(p->session.dataset, asset);
     int64_t row = 0;
-    while (row < rows && ts[row] < from_ts) ++row;
+    PU_TRY(pu_dataset_rows_before(p->session.dataset, asset, from_ts, &row));
     const int64_t blocks_before =
         (p->window + p->warmup + p->stride - 1) / p->stride - 1; /* first whole window ends with this block */
     if (row < blocks_before * p->stride) row = blocks_before * p->stride;
     *first = row < rows ? row : rows;
     *end = rows;
+    return PU_OK;
 }
 
 static pu_status forward_blocks(predictor *p, int asset, int64_t block, int64_t count, int64_t first,
@@ -183,7 +185,7 @@ static void write_csv(predictor *p, const pu_asset *asset, const pu_prediction_s
 static pu_status predict_asset(predictor *p, int asset, pu_predict_result *result) {
     pu_dataset *dataset = p->session.dataset;
     int64_t first, end;
-    answered_rows(p, asset, &first, &end);
+    PU_TRY(answered_rows(p, asset, &first, &end));
     const int64_t count = end - first, outputs = p->session.dims.horizons * p->session.dims.outputs;
     const pu_asset *info = pu_dataset_asset(dataset, asset);
     if (count == 0) {
@@ -195,9 +197,12 @@ static pu_status predict_asset(predictor *p, int asset, pu_predict_result *resul
     }
     pu_free(p->values);
     pu_free(p->sigma);
+    pu_free(p->ts);
     p->values = pu_calloc((size_t)(count * outputs), sizeof *p->values);
     p->sigma = pu_calloc((size_t)count, sizeof *p->sigma);
-    if (!p->values || !p->sigma) return PU_ERR_MEMORY;
+    p->ts = pu_calloc((size_t)count, sizeof *p->ts);
+    if (!p->values || !p->sigma || !p->ts) return PU_ERR_MEMORY;
+    PU_TRY(pu_dataset_times(dataset, asset, first, count, p->ts));
     PU_TRY(pu_dataset_read(dataset, asset, first, count, NULL, NULL, NULL, p->sigma));
     const int64_t last_block = (end - 1) / p->stride;
     for (int64_t block = first / p->stride; block <= last_block; block += p->batch) {
@@ -210,7 +215,7 @@ static pu_status predict_asset(predictor *p, int asset, pu_predict_result *resul
     const bool quantiles = strcmp(p->config->objective.loss, "pinball") == 0;
     const pu_prediction_set set = {.asset_id = info->id,
                                    .count = count,
-                                   .ts = pu_dataset_ts(dataset, asset) + first,
+                                   .ts = p->ts,
                                    .horizons = (int)p->session.dims.horizons,
                                    .horizon_bars = p->config->windows.horizons.value,
                                    .quantiles = (int)p->session.dims.outputs,

@@ -27,6 +27,11 @@ char *pu_strdup(const char *text);
 /* Accepts null. */
 void pu_free(void *block);
 
+/* Zeroed memory for large tables, in whole pages, large ones where the system has them: a page costs nothing until it
+ * is touched. Null as pu_calloc. Free with pu_pages_free and the same size. bytes 0 gives one page. */
+void *pu_pages_alloc(size_t bytes);
+void pu_pages_free(void *pages, size_t bytes); /* accepts null */
+
 /* Memory that can be had without swapping or being ended for it: the machine's, or what the control group leaves.
  * SIZE_MAX where the system does not say. A larger block than this is refused. */
 size_t pu_memory_available_bytes(void);

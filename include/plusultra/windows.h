@@ -49,10 +49,16 @@ const char *pu_dataset_hash(const pu_dataset *dataset); /* SHA-256 hex of the ba
 const char *
 pu_dataset_feature_hash(const pu_dataset *dataset); /* identity of the feature set: names, versions, parameters */
 
-/* Rows: one per bar of an asset from its first bar with every feature present. Row r of asset a is decision time
- * ts(a, r). */
+/* Rows: one per bar of an asset from its first bar with every feature present; a row's decision time is the close
+ * of its bar. */
 int64_t pu_dataset_rows(const pu_dataset *dataset, int asset);
-const int64_t *pu_dataset_ts(const pu_dataset *dataset, int asset); /* [rows], owned by the dataset */
+
+/* Decision times of rows [first, first + count), all of which must exist, read from the store: the dataset keeps
+ * none. PU_ERR_STORE when the asset's bars were changed since the dataset was opened. */
+pu_status pu_dataset_times(pu_dataset *dataset, int asset, int64_t first, int64_t count, int64_t *ts);
+
+/* Number of rows decided before `ts`, which is the index of the first one at or after it. */
+pu_status pu_dataset_rows_before(pu_dataset *dataset, int asset, int64_t ts, int64_t *rows);
 
 /* Segment of the decision times [from, to) after purge and embargo; and the embargo in bars. */
 void pu_dataset_segment(const pu_dataset *dataset, pu_segment segment, int64_t *from_ts, int64_t *to_ts);
@@ -98,14 +104,27 @@ int64_t pu_loader_windows(const pu_loader *loader); /* in one epoch */
  * can be held (PU_ERR_ARGUMENT beyond). Errors of a reader thread surface here, after the batches before them. One
  * consumer thread. */
 pu_status pu_loader_next(pu_loader *loader, pu_batch *batch);
+/* The same without waiting: *ready is false where the next batch is not there yet, and where all slots are held. */
+pu_status pu_loader_try(pu_loader *loader, pu_batch *batch, bool *ready);
 void pu_loader_release(pu_loader *loader, const pu_batch *batch);
 
+/* Since the loader was opened. A wait is the time that one pu_loader_next stood still; the quantiles are at most 9 %
+ * too high. */
 typedef struct pu_loader_metrics {
-    int64_t windows;
-    double waited_s;  /* time the consumer waited */
-    double reading_s; /* time the readers spent in the store, summed */
+    int64_t windows, batches; /* taken */
+    double waited_s;          /* by the consumer, in all */
+    double waited_p50_s, waited_p99_s, waited_max_s;
+    double reading_s;       /* the readers' time in filling batches, summed */
+    double blocked_s;       /* the readers' time in waiting for a free slot, summed: back-pressure */
+    int64_t bytes_read;     /* from the store */
+    double in_memory_ratio; /* share of the rows that came from blocks in memory */
+    double ready_mean;      /* batches that stood ready when one was asked for, of ring_slots */
 } pu_loader_metrics;
 pu_loader_metrics pu_loader_measure(const pu_loader *loader);
+
+/* Bytes of the ring that a loader of this configuration allocates, and of the blocks that its dataset may keep. */
+int64_t pu_loader_ring_bytes(const pu_dataset *dataset, const pu_config *config);
+int64_t pu_dataset_cache_bytes(const pu_dataset *dataset);
 
 #ifdef __cplusplus
 }

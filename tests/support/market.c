@@ -8,6 +8,7 @@
 
 #include "host/data/store/sql.h"
 #include "host/data/store/write.h"
+#include "plusultra/memory.h"
 #include "tests/support/bars.h"
 #include "tests/support/process.h"
 
@@ -105,4 +106,11 @@ void test_market_flip(const test_market *market, int64_t block_id, int offset_by
     must(sqlite3_blob_write(blob, &byte, 1, offset_bytes) == SQLITE_OK, "write a block");
     must(sqlite3_blob_close(blob) == SQLITE_OK, "close a block");
     sqlite3_close(db);
+}
+
+int64_t *test_times(pu_dataset *dataset, int asset) {
+    const int64_t rows = pu_dataset_rows(dataset, asset);
+    int64_t *ts = pu_calloc((size_t)rows, sizeof *ts);
+    must(ts && pu_dataset_times(dataset, asset, 0, rows, ts) == PU_OK, "times");
+    return ts;
 }

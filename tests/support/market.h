@@ -4,6 +4,7 @@
 
 #include "plusultra/config.h"
 #include "plusultra/store.h"
+#include "plusultra/windows.h"
 
 enum { TEST_FIRST_TS = 1262649600, TEST_DAY_S = 86400 };
 
@@ -26,6 +27,9 @@ pu_config *test_config(const test_market *market, ...) __attribute__((sentinel))
 
 /* Runs SQL that is not the library's own: damage, counts. Returns the first column of the first row, or 0. */
 int64_t test_market_sql(const test_market *market, const char *sql);
+
+/* Decision times of all rows of an asset. Free with pu_free. */
+int64_t *test_times(pu_dataset *dataset, int asset);
 
 /* Flips one bit of a stored block. */
 void test_market_flip(const test_market *market, int64_t block_id, int offset_bytes);

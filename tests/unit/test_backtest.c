@@ -60,10 +60,9 @@ static void predict(const pu_config *config, double ic, uint64_t seed) {
     int64_t from = 0, to = 0;
     pu_dataset_segment(dataset, PU_SEGMENT_VALID, &from, &to);
     for (int a = 0; a < pu_dataset_assets(dataset); ++a) {
-        const int64_t rows = pu_dataset_rows(dataset, a), *ts = pu_dataset_ts(dataset, a);
-        int64_t first = 0;
-        while (first < rows && ts[first] < from) ++first;
-        const int64_t n = rows - first;
+        int64_t *ts = test_times(dataset, a), first = 0;
+        assert_int_equal(pu_dataset_rows_before(dataset, a, from, &first), PU_OK);
+        const int64_t n = pu_dataset_rows(dataset, a) - first;
         float *target = pu_calloc((size_t)n, HORIZONS * sizeof *target),
               *sigma = pu_calloc((size_t)n, sizeof *sigma);
         float *value = pu_calloc((size_t)n, HORIZONS * QUANTILES * sizeof *value);
@@ -78,6 +77,7 @@ static void predict(const pu_config *config, double ic, uint64_t seed) {
         const pu_prediction_set set = {
             pu_dataset_asset(dataset, a)->id, n, ts + first, HORIZONS, horizon, QUANTILES, quantile, value, sigma};
         assert_int_equal(pu_store_put_predictions(store, config->run.name, &set), PU_OK);
+        pu_free(ts);
         pu_free(target);
         pu_free(sigma);
         pu_free(value);

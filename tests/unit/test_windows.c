@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "host/data/windows/dataset.h"
+#include "host/data/windows/calendar.h"
 #include "kernels/window_norm/window_norm.h"
 #include "plusultra/log.h"
 #include "plusultra/memory.h"
@@ -85,7 +85,9 @@ static void rows_are_bars_with_every_feature(void **state) {
     assert_int_equal(strlen(pu_dataset_feature_hash(dataset)), 64);
     assert_string_equal(pu_dataset_asset(dataset, 0)->symbol, "AAA");
     assert_int_equal(pu_dataset_rows(dataset, 0), BARS - LOOKBACK);
-    assert_int_equal(pu_dataset_ts(dataset, 0)[0], TEST_FIRST_TS + LOOKBACK * TEST_DAY_S);
+    int64_t first_ts = 0;
+    assert_int_equal(pu_dataset_times(dataset, 0, 0, 1, &first_ts), PU_OK);
+    assert_int_equal(first_ts, TEST_FIRST_TS + LOOKBACK * TEST_DAY_S);
     assert_int_equal(pu_dataset_embargo_bars(dataset), LABEL_BARS + LOOKBACK);
     pu_bars bars;
     double returns[BARS];
@@ -113,9 +115,8 @@ static void rows_are_bars_with_every_feature(void **state) {
 }
 
 /* Written from the definition, row by row, beside the implementation's ranges. */
-static bool row_should_weigh(const pu_dataset *dataset, int asset, int64_t row, int64_t embargo,
-                             const int64_t nominal_to[PU_SEGMENT_COUNT]) {
-    const int64_t *ts = pu_dataset_ts(dataset, asset), rows = pu_dataset_rows(dataset, asset);
+static bool row_should_weigh(const pu_dataset *dataset, const int64_t *ts, int64_t rows, int64_t row,
+                             int64_t embargo, const int64_t nominal_to[PU_SEGMENT_COUNT]) {
     const int s = segment_of(dataset, ts[row]);
     if (s < 0 || row + LABEL_BARS >= rows) return false;
     if (ts[row + LABEL_BARS] >= nominal_to[s]) return false;
@@ -144,29 +145,33 @@ static void weights_follow_purge_and_embargo(void **state) {
         pu_config *config = test_config(&market, SMALL, splits[n], NULL);
         pu_dataset *dataset = open_dataset(config);
         int64_t nominal_to[PU_SEGMENT_COUNT], from = 0, last_to = INT64_MIN, weighed = 0, purged = 0;
+        int64_t *first_ts = test_times(dataset, 0);
         for (int s = 0; s < PU_SEGMENT_COUNT; ++s) {
             pu_dataset_segment(dataset, (pu_segment)s, &from, &nominal_to[s]);
             assert_true(from >= last_to && nominal_to[s] > from);
             int64_t between = 0;
             for (int64_t r = 0; r < pu_dataset_rows(dataset, 0); ++r) {
-                between += pu_dataset_ts(dataset, 0)[r] >= last_to && pu_dataset_ts(dataset, 0)[r] < from;
+                between += first_ts[r] >= last_to && first_ts[r] < from;
             }
             if (s > 0) assert_int_equal(between, pu_dataset_embargo_bars(dataset));
             last_to = nominal_to[s];
         }
+        pu_free(first_ts);
         const int64_t embargo = pu_dataset_embargo_bars(dataset);
         for (int a = 0; a < 3; ++a) {
             const int64_t rows = pu_dataset_rows(dataset, a);
+            int64_t *ts = test_times(dataset, a);
             float *weights = pu_calloc((size_t)rows * 2, sizeof *weights);
             assert_int_equal(pu_dataset_read(dataset, a, 0, rows, NULL, NULL, weights, NULL), PU_OK);
             for (int64_t r = 0; r < rows; ++r) {
                 const bool settled = r + LOOKBACK >= 32; /* sigma has seen vol_bars returns */
-                const bool want = settled && row_should_weigh(dataset, a, r, embargo, nominal_to);
+                const bool want = settled && row_should_weigh(dataset, ts, rows, r, embargo, nominal_to);
                 if ((weights[r * 2] != 0) != want || weights[r * 2] != weights[r * 2 + 1])
                     fail_msg("%s: asset %d row %d", splits[n], a, (int)r);
                 weighed += want;
                 purged += !want;
             }
+            pu_free(ts);
             pu_free(weights);
         }
         assert_true(weighed > 2000 && purged > 3 * LABEL_BARS);
@@ -184,7 +189,7 @@ static void segments_never_overlap(void **state) {
     pu_config *config = test_config(&market, SMALL, "split.embargo_bars=0", NULL);
     pu_dataset *dataset = open_dataset(config);
     for (int a = 0; a < 3; ++a) {
-        const int64_t *ts = pu_dataset_ts(dataset, a), rows = pu_dataset_rows(dataset, a);
+        int64_t *ts = test_times(dataset, a), rows = pu_dataset_rows(dataset, a);
         int *seen = pu_calloc((size_t)rows, sizeof *seen);
         for (int s = 0; s < PU_SEGMENT_COUNT; ++s) {
             pu__sampler sampler;
@@ -203,6 +208,7 @@ static void segments_never_overlap(void **state) {
             }
             pu__sampler_close(&sampler);
         }
+        pu_free(ts);
         pu_free(seen);
     }
     pu_dataset_close(dataset);
@@ -356,9 +362,155 @@ static void reads_without_a_cache_are_the_same(void **state) {
         }
         assert_memory_equal(out[0], out[1], sizeof out[0]);
     }
-    assert_null(dataset[1]->asset[0].feature_cache.data);
-    assert_non_null(dataset[0]->asset[0].feature_cache.data);
+    assert_int_equal(dataset[1]->asset[0].feature_cache.kept, 0);
+    assert_int_equal(dataset[0]->asset[0].feature_cache.kept, dataset[0]->asset[0].features.count);
     for (int d = 0; d < 2; ++d) {
+        pu_dataset_close(dataset[d]);
+        pu_config_free(config[d]);
+    }
+    test_market_remove(&market);
+}
+
+/* Rows by time and times by row, against all times at once; over block ends, and outside. */
+static void times_are_read_on_demand(void **state) {
+    (void)state;
+    test_market market = make_market();
+    pu_config *config = test_config(&market, SMALL, NULL);
+    pu_dataset *dataset = open_dataset(config);
+    pu_random random = pu_random_at(11, 0);
+    for (int a = 0; a < 3; ++a) {
+        const int64_t rows = pu_dataset_rows(dataset, a);
+        int64_t *all = test_times(dataset, a);
+        for (int64_t r = 1; r < rows; ++r) assert_true(all[r] > all[r - 1]);
+        for (int n = 0; n < 100; ++n) {
+            static int64_t some[BARS];
+            const int64_t first = n < 3 ? 63 + n : (int64_t)pu_random_below(&random, (uint64_t)rows);
+            const int64_t count =
+                n == 3 ? rows - first : (int64_t)pu_random_below(&random, (uint64_t)(rows - first) + 1);
+            assert_int_equal(pu_dataset_times(dataset, a, first, count, some), PU_OK);
+            assert_memory_equal(some, all + first, (size_t)count * sizeof *some);
+            const int64_t around[] = {all[first] - 1, all[first], all[first] + 1};
+            for (int64_t i = 0; i < 3; ++i) {
+                int64_t before = -1;
+                assert_int_equal(pu_dataset_rows_before(dataset, a, around[i], &before), PU_OK);
+                assert_int_equal(before, first + i / 2);
+            }
+        }
+        int64_t before = -1;
+        assert_int_equal(pu_dataset_rows_before(dataset, a, INT64_MIN, &before), PU_OK);
+        assert_int_equal(before, 0);
+        assert_int_equal(pu_dataset_rows_before(dataset, a, INT64_MAX, &before), PU_OK);
+        assert_int_equal(before, rows);
+        assert_int_equal(pu_dataset_times(dataset, a, rows, 1, &before), PU_ERR_ARGUMENT);
+        assert_int_equal(pu_dataset_times(dataset, a, -1, 1, &before), PU_ERR_ARGUMENT);
+        pu_free(all);
+    }
+    pu_dataset_close(dataset);
+    pu_config_free(config);
+    test_market_remove(&market);
+}
+
+/* Bars that are replaced or removed while a dataset is open would give its rows other times. */
+static void changed_bars_are_reported(void **state) {
+    (void)state;
+    test_market market = make_market();
+    pu_config *config = test_config(&market, SMALL, NULL);
+    pu_dataset *dataset = open_dataset(config);
+    int64_t ts[65];
+    test_market_sql(&market, "DELETE FROM series WHERE asset_id = 1 AND ts = (SELECT ts FROM series WHERE "
+                             "asset_id = 1 ORDER BY ts LIMIT 1 OFFSET 100)");
+    assert_int_equal(pu_dataset_times(dataset, 0, 64, 65, ts), PU_ERR_STORE);
+    assert_non_null(strstr(pu_error_message(), "run again"));
+    pu_dataset_close(dataset);
+    pu_config_free(config);
+    test_market_remove(&market);
+}
+
+static int ascending(const void *a, const void *b) {
+    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* More times than the calendar has marks, on calendars that overlap in part: ranks and times against a sorted
+ * list. */
+static void the_calendar_is_the_union(void **state) {
+    (void)state;
+    enum { LONG = 9001, SHIFT_S = 3600, QUERIES = 60 };
+    test_market market = test_market_new();
+    for (int a = 0; a < 3; ++a) {
+        pu_bars bars;
+        assert_true(test_bars_walk((uint64_t)a + 1, LONG - 100 * a, TEST_FIRST_TS + (a == 2 ? SHIFT_S : 0),
+                                   TEST_DAY_S, &bars));
+        test_market_put(&market, a == 0 ? "AAA" : a == 1 ? "BBB" : "CCC", TEST_DAY_S, &bars);
+        pu_bars_free(&bars);
+    }
+    pu_config *config = test_config(&market, SMALL, NULL);
+    pu_dataset *dataset = open_dataset(config);
+    int64_t *all = pu_calloc(3 * LONG, sizeof *all), total = 0, count = 0;
+    for (int a = 0; a < 3; ++a) {
+        int64_t *ts = test_times(dataset, a);
+        for (int64_t r = 0; r < pu_dataset_rows(dataset, a); ++r) all[total++] = ts[r];
+        pu_free(ts);
+    }
+    qsort(all, (size_t)total, sizeof *all, ascending);
+    for (int64_t i = 0; i < total; ++i) {
+        if (count == 0 || all[i] != all[count - 1]) all[count++] = all[i];
+    }
+    pu__calendar calendar;
+    assert_int_equal(pu__calendar_open(dataset, &calendar), PU_OK);
+    assert_int_equal(calendar.count, count);
+    assert_true(calendar.first_ts == all[0] && calendar.last_ts == all[count - 1] && calendar.stride > 1);
+    pu_random random = pu_random_at(13, 0);
+    for (int n = 0; n < QUERIES; ++n) {
+        const int64_t rank = n == 0 ? 0 : n == 1 ? count - 1 : (int64_t)pu_random_below(&random, (uint64_t)count);
+        int64_t ts = 0, found = 0;
+        assert_int_equal(pu__calendar_time(&calendar, (double)rank + 0.5, &ts), PU_OK);
+        assert_int_equal(ts, all[rank]);
+        for (int64_t i = -1; i <= 1; ++i) {
+            assert_int_equal(pu__calendar_rank(&calendar, ts + i, &found), PU_OK);
+            assert_int_equal(found, rank + (i > 0));
+        }
+    }
+    int64_t behind = 0;
+    assert_int_equal(pu__calendar_time(&calendar, (double)count, &behind), PU_OK);
+    assert_int_equal(behind, all[count - 1] + 1);
+    pu__calendar_close(&calendar);
+    pu_free(all);
+    pu_dataset_close(dataset);
+    pu_config_free(config);
+    test_market_remove(&market);
+}
+
+/* A budget that holds a part of the blocks: the labels, and the first blocks of features. */
+static void a_small_budget_keeps_a_part(void **state) {
+    (void)state;
+    enum { LONG = 20001, ROWS = 200 };
+    test_market market = test_market_new();
+    test_market_walk(&market, "AAA", 1, LONG, true);
+    const char *const budget[] = {"windows.cache_mib=1024", "windows.cache_mib=1", "windows.cache_mib=0"};
+    pu_config *config[3];
+    pu_dataset *dataset[3];
+    for (int d = 0; d < 3; ++d) {
+        config[d] = test_config(&market, "features.block_bars=128", budget[d], NULL);
+        dataset[d] = open_dataset(config[d]);
+    }
+    const pu__dataset_asset *part = &dataset[1]->asset[0];
+    assert_int_equal(part->label_cache.kept, part->labels.count);
+    assert_true(part->feature_cache.kept > 0 && part->feature_cache.kept < part->features.count);
+    assert_true(pu_dataset_cache_bytes(dataset[1]) <= 1 << 20 && pu_dataset_cache_bytes(dataset[2]) == 0);
+    const int features = pu_dataset_features(dataset[0]);
+    float *out[3];
+    for (int d = 0; d < 3; ++d) out[d] = pu_calloc((size_t)(ROWS * features), sizeof *out[d]);
+    pu_random random = pu_random_at(17, 0);
+    for (int n = 0; n < 200; ++n) {
+        const int64_t first = (int64_t)pu_random_below(&random, LONG) - ROWS / 2;
+        for (int d = 0; d < 3; ++d) {
+            assert_int_equal(pu_dataset_read(dataset[d], 0, first, ROWS, out[d], NULL, NULL, NULL), PU_OK);
+            assert_memory_equal(out[d], out[0], (size_t)(ROWS * features) * sizeof *out[d]);
+        }
+    }
+    for (int d = 0; d < 3; ++d) {
+        pu_free(out[d]);
         pu_dataset_close(dataset[d]);
         pu_config_free(config[d]);
     }
@@ -375,6 +527,10 @@ int main(void) {
         cmocka_unit_test(too_little_data_is_explained),
         cmocka_unit_test(truncation_changes_no_normalised_window),
         cmocka_unit_test(reads_without_a_cache_are_the_same),
+        cmocka_unit_test(times_are_read_on_demand),
+        cmocka_unit_test(changed_bars_are_reported),
+        cmocka_unit_test(the_calendar_is_the_union),
+        cmocka_unit_test(a_small_budget_keeps_a_part),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "host/data/store/cursor.h"
 #include "host/data/store/digest.h"
 #include "host/data/store/sql.h"
 #include "host/data/store/write.h"
@@ -145,32 +146,39 @@ void pu_bars_free(pu_bars *bars) {
     *bars = (pu_bars){0};
 }
 
-static void hash_column(crypto_hash_sha256_state *state, const double *value, int64_t count) {
-    for (int64_t i = 0; i < count; ++i) {
-        uint64_t bits = UINT64_MAX; /* one form for every NaN */
-        if (!isnan(value[i])) memcpy(&bits, &value[i], sizeof bits);
-        crypto_hash_sha256_update(state, (const unsigned char *)&bits, sizeof bits);
+/* Bar by bar, so that it does not depend on the chunks; one form for every NaN. */
+static void hash_bars(crypto_hash_sha256_state *state, const pu_bars *bars) {
+    const double *const column[] = {bars->open, bars->high, bars->low, bars->close, bars->adjusted, bars->volume};
+    for (int64_t i = 0; i < bars->count; ++i) {
+        uint64_t word[COLUMNS] = {(uint64_t)bars->ts[i]};
+        for (int c = 1; c < COLUMNS; ++c) {
+            word[c] = UINT64_MAX;
+            if (!isnan(column[c - 1][i])) memcpy(&word[c], &column[c - 1][i], sizeof word[c]);
+        }
+        crypto_hash_sha256_update(state, (const unsigned char *)word, sizeof word);
     }
 }
 
-static void hash_asset(crypto_hash_sha256_state *state, const pu_asset *asset, const pu_bars *bars) {
+static pu_status hash_asset(crypto_hash_sha256_state *state, pu_store *store, const pu_asset *asset) {
     crypto_hash_sha256_update(state, (const unsigned char *)asset->symbol, strlen(asset->symbol) + 1);
-    const int64_t head[] = {asset->bar_s, bars->count};
-    crypto_hash_sha256_update(state, (const unsigned char *)head, sizeof head);
-    crypto_hash_sha256_update(state, (const unsigned char *)bars->ts, (size_t)bars->count * sizeof *bars->ts);
-    const double *const column[] = {bars->open, bars->high, bars->low, bars->close, bars->adjusted, bars->volume};
-    for (size_t i = 0; i < sizeof column / sizeof *column; ++i) hash_column(state, column[i], bars->count);
+    pu__bar_cursor cursor;
+    const pu_bars *chunk = NULL;
+    PU_TRY(pu__bar_cursor_open(store, asset->id, INT64_MIN, INT64_MAX, PU__CURSOR_BARS, &cursor));
+    pu_status status = pu__bar_cursor_next(&cursor, &chunk);
+    while (status == PU_OK && chunk->count > 0) {
+        hash_bars(state, chunk);
+        status = pu__bar_cursor_next(&cursor, &chunk);
+    }
+    const int64_t tail[] = {asset->bar_s, cursor.read};
+    crypto_hash_sha256_update(state, (const unsigned char *)tail, sizeof tail);
+    pu__bar_cursor_close(&cursor);
+    return status;
 }
 
 pu_status pu_store_data_hash(pu_store *store, int asset_count, const pu_asset *assets, char out[65]) {
     crypto_hash_sha256_state state;
     crypto_hash_sha256_init(&state);
-    for (int i = 0; i < asset_count; ++i) {
-        pu_bars bars;
-        PU_TRY(pu_store_bars(store, assets[i].id, INT64_MIN, INT64_MAX, &bars));
-        hash_asset(&state, &assets[i], &bars);
-        pu_bars_free(&bars);
-    }
+    for (int i = 0; i < asset_count; ++i) PU_TRY(hash_asset(&state, store, &assets[i]));
     pu__digest_end(&state, out);
     return PU_OK;
 }

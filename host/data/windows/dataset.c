@@ -10,31 +10,24 @@
 
 enum { SPLIT_ROWS = 1024, MIB_BYTES = 1 << 20 };
 
-static pu_status read_times(pu_dataset *dataset, int index) {
+/* The time of the asset's first row, and room for those of its blocks. */
+static pu_status find_first(pu_dataset *dataset, int index) {
     pu__dataset_asset *asset = &dataset->asset[index];
     asset->rows = asset->features.rows;
-    asset->ts = pu_calloc((size_t)asset->rows, sizeof *asset->ts);
-    if (!asset->ts) return PU_ERR_MEMORY;
+    asset->block_ts = pu_calloc((size_t)asset->features.count, sizeof *asset->block_ts);
+    if (!asset->block_ts) return PU_ERR_MEMORY;
     sqlite3_stmt *query = NULL;
-    PU_TRY(pu__sql_prepare(dataset->store, "SELECT ts FROM series WHERE asset_id = ?1 ORDER BY ts", &query));
-    pu_status status = sqlite3_bind_int64(query, 1, dataset->plan.asset[index].id) == SQLITE_OK
-                           ? PU_OK
-                           : pu__store_failure(dataset->store, "read");
-    int64_t bar = 0;
-    const int64_t first = asset->features.first_bar;
-    for (bool row = true; status == PU_OK; ++bar) {
-        status = pu__sql_step(dataset->store, query, &row, "read the times of");
-        if (status != PU_OK || !row) break;
-        if (bar >= first && bar - first < asset->rows) asset->ts[bar - first] = sqlite3_column_int64(query, 0);
-    }
+    PU_TRY(pu__sql_prepare(dataset->store,
+                           "SELECT ts FROM series WHERE asset_id = ?1 ORDER BY ts LIMIT 1 OFFSET ?2", &query));
+    bool row = false;
+    pu_status status = sqlite3_bind_int64(query, 1, dataset->plan.asset[index].id) == SQLITE_OK &&
+                               sqlite3_bind_int64(query, 2, asset->features.first_bar) == SQLITE_OK
+                           ? pu__sql_step(dataset->store, query, &row, "read times from")
+                           : pu__store_failure(dataset->store, "read times from");
+    if (status == PU_OK && row) asset->first_ts = sqlite3_column_int64(query, 0);
     sqlite3_finalize(query);
-    if (status == PU_OK && (bar != first + asset->rows || bar != asset->labels.rows)) {
-        status = pu_fail(PU_ERR_CORRUPT,
-                         "%s has %" PRId64 " bars and blocks for %" PRId64
-                         "; `plusultra features build` makes them again",
-                         dataset->plan.asset[index].symbol, bar, asset->labels.rows);
-    }
-    return status;
+    if (status == PU_OK) status = pu__blocks_source(dataset->store, &asset->features, asset->source_hash[0]);
+    return status == PU_OK ? pu__blocks_source(dataset->store, &asset->labels, asset->source_hash[1]) : status;
 }
 
 static pu_status check_history(const pu_dataset *dataset, int index) {
@@ -54,7 +47,7 @@ static pu_status load_asset(pu_dataset *dataset, int index, bool *found) {
     PU_TRY(check_history(dataset, index));
     PU_TRY(pu__asset_blocks(&dataset->plan, index, &asset->features, &asset->labels, found));
     if (!*found) return PU_OK;
-    return read_times(dataset, index);
+    return find_first(dataset, index);
 }
 
 static pu_status own_horizons(pu_dataset *dataset) {
@@ -95,10 +88,11 @@ static pu_status open_once(const pu_config *config, pu_dataset **out, bool *foun
     dataset->evaluation_stride_bars = asked < dataset->window_bars ? asked : dataset->window_bars;
     dataset->cache_bytes_max = config->windows.cache_mib * MIB_BYTES;
     pu_status status = pu_store_open(config->data.store, PU_STORE_READ, &dataset->store);
-    dataset->reader.blocks.store = dataset->store;
     if (status == PU_OK) status = pu__sql_exec(dataset->store, "BEGIN", "read");
     if (status == PU_OK) status = load(config, dataset, found);
     if (dataset->store) pu_store_rollback(dataset->store);
+    if (status == PU_OK && *found) status = pu__row_reader_open(dataset, dataset->store, &dataset->reader);
+    dataset->reader.in_order = true;
     if (status != PU_OK || !*found) {
         pu_dataset_close(dataset);
         return status;
@@ -128,7 +122,7 @@ void pu_dataset_close(pu_dataset *dataset) {
         pu__dataset_asset *asset = &dataset->asset[i];
         pu__blocks_free(&asset->features);
         pu__blocks_free(&asset->labels);
-        pu_free(asset->ts);
+        pu_free(asset->block_ts);
     }
     pu__row_reader_close(&dataset->reader);
     pu_free(dataset->asset);
@@ -147,8 +141,8 @@ const char *pu_dataset_feature_name(const pu_dataset *dataset, int column) {
 const char *pu_dataset_hash(const pu_dataset *dataset) { return dataset->hash; }
 const char *pu_dataset_feature_hash(const pu_dataset *dataset) { return dataset->plan.features.hash; }
 int64_t pu_dataset_rows(const pu_dataset *dataset, int asset) { return dataset->asset[asset].rows; }
-const int64_t *pu_dataset_ts(const pu_dataset *dataset, int asset) { return dataset->asset[asset].ts; }
 int64_t pu_dataset_embargo_bars(const pu_dataset *dataset) { return dataset->embargo_bars; }
+int64_t pu_dataset_cache_bytes(const pu_dataset *dataset) { return (int64_t)dataset->cache_bytes; }
 
 void pu_dataset_segment(const pu_dataset *dataset, pu_segment segment, int64_t *from_ts, int64_t *to_ts) {
     *from_ts = dataset->from_ts[segment];
@@ -185,7 +179,7 @@ static pu_status read_targets(pu_dataset *dataset, int index, int64_t first, int
         status = pu__rows_read(&dataset->reader, &asset->labels, &asset->label_cache, pu__target_plane(dataset),
                                asset->features.first_bar + row, rows, targets);
         if (status != PU_OK) break;
-        pu__weigh_known(rows * horizons, targets, weights);
+        pu__weigh_known(rows * horizons, targets, targets, weights);
         weigh_segments(asset, row, rows, horizons, weights);
         if (out.targets) memcpy(out.targets + done * horizons, targets, bytes);
         if (out.weights) memcpy(out.weights + done * horizons, weights, bytes);
@@ -237,6 +231,6 @@ pu_status pu_dataset_read(pu_dataset *dataset, int asset, int64_t first, int64_t
     const row_output out = {advance(targets, before * horizons), advance(weights, before * horizons),
                             advance(sigma, before)};
     const pu_status status = read_inside(dataset, asset, from, inside, advance(features, before * columns), out);
-    pu__block_reader_rest(&dataset->reader.blocks);
+    pu__row_reader_rest(&dataset->reader);
     return status;
 }

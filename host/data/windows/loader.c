@@ -19,11 +19,13 @@
 #include <string.h>
 
 #include "host/data/windows/dataset.h"
+#include "host/data/windows/waits.h"
 #include "plusultra/log.h"
 #include "plusultra/memory.h"
 #include "plusultra/random.h"
 
 enum { ERROR_BYTES = 2048, MEMORY_ALIGNMENT_BYTES = 256, EPOCH_STREAM = 0x5eed };
+enum { STACK_BYTES = 1 << 20, PREFETCH_BYTES = 1024, LINE_BYTES = 64 };
 
 typedef enum slot_state { FREE = 0, FILLING, READY, HELD } slot_state;
 
@@ -32,6 +34,7 @@ typedef struct slot {
     pu_batch batch;
     float *bars, *targets, *weights;
     int32_t *start;
+    bool *ones; /* [B]: all weights of the window are 1 as it stands */
     pu_status status;
     char error[ERROR_BYTES];
 } slot;
@@ -56,13 +59,20 @@ struct pu_loader {
     int slot_count, reader_count;
     slot *slots;
     void *memory;
+    size_t memory_bytes;
+    bool *ones; /* the slots' */
     reader *readers;
     bool synchronized; /* lock and conditions exist */
     pthread_mutex_t lock;
     pthread_cond_t freed, filled;
-    bool stopping;
+    bool stopping, waiting; /* the consumer waits */
+    int readers_waiting;
     int64_t claimed, taken; /* batches claimed by readers; taken by the consumer */
-    pu_loader_metrics metrics;
+    int ready;              /* slots that are READY */
+    int64_t windows, ready_sum;
+    double reading_s, blocked_s;
+    pu__read_counts counts;
+    pu__waits waits;
 };
 
 /* ---- filling ---- */
@@ -81,6 +91,24 @@ static void weigh_rows(float *weights, int64_t length, int64_t horizons, int64_t
     memset(weights + tail * horizons, 0, (size_t)((length - tail) * horizons) * sizeof *weights);
 }
 
+static void fill_ones(float *weights, int64_t count) {
+    for (int64_t i = 0; i < count; ++i) weights[i] = 1;
+}
+
+/* Where a window begins in memory, if it is there: the copy of the one before hides the way to it. */
+static void prefetch(const pu_dataset *dataset, const pu__window *window) {
+    const pu__dataset_asset *asset = &dataset->asset[window->asset];
+    const int64_t row = window->start - dataset->warmup_bars, label = asset->features.first_bar + window->start;
+    const int64_t columns = dataset->plan.features.count, horizons = dataset->plan.labels.horizons;
+    if ((row + 1) > asset->feature_cache.kept * asset->features.block_rows) return;
+    const char *features = (const char *)(asset->feature_cache.data + row * columns);
+    for (int i = 0; i < PREFETCH_BYTES; i += LINE_BYTES) __builtin_prefetch(features + i);
+    const int64_t block = label / asset->labels.block_rows;
+    if (block >= asset->label_cache.kept) return;
+    __builtin_prefetch(asset->label_cache.data + block * asset->labels.block_rows * asset->labels.columns +
+                       (label - block * asset->labels.block_rows) * horizons);
+}
+
 static pu_status fill_window(reader *r, slot *s, int64_t b, const pu__window *window, bool weighs) {
     pu_dataset *dataset = r->loader->dataset;
     pu__dataset_asset *asset = &dataset->asset[window->asset];
@@ -90,9 +118,23 @@ static pu_status fill_window(reader *r, slot *s, int64_t b, const pu__window *wi
     float *bars = s->bars + b * (warmup + length) * dataset->plan.features.count;
     PU_TRY(pu__rows_read(&r->rows, &asset->features, &asset->feature_cache, pu__feature_plane(dataset),
                          start - warmup, warmup + length, bars));
-    PU_TRY(pu__rows_read(&r->rows, &asset->labels, &asset->label_cache, pu__target_plane(dataset),
-                         asset->features.first_bar + start, length, targets));
-    pu__weigh_known(length * horizons, targets, weights);
+    const int64_t label = asset->features.first_bar + start;
+    const pu__plane plane = pu__target_plane(dataset);
+    bool labelled = false;
+    const float *stored =
+        pu__rows_kept(&r->rows, &asset->labels, &asset->label_cache, plane, label, length, &labelled);
+    if (!stored) {
+        PU_TRY(pu__rows_read(&r->rows, &asset->labels, &asset->label_cache, plane, label, length, targets));
+        stored = targets;
+    }
+    if (labelled && weighs && window->weight_from <= start && window->weight_to >= start + length) {
+        memcpy(targets, stored, (size_t)(length * horizons) * sizeof *targets);
+        if (!s->ones[b]) fill_ones(weights, length * horizons);
+        s->ones[b] = true;
+        return PU_OK;
+    }
+    s->ones[b] = false;
+    pu__weigh_known(length * horizons, stored, targets, weights);
     weigh_rows(weights, length, horizons, weighs ? window->weight_from - start : 0,
                weighs ? window->weight_to - start : 0);
     return PU_OK;
@@ -105,10 +147,15 @@ static pu_status fill_batch(reader *r, slot *s, int64_t batch) {
     const int64_t windows = left < loader->batch_windows ? left : loader->batch_windows;
     s->batch.windows = windows;
     s->batch.position = position;
+    pu__window window = pu__sampler_window(&loader->sampler, window_index(loader, position));
     for (int64_t b = 0; b < loader->batch_windows; ++b) {
-        const pu__window window =
-            pu__sampler_window(&loader->sampler, window_index(loader, position + b % windows));
+        pu__window next = window;
+        if (b + 1 < loader->batch_windows) {
+            next = pu__sampler_window(&loader->sampler, window_index(loader, position + (b + 1) % windows));
+            prefetch(loader->dataset, &next);
+        }
         PU_TRY(fill_window(r, s, b, &window, b < windows));
+        window = next;
     }
     return PU_OK;
 }
@@ -123,8 +170,19 @@ static slot *claim(pu_loader *loader, int64_t *batch) {
             s->state = FILLING;
             return s;
         }
+        const double started_s = pu_clock_s();
+        ++loader->readers_waiting;
         pthread_cond_wait(&loader->freed, &loader->lock);
+        --loader->readers_waiting;
+        loader->blocked_s += pu_clock_s() - started_s;
     }
+}
+
+static void add_counts(pu_loader *loader, pu__read_counts *counts) {
+    loader->counts.rows += counts->rows;
+    loader->counts.rows_in_memory += counts->rows_in_memory;
+    loader->counts.bytes_read += counts->bytes_read;
+    *counts = (pu__read_counts){0};
 }
 
 static void *reader_main(void *argument) {
@@ -137,12 +195,14 @@ static void *reader_main(void *argument) {
         const double started_s = pu_clock_s();
         s->status = fill_batch(r, s, batch);
         if (s->status != PU_OK) snprintf(s->error, sizeof s->error, "%s", pu_error_message());
-        pu__block_reader_rest(&r->rows.blocks); /* a writer must not wait for an idle reader */
+        pu__row_reader_rest(&r->rows);
         const double reading_s = pu_clock_s() - started_s;
         pthread_mutex_lock(&loader->lock);
-        loader->metrics.reading_s += reading_s;
+        loader->reading_s += reading_s;
+        add_counts(loader, &r->rows.counts);
         s->state = READY;
-        pthread_cond_signal(&loader->filled);
+        ++loader->ready;
+        if (loader->waiting && batch == loader->taken) pthread_cond_signal(&loader->filled);
     }
     pthread_cond_broadcast(&loader->freed);
     pthread_mutex_unlock(&loader->lock);
@@ -156,34 +216,51 @@ static size_t aligned(int64_t elements, size_t size) {
            MEMORY_ALIGNMENT_BYTES;
 }
 
+typedef struct slot_layout {
+    size_t bars_bytes, label_bytes, start_bytes, slot_bytes;
+} slot_layout;
+
+static slot_layout lay_out(const pu_dataset *dataset, int64_t windows) {
+    const int64_t labels = windows * dataset->window_bars * dataset->plan.labels.horizons;
+    const int64_t rows = windows * (dataset->warmup_bars + dataset->window_bars);
+    slot_layout l = {.bars_bytes = aligned(rows * dataset->plan.features.count, sizeof(float)),
+                     .label_bytes = aligned(labels, sizeof(float)),
+                     .start_bytes = aligned(windows, sizeof(int32_t))};
+    l.slot_bytes = l.bars_bytes + 2 * l.label_bytes + l.start_bytes;
+    return l;
+}
+
+int64_t pu_loader_ring_bytes(const pu_dataset *dataset, const pu_config *config) {
+    return (int64_t)lay_out(dataset, config->train.batch).slot_bytes * config->windows.ring_slots;
+}
+
 static pu_status allocate_ring(pu_loader *loader) {
     const pu_dataset *dataset = loader->dataset;
-    const int64_t windows = loader->batch_windows,
-                  labels = windows * dataset->window_bars * dataset->plan.labels.horizons;
-    const size_t bars_bytes = aligned(windows * loader->window_rows * dataset->plan.features.count, sizeof(float));
-    const size_t label_bytes = aligned(labels, sizeof(float)), start_bytes = aligned(windows, sizeof(int32_t));
-    const size_t slot_bytes = bars_bytes + 2 * label_bytes + start_bytes,
-                 ring_bytes = slot_bytes * (size_t)loader->slot_count;
+    const int64_t windows = loader->batch_windows;
+    const slot_layout l = lay_out(dataset, windows);
+    loader->memory_bytes = l.slot_bytes * (size_t)loader->slot_count;
     if (windows * loader->window_rows > INT32_MAX) {
         return pu_fail(PU_ERR_CONFIG,
                        "a batch of %" PRId64 " windows of %" PRId64 " rows passes 2^31 rows: lower train.batch",
                        windows, loader->window_rows);
     }
     if (loader->device) {
-        PU_TRY(pu_device_alloc_host(loader->device, ring_bytes, &loader->memory));
+        PU_TRY(pu_device_alloc_host(loader->device, loader->memory_bytes, &loader->memory));
     } else {
-        loader->memory = pu_calloc(1, ring_bytes);
+        loader->memory = pu_pages_alloc(loader->memory_bytes);
         if (!loader->memory) return PU_ERR_MEMORY;
     }
     loader->slots = pu_calloc((size_t)loader->slot_count, sizeof *loader->slots);
-    if (!loader->slots) return PU_ERR_MEMORY;
+    loader->ones = pu_calloc((size_t)(loader->slot_count * windows), sizeof *loader->ones);
+    if (!loader->slots || !loader->ones) return PU_ERR_MEMORY;
     for (int i = 0; i < loader->slot_count; ++i) {
         slot *s = &loader->slots[i];
-        unsigned char *at = (unsigned char *)loader->memory + (size_t)i * slot_bytes;
+        unsigned char *at = (unsigned char *)loader->memory + (size_t)i * l.slot_bytes;
         s->bars = (float *)(void *)at;
-        s->targets = (float *)(void *)(at + bars_bytes);
-        s->weights = (float *)(void *)(at + bars_bytes + label_bytes);
-        s->start = (int32_t *)(void *)(at + bars_bytes + 2 * label_bytes);
+        s->targets = (float *)(void *)(at + l.bars_bytes);
+        s->weights = (float *)(void *)(at + l.bars_bytes + l.label_bytes);
+        s->start = (int32_t *)(void *)(at + l.bars_bytes + 2 * l.label_bytes);
+        s->ones = loader->ones + i * windows;
         for (int64_t b = 0; b < windows; ++b) s->start[b] = (int32_t)(b * loader->window_rows);
         s->batch = (pu_batch){
             .bars = s->bars, .start = s->start, .targets = s->targets, .weights = s->weights, .slot = i};
@@ -191,12 +268,24 @@ static pu_status allocate_ring(pu_loader *loader) {
     return PU_OK;
 }
 
+/* With a stack of its own size: the usual 8 MiB count where the address space is limited. */
+static int start_thread(reader *r) {
+    pthread_attr_t attributes;
+    int error = pthread_attr_init(&attributes);
+    if (error != 0) return error;
+    error = pthread_attr_setstacksize(&attributes, STACK_BYTES);
+    if (error == 0) error = pthread_create(&r->thread, &attributes, reader_main, r);
+    (void)pthread_attr_destroy(&attributes); /* of a valid object it cannot fail */
+    return error;
+}
+
 static pu_status start_reader(pu_loader *loader, int index) {
     reader *r = &loader->readers[index];
     r->loader = loader;
     PU_TRY(pu_store_open(pu_store_path(loader->dataset->store), PU_STORE_READ, &r->store));
-    r->rows.blocks.store = r->store;
-    const int error = pthread_create(&r->thread, NULL, reader_main, r);
+    PU_TRY(pu__row_reader_open(loader->dataset, r->store, &r->rows));
+    r->rows.in_order = !loader->shuffle;
+    const int error = start_thread(r);
     if (error != 0)
         return pu_fail(PU_ERR_IO, "cannot start reader thread %d of %d: %s", index + 1, loader->reader_count,
                        strerror(error));
@@ -283,10 +372,11 @@ void pu_loader_close(pu_loader *loader) {
     }
     pu_free(loader->readers);
     pu_free(loader->slots);
+    pu_free(loader->ones);
     if (loader->device && loader->memory) {
         pu_device_free_host(loader->device, loader->memory);
     } else {
-        pu_free(loader->memory);
+        pu_pages_free(loader->memory, loader->memory_bytes);
     }
     pu__sampler_close(&loader->sampler);
     pu_free(loader);
@@ -296,42 +386,80 @@ void pu_loader_close(pu_loader *loader) {
 
 int64_t pu_loader_windows(const pu_loader *loader) { return loader->sampler.windows; }
 
-pu_status pu_loader_next(pu_loader *loader, pu_batch *batch) {
-    *batch = (pu_batch){.slot = -1};
-    if (loader->taken == loader->batches) return PU_OK;
+/* The next batch's slot, once it is READY; null at the end, and where `wait` is false and it is not READY yet. */
+static pu_status await(pu_loader *loader, bool wait, slot **out) {
     slot *s = &loader->slots[loader->taken % loader->slot_count];
-    pthread_mutex_lock(&loader->lock);
+    *out = NULL;
+    if (loader->taken == loader->batches || (!wait && s->state != READY)) return PU_OK;
     if (s->state == HELD) {
-        pthread_mutex_unlock(&loader->lock);
         return pu_fail(PU_ERR_ARGUMENT, "all %d batches of the ring are held: release one first",
                        loader->slot_count);
     }
-    const double started_s = pu_clock_s();
-    while (s->state != READY) pthread_cond_wait(&loader->filled, &loader->lock);
-    loader->metrics.waited_s += pu_clock_s() - started_s;
-    if (s->status == PU_OK) {
+    loader->ready_sum += loader->ready;
+    double waited_s = 0;
+    if (s->state != READY) {
+        const double started_s = pu_clock_s();
+        loader->waiting = true;
+        while (s->state != READY) pthread_cond_wait(&loader->filled, &loader->lock);
+        loader->waiting = false;
+        waited_s = pu_clock_s() - started_s;
+    }
+    pu__waits_add(&loader->waits, waited_s);
+    *out = s;
+    return PU_OK;
+}
+
+static pu_status take(pu_loader *loader, bool wait, pu_batch *batch, bool *ready) {
+    *batch = (pu_batch){.slot = -1};
+    pthread_mutex_lock(&loader->lock);
+    slot *s = NULL;
+    pu_status status = await(loader, wait, &s);
+    *ready = s || (status == PU_OK && loader->taken == loader->batches);
+    if (s && s->status == PU_OK) {
         s->state = HELD;
-        loader->metrics.windows += s->batch.windows;
+        --loader->ready;
+        loader->windows += s->batch.windows;
         ++loader->taken;
+        *batch = s->batch;
     }
     pthread_mutex_unlock(&loader->lock);
-    if (s->status != PU_OK) return pu_fail(s->status, "%s", s->error);
-    *batch = s->batch;
-    return PU_OK;
+    return s && s->status != PU_OK ? pu_fail(s->status, "%s", s->error) : status;
+}
+
+pu_status pu_loader_next(pu_loader *loader, pu_batch *batch) {
+    bool ready = false;
+    return take(loader, true, batch, &ready);
+}
+
+pu_status pu_loader_try(pu_loader *loader, pu_batch *batch, bool *ready) {
+    return take(loader, false, batch, ready);
 }
 
 void pu_loader_release(pu_loader *loader, const pu_batch *batch) {
     if (batch->slot < 0 || batch->slot >= loader->slot_count) return;
     pthread_mutex_lock(&loader->lock);
     if (loader->slots[batch->slot].state == HELD) loader->slots[batch->slot].state = FREE;
-    pthread_cond_broadcast(&loader->freed);
+    if (loader->readers_waiting > 0) pthread_cond_broadcast(&loader->freed);
     pthread_mutex_unlock(&loader->lock);
 }
 
 pu_loader_metrics pu_loader_measure(const pu_loader *loader) {
     pthread_mutex_t *lock = (pthread_mutex_t *)(uintptr_t)&loader->lock;
     pthread_mutex_lock(lock);
-    const pu_loader_metrics metrics = loader->metrics;
+    const pu__waits *waits = &loader->waits;
+    const pu__read_counts *counts = &loader->counts;
+    const pu_loader_metrics metrics = {
+        .windows = loader->windows,
+        .batches = loader->taken,
+        .waited_s = waits->sum_s,
+        .waited_p50_s = pu__waits_quantile(waits, 0.5),
+        .waited_p99_s = pu__waits_quantile(waits, 0.99),
+        .waited_max_s = waits->max_s,
+        .reading_s = loader->reading_s,
+        .blocked_s = loader->blocked_s,
+        .bytes_read = counts->bytes_read,
+        .in_memory_ratio = counts->rows > 0 ? (double)counts->rows_in_memory / (double)counts->rows : 0,
+        .ready_mean = waits->count > 0 ? (double)loader->ready_sum / (double)waits->count : 0};
     pthread_mutex_unlock(lock);
     return metrics;
 }
