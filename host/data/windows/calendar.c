@@ -7,7 +7,7 @@
 
 enum { LANE_ROWS = 256, MARKS_MAX = 4096 };
 
-/* ---- merging ---- */
+/* ---- merging: the decision times of all assets, by time, then by asset ---- */
 
 /* What was read ahead of one asset. */
 typedef struct lane {
@@ -16,45 +16,45 @@ typedef struct lane {
     bool ended; /* the store has no more */
 } lane;
 
-struct pu__merge {
+typedef struct merge {
     pu_dataset *dataset;
     sqlite3_stmt *query;
     lane *lane; /* [assets] */
     int *heap;  /* assets that have rows left, the earliest on top */
     int heap_count;
     bool moved; /* the top was handed out */
-};
+} merge;
 
-static pu_status refill(pu__merge *merge, int asset, int64_t from_ts) {
-    pu_dataset *dataset = merge->dataset;
-    lane *l = &merge->lane[asset];
+static pu_status refill(merge *m, int asset, int64_t from_ts) {
+    pu_dataset *dataset = m->dataset;
+    lane *l = &m->lane[asset];
     l->at = l->count = 0;
     if (l->ended) return PU_OK;
-    if (sqlite3_reset(merge->query) != SQLITE_OK ||
-        sqlite3_bind_int64(merge->query, 1, dataset->plan.asset[asset].id) != SQLITE_OK ||
-        sqlite3_bind_int64(merge->query, 2, from_ts) != SQLITE_OK) {
+    if (sqlite3_reset(m->query) != SQLITE_OK ||
+        sqlite3_bind_int64(m->query, 1, dataset->plan.asset[asset].id) != SQLITE_OK ||
+        sqlite3_bind_int64(m->query, 2, from_ts) != SQLITE_OK) {
         return pu__store_failure(dataset->store, "read times from");
     }
     for (bool row = true; l->count < LANE_ROWS;) {
-        PU_TRY(pu__sql_step(dataset->store, merge->query, &row, "read times from"));
+        PU_TRY(pu__sql_step(dataset->store, m->query, &row, "read times from"));
         if (!row) break;
-        l->ts[l->count++] = sqlite3_column_int64(merge->query, 0);
+        l->ts[l->count++] = sqlite3_column_int64(m->query, 0);
     }
     l->ended = l->count < LANE_ROWS;
     return PU_OK;
 }
 
-static bool before(const pu__merge *merge, int a, int b) {
-    const int64_t x = merge->lane[a].ts[merge->lane[a].at], y = merge->lane[b].ts[merge->lane[b].at];
+static bool before(const merge *m, int a, int b) {
+    const int64_t x = m->lane[a].ts[m->lane[a].at], y = m->lane[b].ts[m->lane[b].at];
     return x < y || (x == y && a < b);
 }
 
-static void sink(pu__merge *merge, int at) {
-    int *heap = merge->heap;
+static void sink(merge *m, int at) {
+    int *heap = m->heap;
     for (;;) {
         int least = at;
-        for (int child = 2 * at + 1; child <= 2 * at + 2 && child < merge->heap_count; ++child) {
-            if (before(merge, heap[child], heap[least])) least = child;
+        for (int child = 2 * at + 1; child <= 2 * at + 2 && child < m->heap_count; ++child) {
+            if (before(m, heap[child], heap[least])) least = child;
         }
         if (least == at) return;
         const int swap = heap[at];
@@ -64,64 +64,66 @@ static void sink(pu__merge *merge, int at) {
     }
 }
 
-static pu_status fill_lanes(pu__merge *merge, int64_t from_ts) {
-    const pu_dataset *dataset = merge->dataset;
+static pu_status fill_lanes(merge *m, int64_t from_ts) {
+    const pu_dataset *dataset = m->dataset;
     for (int a = 0; a < dataset->plan.asset_count; ++a) {
         const int64_t first_ts = dataset->asset[a].first_ts;
         if (dataset->asset[a].rows == 0) continue;
-        PU_TRY(refill(merge, a, from_ts > first_ts ? from_ts : first_ts));
-        if (merge->lane[a].count > 0) merge->heap[merge->heap_count++] = a;
+        PU_TRY(refill(m, a, from_ts > first_ts ? from_ts : first_ts));
+        if (m->lane[a].count > 0) m->heap[m->heap_count++] = a;
     }
-    for (int at = merge->heap_count / 2; at-- > 0;) sink(merge, at);
+    for (int at = m->heap_count / 2; at-- > 0;) sink(m, at);
     return PU_OK;
 }
 
-pu_status pu__merge_open(pu_dataset *dataset, int64_t from_ts, pu__merge **out) {
+static void merge_close(merge *m) {
+    if (!m) return;
+    sqlite3_finalize(m->query);
+    pu_free(m->heap);
+    pu_free(m->lane);
+    pu_free(m);
+}
+
+/* Rows decided at or after from_ts. */
+static pu_status merge_open(pu_dataset *dataset, int64_t from_ts, merge **out) {
     *out = NULL;
-    pu__merge *merge = pu_calloc(1, sizeof *merge);
-    if (!merge) return PU_ERR_MEMORY;
-    merge->dataset = dataset;
-    merge->lane = pu_calloc((size_t)dataset->plan.asset_count, sizeof *merge->lane);
-    merge->heap = pu_calloc((size_t)dataset->plan.asset_count, sizeof *merge->heap);
-    pu_status status = merge->lane && merge->heap ? PU_OK : PU_ERR_MEMORY;
+    merge *m = pu_calloc(1, sizeof *m);
+    if (!m) return PU_ERR_MEMORY;
+    m->dataset = dataset;
+    m->lane = pu_calloc((size_t)dataset->plan.asset_count, sizeof *m->lane);
+    m->heap = pu_calloc((size_t)dataset->plan.asset_count, sizeof *m->heap);
+    pu_status status = m->lane && m->heap ? PU_OK : PU_ERR_MEMORY;
     if (status == PU_OK) {
-        status = pu__sql_prepare(
-            dataset->store, "SELECT ts FROM series WHERE asset_id = ?1 AND ts >= ?2 ORDER BY ts", &merge->query);
+        status = pu__sql_prepare(dataset->store,
+                                 "SELECT ts FROM series WHERE asset_id = ?1 AND ts >= ?2 ORDER BY ts", &m->query);
     }
-    if (status == PU_OK) status = fill_lanes(merge, from_ts);
+    if (status == PU_OK) status = fill_lanes(m, from_ts);
     if (status != PU_OK) {
-        pu__merge_close(merge);
+        merge_close(m);
         return status;
     }
-    *out = merge;
+    *out = m;
     return PU_OK;
 }
 
-void pu__merge_close(pu__merge *merge) {
-    if (!merge) return;
-    sqlite3_finalize(merge->query);
-    pu_free(merge->heap);
-    pu_free(merge->lane);
-    pu_free(merge);
-}
-
-static pu_status advance(pu__merge *merge) {
-    const int asset = merge->heap[0];
-    lane *l = &merge->lane[asset];
+static pu_status advance(merge *m) {
+    const int asset = m->heap[0];
+    lane *l = &m->lane[asset];
     const int64_t last = l->ts[l->at];
-    if (++l->at == l->count) PU_TRY(refill(merge, asset, last + 1));
-    if (l->count == 0) merge->heap[0] = merge->heap[--merge->heap_count];
-    sink(merge, 0);
+    if (++l->at == l->count) PU_TRY(refill(m, asset, last + 1));
+    if (l->count == 0) m->heap[0] = m->heap[--m->heap_count];
+    sink(m, 0);
     return PU_OK;
 }
 
-pu_status pu__merge_next(pu__merge *merge, int *asset, int64_t *ts) {
+/* *asset is -1 behind the last row. */
+static pu_status merge_next(merge *m, int *asset, int64_t *ts) {
     *asset = -1;
-    if (merge->moved) PU_TRY(advance(merge));
-    merge->moved = merge->heap_count > 0;
-    if (!merge->moved) return PU_OK;
-    *asset = merge->heap[0];
-    *ts = merge->lane[*asset].ts[merge->lane[*asset].at];
+    if (m->moved) PU_TRY(advance(m));
+    m->moved = m->heap_count > 0;
+    if (!m->moved) return PU_OK;
+    *asset = m->heap[0];
+    *ts = m->lane[*asset].ts[m->lane[*asset].at];
     return PU_OK;
 }
 
@@ -150,12 +152,12 @@ static pu_status check_count(const pu_dataset *dataset, int index, int64_t seen)
                    dataset->plan.asset[index].symbol, asset->features.first_bar + seen, asset->labels.rows);
 }
 
-static pu_status pass(pu__merge *merge, pu__calendar *calendar, int64_t *seen) {
+static pu_status pass(merge *m, pu__calendar *calendar, int64_t *seen) {
     pu_dataset *dataset = calendar->dataset;
     for (;;) {
         int index = 0;
         int64_t ts = 0;
-        PU_TRY(pu__merge_next(merge, &index, &ts));
+        PU_TRY(merge_next(m, &index, &ts));
         if (index < 0) break;
         pu__dataset_asset *asset = &dataset->asset[index];
         const int64_t row = seen[index]++, block = row / asset->features.block_rows;
@@ -168,12 +170,12 @@ static pu_status pass(pu__merge *merge, pu__calendar *calendar, int64_t *seen) {
 
 pu_status pu__calendar_open(pu_dataset *dataset, pu__calendar *out) {
     *out = (pu__calendar){.dataset = dataset, .stride = 1};
-    pu__merge *merge = NULL;
+    merge *m = NULL;
     int64_t *seen = pu_calloc((size_t)dataset->plan.asset_count, sizeof *seen);
     out->mark = pu_calloc(MARKS_MAX, sizeof *out->mark);
-    pu_status status = seen && out->mark ? pu__merge_open(dataset, INT64_MIN, &merge) : PU_ERR_MEMORY;
-    if (status == PU_OK) status = pass(merge, out, seen);
-    pu__merge_close(merge);
+    pu_status status = seen && out->mark ? merge_open(dataset, INT64_MIN, &m) : PU_ERR_MEMORY;
+    if (status == PU_OK) status = pass(m, out, seen);
+    merge_close(m);
     pu_free(seen);
     if (status != PU_OK) pu__calendar_close(out);
     return status;
@@ -187,21 +189,21 @@ void pu__calendar_close(pu__calendar *calendar) {
 /* Walks the calendar from mark `at` to the first time that is not before `until`, at most `steps` times on. */
 static pu_status walk(const pu__calendar *calendar, int64_t at, int64_t until, int64_t steps, int64_t *rank,
                       int64_t *ts) {
-    pu__merge *merge = NULL;
-    PU_TRY(pu__merge_open(calendar->dataset, calendar->mark[at], &merge));
+    merge *m = NULL;
+    PU_TRY(merge_open(calendar->dataset, calendar->mark[at], &m));
     *rank = at * calendar->stride;
     *ts = calendar->mark[at];
     pu_status status = PU_OK;
     for (int asset = 0; status == PU_OK && *ts < until && steps > 0;) {
         int64_t next = 0;
-        status = pu__merge_next(merge, &asset, &next);
+        status = merge_next(m, &asset, &next);
         if (status != PU_OK || asset < 0) break;
         if (next == *ts) continue;
         *ts = next;
         ++*rank;
         --steps;
     }
-    pu__merge_close(merge);
+    merge_close(m);
     return status;
 }
 

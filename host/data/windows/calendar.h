@@ -8,15 +8,6 @@
 
 #include "host/data/windows/dataset.h"
 
-/* The decision times of several assets, merged: one row after the other, by time, then by asset. */
-typedef struct pu__merge pu__merge;
-
-/* Rows decided at or after from_ts. `dataset->asset[].first_ts` and `rows` are known. */
-pu_status pu__merge_open(pu_dataset *dataset, int64_t from_ts, pu__merge **out);
-void pu__merge_close(pu__merge *merge); /* accepts null */
-/* *asset is -1 behind the last row. */
-pu_status pu__merge_next(pu__merge *merge, int *asset, int64_t *ts);
-
 typedef struct pu__calendar {
     pu_dataset *dataset; /* borrowed */
     int64_t count, first_ts, last_ts;
