@@ -5,6 +5,7 @@
 
 #include "host/cli/cli.h"
 #include "host/cli/import_actions.h"
+#include "host/cli/import_series.h"
 #include "plusultra/import.h"
 #include "plusultra/log.h"
 #include "plusultra/memory.h"
@@ -189,6 +190,7 @@ static pu_status run(pu__cli *cli) {
     pu_import_options options;
     pu_store *store = NULL;
     tally sum = {0};
+    if (pu__imports_series(cli)) return pu__import_series(cli);
     PU_TRY(read_options(cli, &options));
     if (options.symbol && cli->operand_count > 1)
         return pu_fail(PU_ERR_CONFIG, "--symbol names one file, %d are given", cli->operand_count);
@@ -228,6 +230,7 @@ static const pu__option options[] = {
     {"dividend-basis", 0, "raw|split_adjusted", "shares that its dividends are counted in (by layout)"},
     {"adjust", 0, NULL, "with --actions: make the adjusted close anew by the stored actions"},
     {"replace", 0, NULL, "a bar that differs from the stored one takes its place"},
+    PU__SERIES_OPTIONS,
 };
 
 const pu__verb pu__verb_import = {

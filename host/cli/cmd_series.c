@@ -19,25 +19,29 @@ static json_t *series_json(const pu_series *series) {
     return out;
 }
 
-/* "3d", "36h", "90m", "45s": the largest unit that divides the length. */
-static void format_length(int64_t seconds, char out[32]) {
+/* "3d", "1h30m", "2d45s". */
+static void format_length(int64_t seconds, char out[64]) {
     static const struct {
         char letter;
         int64_t seconds;
     } units[] = {{'d', 86400}, {'h', 3600}, {'m', 60}, {'s', 1}};
-    size_t i = 0;
-    while (seconds == 0 ? units[i].seconds > 1 : seconds % units[i].seconds != 0) ++i;
-    snprintf(out, 32, "%" PRId64 "%c", seconds / units[i].seconds, units[i].letter);
+    size_t used = 0;
+    for (size_t i = 0; i < sizeof units / sizeof *units; ++i) {
+        const int64_t count = seconds / units[i].seconds;
+        seconds %= units[i].seconds;
+        if (count > 0 || (used == 0 && units[i].seconds == 1))
+            used += (size_t)snprintf(out + used, 64 - used, "%" PRId64 "%c", count, units[i].letter);
+    }
 }
 
 static void list_one(const pu_series *series) {
-    char first[32] = "-", last[32] = "-", limit[32] = "never";
+    char first[32] = "-", last[32] = "-", limit[64] = "never";
     if (series->rows > 0) {
         pu_time_format(series->first_published_ts, true, first);
         pu_time_format(series->last_published_ts, true, last);
     }
     if (series->stale_after_s > 0) format_length(series->stale_after_s, limit);
-    printf("%-28s %-12s %-9s %-8s %9" PRId64 "  %-20s %-20s %s\n", series->name,
+    printf("%-32s %-12s %-9s %-8s %9" PRId64 "  %-20s %-20s %s\n", series->name,
            series->symbol[0] ? series->symbol : "(market)", pu_series_kind_name(series->kind), series->unit,
            series->rows, first, last, limit);
 }
@@ -59,7 +63,7 @@ static void print_point(const char *label, const pu_series_point *point) {
 }
 
 static json_t *show_one(const pu_series *series, int64_t T, const pu_series_view *view) {
-    char at[32], age[32], limit[32];
+    char at[32], age[64], limit[64];
     json_t *out = series_json(series);
     pu_time_format(T, true, at);
     json_object_set_new(out, "at", json_string(at));
@@ -88,7 +92,7 @@ static json_t *show_one(const pu_series *series, int64_t T, const pu_series_view
 static pu_status list_series(pu__cli *cli, int count, const pu_series *series) {
     json_t *rows = json_array();
     if (count > 0)
-        printf("%-28s %-12s %-9s %-8s %9s  %-20s %-20s %s\n", "name", "symbol", "kind", "unit", "values",
+        printf("%-32s %-12s %-9s %-8s %9s  %-20s %-20s %s\n", "name", "symbol", "kind", "unit", "values",
                "first published", "last published", "stale after");
     else printf("the store has no series; `plusultra import --series NAME FILE` reads them\n");
     for (int i = 0; i < count; ++i) {

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "plusultra/import.h"
 #include "plusultra/store.h"
 
 #ifdef __cplusplus
@@ -61,6 +62,49 @@ typedef struct pu_series_view {
 
 /* What is known of one series at time T, in UTC seconds. */
 pu_status pu_series_at(pu_store *store, const pu_series *series, int64_t T, pu_series_view *out);
+
+/* Zeros mean: the kind's usual. */
+typedef struct pu_series_options {
+    /* Of the series or the regime: letters, digits, '_', '-' and '.'. A file with a column of series or events fills
+     * several, "<name>_<what the column says>"; a macro calendar also "..._forecast", "..._previous" and
+     * "..._surprise", actual - forecast. */
+    const char *name;
+    pu_series_kind kind;
+    const char *symbol; /* the asset; null: the file's symbol column, else the whole market's */
+    const char *unit;   /* null: none */
+    int64_t
+        stale_after_s; /* 0: macro 100 days, on-chain 3 days, funding 1 day, sentiment 3 days; other has none */
+    /* A file without publication times is refused, unless this says how long after its time a value is known. A date
+     * without a clock time is known at the end of its UTC day at the earliest. */
+    bool has_published_lag;
+    int64_t published_lag_s;
+    /* Columns that are called something else, "time=observation_date,value=GDP"; or the header of a CSV file that has
+     * none, "time,published,value". */
+    const char *columns;
+    const char *table; /* of a SQLite file; null: its only one */
+    bool replace;      /* a value that differs from the stored one of the same two times takes its place */
+} pu_series_options;
+
+/* rows_read = rows_added + rows_unchanged + rows_replaced + rows_rejected. */
+typedef struct pu_series_result {
+    char format[8]; /* csv, sqlite, jsonl */
+    int64_t bytes;
+    char sha256[65];
+    int64_t rows_read, rows_added, rows_unchanged, rows_replaced, rows_rejected;
+    int series;                                    /* that the rows went to */
+    int64_t first_published_ts, last_published_ts; /* of the accepted rows */
+    double seconds;
+    int rejects_shown;
+    pu_import_reject rejects[PU_IMPORT_REJECTS_SHOWN]; /* the first ones; all are in alternative_rejected_rows */
+} pu_series_result;
+
+/* Imports a CSV file, JSON lines or a table of a SQLite file, by content. One transaction: all or nothing, and the
+ * same file again changes nothing. A row with the same time and a later publication is a revision and adds to what is
+ * stored; another value for the same two times is rejected unless options->replace. PU_ERR_DATA: a column is missing,
+ * no publication times, no usable row, or a series that is stored with another kind, unit or limit; the message names
+ * file, line and remedy. */
+pu_status pu_series_import(pu_store *store, const char *path, const pu_series_options *options,
+                           pu_series_result *result);
 
 #ifdef __cplusplus
 }

@@ -135,7 +135,7 @@ static pu_status find_by(pu_store *store, const char *sql, const char *name, int
     return status;
 }
 
-pu_status pu__series_find(pu_store *store, const char *name, int64_t asset_id, int64_t *series_id) {
+pu_status pu__alternative_find(pu_store *store, const char *name, int64_t asset_id, int64_t *series_id) {
     return asset_id == 0
                ? find_by(store, "SELECT series_id FROM alternative_series WHERE name = ?1 AND asset_id IS NULL",
                          name, 0, series_id)
@@ -167,8 +167,8 @@ static pu_status read_summary(pu_store *store, int64_t series_id, series_summary
 
 static pu_status find_both(pu_store *store, const char *name, int64_t asset_id, int64_t series_id[SOURCES]) {
     series_id[OWN] = 0;
-    if (asset_id != 0) PU_TRY(pu__series_find(store, name, asset_id, &series_id[OWN]));
-    PU_TRY(pu__series_find(store, name, 0, &series_id[MARKET]));
+    if (asset_id != 0) PU_TRY(pu__alternative_find(store, name, asset_id, &series_id[OWN]));
+    PU_TRY(pu__alternative_find(store, name, 0, &series_id[MARKET]));
     if (series_id[OWN] != 0 || series_id[MARKET] != 0) return PU_OK;
     return pu_fail(
         PU_ERR_NOT_FOUND,

@@ -51,6 +51,6 @@ pu_status pu__asof_identity(pu_store *store, const char *name, int64_t asset_id,
 pu_status pu__asof_identity_regime(pu_store *store, const char *name, char out[PU__ASOF_IDENTITY_BYTES]);
 
 /* The series `name` of the asset's symbol (asset_id 0: the market's); *series_id is 0 when there is none. */
-pu_status pu__series_find(pu_store *store, const char *name, int64_t asset_id, int64_t *series_id);
+pu_status pu__alternative_find(pu_store *store, const char *name, int64_t asset_id, int64_t *series_id);
 
 #endif

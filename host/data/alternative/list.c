@@ -119,7 +119,7 @@ static pu_status count_vintages(pu_store *store, const pu_series *series, pu_ser
     const bool regime = series->kind == PU_SERIES_REGIME;
     int64_t series_id = 0;
     sqlite3_stmt *query = NULL;
-    if (!regime) PU_TRY(pu__series_find(store, series->name, series->asset_id, &series_id));
+    if (!regime) PU_TRY(pu__alternative_find(store, series->name, series->asset_id, &series_id));
     PU_TRY(pu__sql_prepare(
         store,
         regime ? "SELECT count(*), sum(published_ts <= ?3) FROM regimes WHERE name = ?1 AND ts = ?2"

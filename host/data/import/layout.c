@@ -59,8 +59,7 @@ static int role_of(pu__text field) {
     return -1;
 }
 
-/* The mark that splits the line into the most fields; a comma among equals. */
-static char find_delimiter(pu__text line) {
+char pu__find_delimiter(pu__text line) {
     static const char marks[] = {',', ';', '\t', '|'};
     size_t best = 0;
     char found = ',';
@@ -138,7 +137,7 @@ static bool looks_like_binance(pu__text line) {
 
 pu_status pu__layout_detect(const char *path, pu__text first_line, const pu_import_options *options,
                             pu__layout *out) {
-    *out = (pu__layout){.has_header = true, .delimiter = find_delimiter(first_line)};
+    *out = (pu__layout){.has_header = true, .delimiter = pu__find_delimiter(first_line)};
     for (int i = 0; i < PU__ROLE_COUNT; ++i) out->column[i] = -1;
     if (options->columns) {
         out->has_header = false;

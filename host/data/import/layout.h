@@ -30,6 +30,9 @@ typedef struct pu__layout {
 
 extern const char *const pu__role_name[PU__ROLE_COUNT];
 
+/* The mark that splits the line into the most fields; a comma among equals. */
+char pu__find_delimiter(pu__text line);
+
 /* Finds the layout by the file's first line, or by options->columns. PU_ERR_DATA names the missing column, or says
  * that nothing fits. */
 pu_status pu__layout_detect(const char *path, pu__text first_line, const pu_import_options *options,

@@ -9,8 +9,6 @@
 
 enum { DAY_S = 86400 };
 
-/* 1800-01-01 and 2200-01-01: a time outside is a unit mistaken for another. */
-static const int64_t ts_min = -5364662400, ts_max = 7258118400;
 static const double value_max = 1e300; /* as in schema_1.sql */
 
 __attribute__((format(printf, 2, 3))) static bool refuse(char *reason, const char *format, ...) {
@@ -22,6 +20,11 @@ __attribute__((format(printf, 2, 3))) static bool refuse(char *reason, const cha
 }
 
 static int shown(pu__text field) { return field.bytes < 40 ? (int)field.bytes : 40; }
+
+bool pu__ts_plausible(int64_t ts) {
+    static const int64_t first = -5364662400, last = 7258118400; /* 1800-01-01 and 2200-01-01 */
+    return ts >= first && ts <= last;
+}
 
 bool pu__bar_is_month(int64_t bar_s) { return bar_s >= 28 * DAY_S && bar_s <= 31 * DAY_S; }
 
@@ -95,7 +98,7 @@ static bool read_time(const pu__row_rules *rules, const pu__text *fields, int64_
     } else {
         *ts = stamp.ts + (stamp.date_only ? DAY_S : 0);
     }
-    if (*ts < ts_min || *ts > ts_max) return refuse(reason, "the time is outside the years 1800 to 2200");
+    if (!pu__ts_plausible(*ts)) return refuse(reason, "the time is outside the years 1800 to 2200");
     return true;
 }
 

@@ -38,6 +38,9 @@ bool pu__row_stamp(const pu__layout *layout, const pu__text *fields, pu__moment 
 /* Seconds of a Stooq period such as "D" or "5" (minutes); 0 when it is neither. */
 int64_t pu__row_period(pu__text period);
 
+/* Within the years 1800 to 2200: a time outside is a unit mistaken for another. */
+bool pu__ts_plausible(int64_t ts);
+
 /* Bars of a month are as long as their month. */
 bool pu__bar_is_month(int64_t bar_s);
 

@@ -1,0 +1,22 @@
+/* `plusultra import --series NAME FILE...` and `--regimes NAME FILE...`. */
+#ifndef PU_HOST_CLI_IMPORT_SERIES_H
+#define PU_HOST_CLI_IMPORT_SERIES_H
+
+#include "host/cli/cli.h"
+
+/* Whether the command asks for series or regimes rather than bars. */
+bool pu__imports_series(const pu__cli *cli);
+pu_status pu__import_series(pu__cli *cli);
+
+/* Rows of the verb's table of options. */
+#define PU__SERIES_OPTIONS                                                                                       \
+    {"series", 0, "NAME", "read an alternative series of this name instead of bars"},                            \
+        {"regimes", 0, "NAME", "read the labels of a named regime instead of bars"},                             \
+        {"kind", 0, "NAME", "of a series: macro, onchain, funding, sentiment, other"},                           \
+        {"unit", 0, "TEXT", "of a series' values"},                                                              \
+        {"stale-after", 0, "LENGTH", "a value this long after its publication counts as missing (by kind)"},     \
+        {"published-lag", 0, "LENGTH", "for files without publication times: known this long after the time"}, { \
+        "table", 0, "NAME", "of a SQLite file with several"                                                      \
+    }
+
+#endif
