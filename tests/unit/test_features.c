@@ -76,6 +76,44 @@ static void registry_is_well_formed(void **state) {
     assert_null(pu_feature_at(pu_feature_count()));
 }
 
+/* Every family of features that the project promises has members, under a tag or a name. */
+static void every_family_is_there(void **state) {
+    (void)state;
+    static const char *const tags[] = {"trend",       "momentum", "volatility", "volume",    "talib",
+                                       "shape",       "spectrum", "wavelet",    "memory",    "drawdown",
+                                       "calendar",    "cross",    "benchmark",  "universe",  "lead_lag",
+                                       "alternative", "funding",  "sentiment",  "macro",     "onchain",
+                                       "regime",      "intraday", "cycle",      "liquidity", "range"};
+    for (size_t t = 0; t < sizeof tags / sizeof *tags; ++t) {
+        int members = 0;
+        for (int i = 0; i < pu_feature_count(); ++i) members += has_tag(pu_feature_at(i), tags[t]);
+        if (members == 0) fail_msg("no feature has the tag %s", tags[t]);
+    }
+    static const char *const names[] = {
+        "realized_volatility_20",
+        "parkinson_20",
+        "garman_klass_20",
+        "yang_zhang_20",
+        "skewness_20",
+        "kurtosis_20",
+        "spectral_entropy_64",
+        "spectral_low_64",
+        "haar_energy_1",
+        "fracdiff_04",
+        "autocorrelation_20",
+        "hurst_rs_64",
+        "drawdown_peak",
+        "day_of_week_sin",
+        "cross_rank_return_5",
+        "cross_z_return_5",
+        "beta_60",
+        "volatility_regime_20",
+        "benchmark_lead_20_lag_1",
+        "benchmark_correlation_60",
+    };
+    for (size_t n = 0; n < sizeof names / sizeof *names; ++n) assert_non_null(pu_feature_find(names[n]));
+}
+
 static void the_committed_reference_is_current(void **state) {
     (void)state;
     const char *source = getenv("PU_SOURCE");
@@ -245,6 +283,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_equal_the_libraries),
         cmocka_unit_test(registry_is_well_formed),
+        cmocka_unit_test(every_family_is_there),
         cmocka_unit_test(the_committed_reference_is_current),
         cmocka_unit_test(degenerate_markets_give_finite_values),
         cmocka_unit_test(truncation_changes_no_value),
