@@ -25,6 +25,7 @@ enum {
     CHANNELS = 128,
     HEADS = 4,
     TAPS = 3,
+    STATES = 32,
     QUANTILES = 5,
     FEATURES = 32,
     RUNS_MAX = 1001,
@@ -169,6 +170,24 @@ static void bench_sequence(const bench *b, int64_t bars) {
     bench_op(b, "conv_grad", PU_OP_CONV_GRAD, 3, (const pu_shape[]){x, x, weight}, 3, &conv);
 }
 
+static void bench_scans(const bench *b, int64_t bars) {
+    const pu_shape u = shape3(WINDOWS, bars, CHANNELS), channel = shape1(CHANNELS),
+                   rate = shape2(STATES, CHANNELS), weight = shape2(2 * STATES, CHANNELS);
+    static const char *const name[] = {"", " as a scan", " as a convolution"};
+    for (int form = PU_S4_SCAN; form <= PU_S4_CONVOLUTION; ++form) {
+        const pu_attributes s4 = {.s4 = {PU_S4_ZERO_ORDER_HOLD, (pu_s4_form)form}};
+        char label[64];
+        snprintf(label, sizeof label, "s4 %d states%s", STATES, name[form]);
+        bench_op(b, label, PU_OP_S4, 6, (const pu_shape[]){u, channel, rate, rate, weight, channel}, 1, &s4);
+        snprintf(label, sizeof label, "s4_grad %d states%s", STATES, name[form]);
+        bench_op(b, label, PU_OP_S4_GRAD, 7, (const pu_shape[]){u, u, channel, rate, rate, weight, channel}, 6,
+                 &s4);
+    }
+    const pu_attributes none = {.act = {PU_ACT_NONE}};
+    bench_op(b, "scan", PU_OP_SCAN, 2, (const pu_shape[]){u, u}, 1, &none);
+    bench_op(b, "scan_grad", PU_OP_SCAN_GRAD, 3, (const pu_shape[]){u, u, u}, 2, &none);
+}
+
 static void bench_rows(const bench *b, int64_t bars) {
     const int64_t rows = WINDOWS * bars;
     const pu_shape x = shape2(rows, CHANNELS), pair = shape2(rows, 2 * CHANNELS), channel = shape1(CHANNELS),
@@ -256,8 +275,8 @@ int main(int argc, char **argv) {
         fprintf(stderr, "%s\n", pu_error_message());
         return 1;
     }
-    const int64_t lengths[] = {64, 128, 256};
-    for (int i = 0; i < 3; ++i) {
+    const int64_t lengths[] = {64, 128, 256, 512};
+    for (int i = 0; i < 4; ++i) {
         if (argc > 3 && atoi(argv[3]) != lengths[i]) continue;
         b.copy_gbs = measure_copy_gbs(&b, 4 * WINDOWS * lengths[i] * CHANNELS);
         b.product_gfs = measure_product_gfs(&b);
@@ -267,6 +286,7 @@ int main(int argc, char **argv) {
             b.copy_gbs, b.product_gfs);
         printf("%-34s %9s %9s %8s %8s   %s\n", "op", "median ms", "best ms", "GB/s", "GF/s", "share of peak");
         bench_products(&b, lengths[i]);
+        bench_scans(&b, lengths[i]);
         bench_sequence(&b, lengths[i]);
         bench_rows(&b, lengths[i]);
         bench_rest(&b, lengths[i]);

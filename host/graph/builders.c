@@ -133,6 +133,26 @@ pu_tensor *pu_conv(pu_graph *graph, pu_tensor *x, pu_tensor *weight, pu_tensor *
     return first_of(pu__node_add(graph, PU_OP_CONV, (pu_tensor *[]){x, weight, bias}, 3, &attributes, 1, NULL));
 }
 
+pu_tensor *pu_s4(pu_graph *graph, pu_tensor *u, const pu_s4_parameters *p, pu_s4_discretisation discretisation,
+                 pu_s4_form form) {
+    const pu_attributes attributes = {.s4 = {discretisation, form}};
+    pu_tensor *const in[] = {u, p->log_step, p->rate, p->frequency, p->weight, p->skip};
+    return first_of(pu__node_add(graph, PU_OP_S4, in, 6, &attributes, 1, NULL));
+}
+
+pu_tensor *pu_s4_step(pu_graph *graph, pu_tensor *u, pu_tensor *state, const pu_s4_parameters *p,
+                      pu_s4_discretisation discretisation, pu_tensor **next_state) {
+    const pu_attributes attributes = {.s4 = {discretisation, PU_S4_AUTO}};
+    pu_tensor *const in[] = {u, state, p->log_step, p->rate, p->frequency, p->weight, p->skip};
+    pu__node *node = pu__node_add(graph, PU_OP_S4_STEP, in, 7, &attributes, 2, NULL);
+    *next_state = node ? node->out[1] : NULL;
+    return first_of(node);
+}
+
+pu_tensor *pu_scan(pu_graph *graph, pu_tensor *a, pu_tensor *x) {
+    return first_of(pu__node_add(graph, PU_OP_SCAN, (pu_tensor *[]){a, x}, 2, NULL, 1, NULL));
+}
+
 pu_tensor *pu_window_norm(pu_graph *graph, pu_tensor *bars, pu_tensor *start, int window_bars, int warmup_bars,
                           float clip, float epsilon) {
     const pu_attributes attributes = {

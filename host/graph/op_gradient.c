@@ -72,6 +72,19 @@ void pu__gradient_conv(pu_graph *graph, const pu__node *node, pu_tensor *dy, pu_
     for (int i = 0; gradient && i < 3; ++i) din[i] = gradient->out[i];
 }
 
+void pu__gradient_s4(pu_graph *graph, const pu__node *node, pu_tensor *dy, pu_tensor **din) {
+    pu_tensor *in[7] = {dy};
+    for (int i = 0; i < 6; ++i) in[1 + i] = node->in[i];
+    const pu__node *gradient = pu__node_add(graph, PU_OP_S4_GRAD, in, 7, &node->attributes, 6, NULL);
+    for (int i = 0; gradient && i < 6; ++i) din[i] = gradient->out[i];
+}
+
+void pu__gradient_scan(pu_graph *graph, const pu__node *node, pu_tensor *dy, pu_tensor **din) {
+    pu_tensor *const in[] = {dy, node->in[0], node->out[0]};
+    const pu__node *gradient = pu__node_add(graph, PU_OP_SCAN_GRAD, in, 3, NULL, 2, NULL);
+    for (int i = 0; gradient && i < 2; ++i) din[i] = gradient->out[i];
+}
+
 void pu__gradient_loss(pu_graph *graph, const pu__node *node, pu_tensor *dy, pu_tensor **din) {
     pu_tensor *const in[] = {dy, node->in[0], node->in[1], node->in[2], node->out[1]};
     din[0] = one(graph, PU_OP_LOSS_GRAD, in, 5, &node->attributes);

@@ -192,6 +192,56 @@ pu_status pu__infer_conv_grad(const pu__shapes *s) {
     return PU_OK;
 }
 
+/* The layer's parameters, from log_step on; C channels. */
+static pu_status check_s4(const pu__shapes *s, const pu_shape *parameter, int64_t channels) {
+    const pu_shape *rate = parameter + 1, *weight = parameter + 3;
+    if (!is_vector(&parameter[0], channels) || rate->rank != 2 || rate->dim[1] != channels || rate->dim[0] < 1 ||
+        !pu__shape_equal(rate, &parameter[2]) || weight->rank != 2 || weight->dim[0] != 2 * rate->dim[0] ||
+        weight->dim[1] != channels || !is_vector(&parameter[4], channels)) {
+        return bad_shapes(s,
+                          "log_step and skip are [C], rate and frequency [N,C] with N at least 1, weight [2N,C]");
+    }
+    if ((unsigned)s->attributes->s4.discretisation > PU_S4_BILINEAR ||
+        (unsigned)s->attributes->s4.form > PU_S4_CONVOLUTION) {
+        return pu_fail(PU_ERR_ARGUMENT, "s4: discretisation %d or form %d is not known",
+                       (int)s->attributes->s4.discretisation, (int)s->attributes->s4.form);
+    }
+    return PU_OK;
+}
+
+pu_status pu__infer_s4(const pu__shapes *s) {
+    if (s->in[0].rank != 3) return bad_shapes(s, "u is [B,T,C]");
+    PU_TRY(check_s4(s, s->in + 1, s->in[0].dim[2]));
+    s->out[0] = s->in[0];
+    return PU_OK;
+}
+
+pu_status pu__infer_s4_grad(const pu__shapes *s) {
+    if (s->in[1].rank != 3 || !pu__shape_equal(&s->in[0], &s->in[1])) return bad_shapes(s, "dy and u are [B,T,C]");
+    PU_TRY(check_s4(s, s->in + 2, s->in[1].dim[2]));
+    for (int i = 0; i < 6; ++i) s->out[i] = s->in[1 + i];
+    return PU_OK;
+}
+
+pu_status pu__infer_s4_step(const pu__shapes *s) {
+    if (s->in[0].rank != 2) return bad_shapes(s, "u is [B,C]");
+    PU_TRY(check_s4(s, s->in + 2, s->in[0].dim[1]));
+    const pu_shape state = PU_SHAPE3(s->in[0].dim[0], s->in[5].dim[0], s->in[0].dim[1]);
+    if (!pu__shape_equal(&s->in[1], &state)) return bad_shapes(s, "state is [B,2N,C]");
+    s->out[0] = s->in[0];
+    s->out[1] = s->in[1];
+    return PU_OK;
+}
+
+pu_status pu__infer_scan(const pu__shapes *s) {
+    if (s->in[0].rank != 3) return bad_shapes(s, "all are [B,T,C]");
+    for (int i = 1; i < s->in_count; ++i) {
+        if (!pu__shape_equal(&s->in[0], &s->in[i])) return bad_shapes(s, "all are [B,T,C]");
+    }
+    for (int i = 0; i < s->out_count; ++i) s->out[i] = s->in[0];
+    return PU_OK;
+}
+
 pu_status pu__infer_window_norm(const pu__shapes *s) {
     if (s->in[0].rank != 2 || s->in[1].rank != 1) {
         return bad_shapes(s, "bars is [R,F] and start [B]");

@@ -44,6 +44,12 @@ static double flops_conv_grad(const pu__call *call) {
     return 4.0 * out_elements(call) * call->attributes->conv.kernel_bars;
 }
 
+/* Multiply-adds count two. The counts are the scan's: the least work for long windows. */
+static double s4_states(const pu__call *call, int rate) { return (double)call->in[rate].shape.dim[0]; }
+static double flops_s4(const pu__call *call) { return 12.0 * out_elements(call) * s4_states(call, 2); }
+static double flops_s4_grad(const pu__call *call) { return 28.0 * out_elements(call) * s4_states(call, 3); }
+static double flops_s4_step(const pu__call *call) { return 12.0 * out_elements(call) * s4_states(call, 3); }
+
 static double flops_window_norm(const pu__call *call) {
     const double rows =
         (double)call->attributes->window_norm.window_bars + call->attributes->window_norm.warmup_bars;
@@ -82,6 +88,11 @@ static const pu__op table[PU_OP_COUNT] = {
     [PU_OP_ATTENTION_GRAD] = {4, 4, 1, 1, {0}, pu__infer_attention_grad, NULL, flops_attention_grad, NULL},
     [PU_OP_CONV] = {3, 3, 1, 1, {0}, pu__infer_conv, pu__gradient_conv, flops_conv, NULL},
     [PU_OP_CONV_GRAD] = {3, 3, 3, 3, {0}, pu__infer_conv_grad, NULL, flops_conv_grad, NULL},
+    [PU_OP_S4] = {6, 6, 1, 1, {0}, pu__infer_s4, pu__gradient_s4, flops_s4, NULL},
+    [PU_OP_S4_GRAD] = {7, 7, 6, 6, {0}, pu__infer_s4_grad, NULL, flops_s4_grad, NULL},
+    [PU_OP_S4_STEP] = {7, 7, 2, 2, {0}, pu__infer_s4_step, NULL, flops_s4_step, NULL},
+    [PU_OP_SCAN] = {2, 2, 1, 1, {0}, pu__infer_scan, pu__gradient_scan, flops_two, NULL},
+    [PU_OP_SCAN_GRAD] = {3, 3, 2, 2, {0}, pu__infer_scan, NULL, flops_two, NULL},
     [PU_OP_WINDOW_NORM] =
         {2, 2, 1, 1, {PU_F32, PU_I32}, pu__infer_window_norm, NULL, flops_window_norm, read_window_norm},
     [PU_OP_LOSS] = {3, 3, 2, 2, {0}, pu__infer_loss, pu__gradient_loss, flops_loss, NULL},

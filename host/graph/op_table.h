@@ -51,6 +51,10 @@ pu_status pu__infer_attention(const pu__shapes *);
 pu_status pu__infer_attention_grad(const pu__shapes *);
 pu_status pu__infer_conv(const pu__shapes *);
 pu_status pu__infer_conv_grad(const pu__shapes *);
+pu_status pu__infer_s4(const pu__shapes *);
+pu_status pu__infer_s4_grad(const pu__shapes *);
+pu_status pu__infer_s4_step(const pu__shapes *);
+pu_status pu__infer_scan(const pu__shapes *);
 pu_status pu__infer_window_norm(const pu__shapes *);
 pu_status pu__infer_loss(const pu__shapes *);
 pu_status pu__infer_loss_grad(const pu__shapes *);
@@ -68,6 +72,8 @@ void pu__gradient_layer_norm(pu_graph *, const pu__node *, pu_tensor *, pu_tenso
 void pu__gradient_dropout(pu_graph *, const pu__node *, pu_tensor *, pu_tensor **);
 void pu__gradient_softmax(pu_graph *, const pu__node *, pu_tensor *, pu_tensor **);
 void pu__gradient_attention(pu_graph *, const pu__node *, pu_tensor *, pu_tensor **);
+void pu__gradient_s4(pu_graph *, const pu__node *, pu_tensor *dy, pu_tensor **din);
+void pu__gradient_scan(pu_graph *, const pu__node *, pu_tensor *dy, pu_tensor **din);
 void pu__gradient_conv(pu_graph *, const pu__node *, pu_tensor *, pu_tensor **);
 void pu__gradient_loss(pu_graph *, const pu__node *, pu_tensor *, pu_tensor **);
 

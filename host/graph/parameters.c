@@ -69,7 +69,7 @@ pu_status pu_parameter_declare(pu_parameters *parameters, const char *name, pu_s
         return pu_fail(PU_ERR_ARGUMENT, "parameter \"%s\" has shape %s: every dimension must be at least 1", name,
                        pu__shape_text(&shape, text));
     }
-    if ((unsigned)init > PU_INIT_XAVIER || !isfinite(scale)) {
+    if ((unsigned)init > PU_INIT_S4D_STEP || !isfinite(scale)) {
         return pu_fail(PU_ERR_ARGUMENT, "parameter \"%s\": initialiser %d with scale %g is not known", name,
                        (int)init, (double)scale);
     }
@@ -91,6 +91,12 @@ static uint64_t hash_name(const char *name) {
     return hash;
 }
 
+/* Row n of S4D's frequencies [N,C], of 2N real states: S4D-Lin and S4D-Inv of Gu et al. 2022. */
+static double s4d_frequency(pu_init init, double n, double states) {
+    const double pi = 3.14159265358979323846;
+    return init == PU_INIT_S4D_LIN ? pi * n : states / pi * (states / (2 * n + 1) - 1);
+}
+
 static void fill(const pu__parameter *parameter, uint64_t seed, float *value) {
     const pu_shape *shape = &parameter->info.shape;
     const double fan_in = shape->rank > 0 ? (double)shape->dim[0] : 1.0;
@@ -103,6 +109,13 @@ static void fill(const pu__parameter *parameter, uint64_t seed, float *value) {
         case PU_INIT_ONE: value[i] = 1.0f; break;
         case PU_INIT_NORMAL: value[i] = (float)(parameter->scale * pu_random_normal(&random)); break;
         case PU_INIT_XAVIER: value[i] = (float)(bound * (2.0 * pu_random_uniform(&random) - 1.0)); break;
+        case PU_INIT_CONSTANT: value[i] = parameter->scale; break;
+        case PU_INIT_S4D_LIN:
+        case PU_INIT_S4D_INV:
+            value[i] = (float)(parameter->scale *
+                               s4d_frequency(parameter->init, (double)(i / pu__last(shape)), 2 * fan_in));
+            break;
+        case PU_INIT_S4D_STEP: value[i] = (float)(log(1e-3) + pu_random_uniform(&random) * log(100.0)); break;
         }
     }
 }

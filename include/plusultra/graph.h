@@ -44,8 +44,11 @@ typedef enum pu_init {
     PU_INIT_ZERO = 0,
     PU_INIT_ONE,
     PU_INIT_NORMAL,
-    PU_INIT_XAVIER /* uniform, Glorot & Bengio 2010 eq. 16, fan from the first
-                      and last dimension */
+    PU_INIT_XAVIER,   /* uniform, Glorot & Bengio 2010 eq. 16, fan from the first and last dimension */
+    PU_INIT_CONSTANT, /* `scale` itself; a state-space layer's rate starts at log(1/2) */
+    PU_INIT_S4D_LIN,  /* frequencies [N,C] of a state-space layer: scale pi n (Gu et al. 2022) */
+    PU_INIT_S4D_INV,  /* scale (2N / pi) (2N / (2n + 1) - 1) */
+    PU_INIT_S4D_STEP  /* log_step: log-uniform in [0.001, 0.1] */
 } pu_init;
 
 /* Declares a parameter; `name` is unique ("block0.conv.weight") and copied; `scale` is the standard deviation for
@@ -111,6 +114,19 @@ pu_tensor *pu_softmax(pu_graph *graph, pu_tensor *x);
 pu_tensor *pu_attention(pu_graph *graph, pu_tensor *qkv, int heads, int span, float rotary_base);
 pu_tensor *pu_conv(pu_graph *graph, pu_tensor *x, pu_tensor *weight, pu_tensor *bias, const int *dilation,
                    int groups);
+/* The tensors of a diagonal state-space layer of C channels and N complex states (kernels/s4/s4.h): log_step[C],
+ * rate[N,C], frequency[N,C], weight[2N,C], skip[C]. */
+typedef struct pu_s4_parameters {
+    pu_tensor *log_step, *rate, *frequency, *weight, *skip;
+} pu_s4_parameters;
+/* u[B,T,C] through the layer, states zero before the window. */
+pu_tensor *pu_s4(pu_graph *graph, pu_tensor *u, const pu_s4_parameters *parameters,
+                 pu_s4_discretisation discretisation, pu_s4_form form);
+/* One bar u[B,C] with the states [B,2N,C] that the bar before left; gives y[B,C] and the next states. */
+pu_tensor *pu_s4_step(pu_graph *graph, pu_tensor *u, pu_tensor *state, const pu_s4_parameters *parameters,
+                      pu_s4_discretisation discretisation, pu_tensor **next_state);
+/* h(t) = a(t) h(t-1) + x(t) over [B,T,C], element by element. */
+pu_tensor *pu_scan(pu_graph *graph, pu_tensor *a, pu_tensor *x);
 pu_tensor *pu_window_norm(pu_graph *graph, pu_tensor *bars, pu_tensor *start, int window_bars, int warmup_bars,
                           float clip, float epsilon);
 /* The attributes' loss member says which; returns loss[1]. */

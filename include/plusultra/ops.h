@@ -60,6 +60,15 @@
  *                                                                                          dilation[c / (C /
  *                                                                                          groups)]
  *  CONV_GRAD       dy, x, w                                        dx, dw, dbias           conv
+ *  S4              u[B,T,C], log_step[C], rate[N,C],               y[B,T,C]                s4; diagonal state space,
+ *                  frequency[N,C], weight[2N,C], skip[C]                                   N complex states a channel
+ *  S4_GRAD         dy, u, log_step, rate, frequency,               du, dlog_step, drate,   s4
+ *                  weight, skip                                    dfrequency, dweight,
+ *                                                                  dskip
+ *  S4_STEP         u[B,C], state[B,2N,C], log_step, rate,          y[B,C], state           s4; one bar: in[1] before it,
+ *                  frequency, weight, skip                                                 out[1] after it
+ *  SCAN            a[B,T,C], x[B,T,C]                              h[B,T,C]                h(t) = a(t) h(t-1) + x(t)
+ *  SCAN_GRAD       dh, a, h                                        da, dx
  *  WINDOW_NORM     bars[R,F], start i32[B]                         y[B,T,F]                window_norm; causal
  *  normalisation, see the contract
  *  LOSS            prediction[N,H*Q], target[N,H], weight[N,H]     loss[1], count[1]       loss; weighted mean
@@ -105,6 +114,11 @@ extern "C" {
     X(ATTENTION_GRAD, attention_grad)                                                                          \
     X(CONV, conv)                                                                                              \
     X(CONV_GRAD, conv_grad)                                                                                    \
+    X(S4, s4)                                                                                                  \
+    X(S4_GRAD, s4_grad)                                                                                        \
+    X(S4_STEP, s4_step)                                                                                        \
+    X(SCAN, scan)                                                                                              \
+    X(SCAN_GRAD, scan_grad)                                                                                    \
     X(WINDOW_NORM, window_norm)                                                                                \
     X(LOSS, loss)                                                                                              \
     X(LOSS_GRAD, loss_grad)                                                                                    \
@@ -132,6 +146,9 @@ typedef enum pu_act { PU_ACT_NONE = 0, PU_ACT_RELU, PU_ACT_GELU, PU_ACT_SILU, PU
 typedef enum pu_loss { PU_LOSS_PINBALL = 0, PU_LOSS_MSE, PU_LOSS_HUBER } pu_loss;
 
 enum { PU_MAX_QUANTILES = 16 };
+
+typedef enum pu_s4_discretisation { PU_S4_ZERO_ORDER_HOLD = 0, PU_S4_BILINEAR } pu_s4_discretisation;
+typedef enum pu_s4_form { PU_S4_AUTO = 0, PU_S4_SCAN, PU_S4_CONVOLUTION } pu_s4_form;
 
 typedef union pu_attributes {
     struct {
@@ -161,6 +178,10 @@ typedef union pu_attributes {
         int groups;      /* C is divisible by it */
         int dilation[PU_MAX_DILATIONS];
     } conv;
+    struct {
+        pu_s4_discretisation discretisation;
+        pu_s4_form form; /* AUTO: what was measured to be faster for T and N */
+    } s4;
     struct {
         int window_bars;  /* T */
         int warmup_bars;  /* bars before the first output that only feed the statistics */

@@ -59,6 +59,8 @@ PU__DISPATCH(size_t, pu__layer_norm_grad_workspace_cpu)
 PU__DISPATCH(size_t, pu__attention_workspace_cpu)
 PU__DISPATCH(size_t, pu__attention_grad_workspace_cpu)
 PU__DISPATCH(size_t, pu__conv_grad_workspace_cpu)
+PU__DISPATCH(size_t, pu__s4_workspace_cpu)
+PU__DISPATCH(size_t, pu__s4_grad_workspace_cpu)
 PU__DISPATCH(size_t, pu__loss_workspace_cpu)
 PU__DISPATCH(size_t, pu__sum_squares_workspace_cpu)
 

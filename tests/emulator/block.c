@@ -46,8 +46,9 @@ static int turn[PU__THREADS_MAX];
 static char start_token, block_token, end_token;
 static char warp_token[PU__THREADS_MAX / PU__WARP];
 
-enum { DYNAMIC_ZONE_BYTES = 4096 };
-_Alignas(1024) static char dynamic_shared[PU__SHARED_BYTES_MAX + DYNAMIC_ZONE_BYTES];
+/* Dynamic shared memory between two zones that nothing may touch. */
+_Alignas(1024) static char shared_room[PU__SHARED_ZONE_BYTES + PU__SHARED_BYTES_MAX + PU__SHARED_ZONE_BYTES];
+static char *const dynamic_shared = shared_room + PU__SHARED_ZONE_BYTES;
 extern char __start_pu_shared[] __attribute__((weak)), __stop_pu_shared[] __attribute__((weak));
 
 void pu__set_order(pu__order new_order, uint64_t seed) {
@@ -346,7 +347,7 @@ static void run_block(const pu__launch *launch, unsigned linear) {
     const uint3 grid = launch->grid;
     pu__emulated_block = (uint3){linear % grid.x, linear / grid.x % grid.y, linear / grid.x / grid.y};
     poison(__start_pu_shared, __stop_pu_shared);
-    poison(dynamic_shared, dynamic_shared + launch->shared_bytes + DYNAMIC_ZONE_BYTES);
+    poison(shared_room, dynamic_shared + launch->shared_bytes + PU__SHARED_ZONE_BYTES);
     pu__check_block(linear, dynamic_shared, launch->shared_bytes);
     set_turns(turn, thread_count);
     pu__order_release(&start_token);

@@ -225,6 +225,8 @@ static void check(const void *memory, size_t bytes, access_kind kind, const void
         check_device(address, bytes, kind, code);
     } else if (address >= __start_pu_shared && address < __stop_pu_shared) {
         check_cells(static_cells, true, address, (size_t)(address - __start_pu_shared), bytes, kind, code);
+    } else if (address >= dynamic_begin - PU__SHARED_ZONE_BYTES && address < dynamic_begin) {
+        report(PU__FAULT_BOUNDS, kind, address, bytes, code);
     } else if (address >= dynamic_begin && address < dynamic_room_end) {
         if (!inside(address, bytes, dynamic_begin, dynamic_end))
             report(PU__FAULT_BOUNDS, kind, address, bytes, code);

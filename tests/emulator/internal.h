@@ -9,6 +9,7 @@
 #include "emulator.h"
 
 enum { PU__THREADS_MAX = 1024, PU__WARP = 32, PU__SHARED_BYTES_MAX = 232448 /* 227 KiB, as on sm_90 */ };
+enum { PU__SHARED_ZONE_BYTES = 4096 }; /* before and behind dynamic shared memory */
 
 /* ---- faults.c ---- */
 void pu__fault_record(pu__fault_kind kind, const char *format, ...) __attribute__((format(printf, 2, 3)));

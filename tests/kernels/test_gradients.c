@@ -21,7 +21,7 @@
 #include "tests/support/op_reference.h"
 #include "tests/support/small_model.h"
 
-enum { PARAMETERS_MAX = 4, BLOCK_MAX = 20000, PREDICTIONS_MAX = 4096 };
+enum { PARAMETERS_MAX = 6, BLOCK_MAX = 20000, PREDICTIONS_MAX = 4096 };
 static const double limit_of_largest = 5e-4;
 static const float step = 0x1p-7f;
 
@@ -207,6 +207,7 @@ BUILD(attention_plain, pu_attention(g, p[0], 2, 0, 0.0f))
 BUILD(attention_rotary, pu_attention(g, p[0], 2, 0, 10000.0f))
 BUILD(attention_span, pu_attention(g, p[0], 1, 3, 100.0f))
 BUILD(conv, pu_conv(g, p[0], p[1], p[2], dilation, 2))
+BUILD(scan, pu_scan(g, p[0], p[1]))
 BUILD(reshaped, pu_mul(g, pu_reshape(g, p[0], PU_SHAPE2(6, 5)), pu_reshape(g, p[1], PU_SHAPE2(6, 5))))
 BUILD(shared_sum, pu_add(g, pu_add(g, p[0], p[1]), pu_add(g, p[0], pu_reshape(g, p[0], PU_SHAPE2(5, 6)))))
 
@@ -215,6 +216,16 @@ static pu_tensor *dropout(pu_graph *g, pu_tensor *const *p) {
     pu_tensor *clock = pu_graph_input(g, "clock", PU_U64, PU_SHAPE1(2));
     return pu_mul(g, pu_dropout(g, p[0], clock, 0.4f), pu_dropout(g, p[1], clock, 0.3f));
 }
+
+static pu_tensor *s4_of(pu_graph *g, pu_tensor *const *p, pu_s4_discretisation discretisation, pu_s4_form form) {
+    const pu_s4_parameters parameters = {pu_affine(g, p[1], 0.3f, -2.0f), pu_affine(g, p[2], 0.3f, -0.7f), p[3],
+                                         p[4], p[5]};
+    return pu_s4(g, p[0], &parameters, discretisation, form);
+}
+BUILD(s4_hold_scan, s4_of(g, p, PU_S4_ZERO_ORDER_HOLD, PU_S4_SCAN))
+BUILD(s4_hold_convolution, s4_of(g, p, PU_S4_ZERO_ORDER_HOLD, PU_S4_CONVOLUTION))
+BUILD(s4_bilinear_scan, s4_of(g, p, PU_S4_BILINEAR, PU_S4_SCAN))
+BUILD(s4_bilinear_convolution, s4_of(g, p, PU_S4_BILINEAR, PU_S4_CONVOLUTION))
 
 #define S1 PU_SHAPE1
 #define S2 PU_SHAPE2
@@ -247,6 +258,26 @@ static const check checks[] = {
     {"attention, rotary", attention_rotary, {S3(1, 7, 60)}, 1, PU_LOSS_MSE, 0},
     {"attention, span", attention_span, {S3(1, 9, 24)}, 1, PU_LOSS_MSE, 0},
     {"conv", conv, {S3(2, 9, 6), S2(3, 6), S1(6)}, 3, PU_LOSS_MSE, 0},
+    {"s4 hold, scan", s4_hold_scan, {S3(2, 9, 3), S1(3), S2(2, 3), S2(2, 3), S2(4, 3), S1(3)}, 6, PU_LOSS_MSE, 0},
+    {"s4 hold, convolution",
+     s4_hold_convolution,
+     {S3(2, 9, 3), S1(3), S2(2, 3), S2(2, 3), S2(4, 3), S1(3)},
+     6,
+     PU_LOSS_MSE,
+     0},
+    {"s4 bilinear, scan",
+     s4_bilinear_scan,
+     {S3(2, 9, 3), S1(3), S2(2, 3), S2(2, 3), S2(4, 3), S1(3)},
+     6,
+     PU_LOSS_MSE,
+     0},
+    {"s4 bilinear, convolution",
+     s4_bilinear_convolution,
+     {S3(2, 9, 3), S1(3), S2(2, 3), S2(2, 3), S2(4, 3), S1(3)},
+     6,
+     PU_LOSS_MSE,
+     0},
+    {"scan", scan, {S3(2, 7, 5), S3(2, 7, 5)}, 2, PU_LOSS_MSE, 0},
     {"dropout", dropout, {S2(5, 7), S2(5, 7)}, 2, PU_LOSS_MSE, 0},
     {"reshape of parameters", reshaped, {S2(5, 6), S3(2, 3, 5)}, 2, PU_LOSS_MSE, 0},
     {"one gradient for two", shared_sum, {S2(5, 6), S2(5, 6)}, 2, PU_LOSS_MSE, 0},

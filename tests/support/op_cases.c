@@ -7,7 +7,7 @@
 
 #include "plusultra/graph.h" /* PU_SHAPE1, PU_SHAPE2, PU_SHAPE3 */
 
-enum { CASES_MAX = 400 };
+enum { CASES_MAX = 600 };
 
 static pu__op_case cases[CASES_MAX];
 static int case_count;
@@ -204,6 +204,39 @@ static void update_cases(void) {
         ->flavour = PU__OP_EXTREME;
 }
 
+static void state_space_cases(void) {
+    static const int size[][4] = {/* B, T, C, N */
+                                  {1, 1, 1, 1},   {2, 7, 3, 2},    {1, 33, 17, 5}, {3, 64, 16, 4},
+                                  {5, 65, 33, 3}, {9, 19, 4, 1},   {2, 130, 8, 9}, {0, 5, 4, 2},
+                                  {2, 0, 4, 2},   {1, 300, 5, 32}, {4, 31, 64, 8}, {17, 12, 5, 3}};
+    static const char *const form[] = {"auto", "scan", "convolution"};
+    for (size_t s = 0; s < sizeof size / sizeof size[0]; ++s) {
+        const int64_t b = size[s][0], t = size[s][1], c = size[s][2], n = size[s][3];
+        const pu_shape u = S3(b, t, c), bar = S2(b, c), state = S3(b, 2 * n, c);
+        for (int f = 0; f < 6; ++f) {
+            const pu_attributes attributes = {.s4 = {(pu_s4_discretisation)(f / 3), (pu_s4_form)(f % 3)}};
+            char note[64];
+            snprintf(note, sizeof note, "%s %s", f < 3 ? "zero-order hold" : "bilinear", form[f % 3]);
+            add(PU_OP_S4, note, &attributes, 1, 6,
+                (pu_shape[]){u, S1(c), S2(n, c), S2(n, c), S2(2 * n, c), S1(c)});
+            add(PU_OP_S4_GRAD, note, &attributes, 6, 7,
+                (pu_shape[]){u, u, S1(c), S2(n, c), S2(n, c), S2(2 * n, c), S1(c)});
+            if (f % 3 == 0 && t > 0) {
+                add(PU_OP_S4_STEP, note, &attributes, 2, 7,
+                    (pu_shape[]){bar, state, S1(c), S2(n, c), S2(n, c), S2(2 * n, c), S1(c)});
+            }
+        }
+    }
+    static const int length[][3] = {/* B, T, C */
+                                    {1, 1, 1}, {2, 7, 3}, {1, 257, 5}, {3, 33, 64}, {2, 64, 129},
+                                    {0, 5, 4}, {2, 0, 4}, {5, 31, 16}, {1, 9, 200}, {7, 65, 17}};
+    for (size_t s = 0; s < sizeof length / sizeof length[0]; ++s) {
+        const pu_shape x = S3(length[s][0], length[s][1], length[s][2]);
+        add(PU_OP_SCAN, "", NULL, 1, 2, (pu_shape[]){x, x});
+        add(PU_OP_SCAN_GRAD, "", NULL, 2, 3, (pu_shape[]){x, x, x});
+    }
+}
+
 static int by_op(const void *left, const void *right) {
     const pu__op_case *a = left, *b = right;
     if (a->op != b->op) return a->op < b->op ? -1 : 1;
@@ -220,6 +253,7 @@ const pu__op_case *pu__op_cases(int *count) {
         window_cases();
         loss_cases();
         update_cases();
+        state_space_cases();
         qsort(cases, (size_t)case_count, sizeof *cases, by_op);
     }
     *count = case_count;

@@ -13,6 +13,8 @@
 #define SQRT sqrt
 #define TANH tanh
 #define FABS fabs
+#define COS cos
+#define SIN sin
 #include "tests/support/op_reference_body.h"
 #undef REAL
 #undef NAME
@@ -21,6 +23,8 @@
 #undef SQRT
 #undef TANH
 #undef FABS
+#undef COS
+#undef SIN
 
 #define REAL float
 #define NAME(name) name##_float
@@ -29,6 +33,8 @@
 #define SQRT sqrtf
 #define TANH tanhf
 #define FABS fabsf
+#define COS cosf
+#define SIN sinf
 #include "tests/support/op_reference_body.h"
 
 void pu__op_reference(const pu__call *call, double *const *out) { evaluate_double(call, out); }

@@ -341,6 +341,8 @@ static void NAME(conv_grad)(const pu__call *call, REAL *const *out) {
     }
 }
 
+#include "tests/support/op_reference_s4.h"
+
 /* ---- windows, losses, the update ---- */
 
 static REAL NAME(window_value)(const pu__call *call, int64_t start, int64_t t, int64_t f) {
@@ -473,6 +475,11 @@ static void NAME(evaluate)(const pu__call *call, REAL *const *out) {
     case PU_OP_ATTENTION_GRAD: NAME(attention_grad)(call, out[0]); break;
     case PU_OP_CONV: NAME(conv)(call, out[0]); break;
     case PU_OP_CONV_GRAD: NAME(conv_grad)(call, out); break;
+    case PU_OP_S4: NAME(s4)(call, out[0]); break;
+    case PU_OP_S4_GRAD: NAME(s4_grad)(call, out); break;
+    case PU_OP_S4_STEP: NAME(s4_step)(call, out); break;
+    case PU_OP_SCAN: NAME(scan)(call, out[0]); break;
+    case PU_OP_SCAN_GRAD: NAME(scan_grad)(call, out); break;
     case PU_OP_WINDOW_NORM: NAME(window_norm)(call, out[0]); break;
     case PU_OP_LOSS: NAME(loss)(call, out); break;
     case PU_OP_LOSS_GRAD: NAME(loss_grad)(call, out[0]); break;

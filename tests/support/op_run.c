@@ -86,6 +86,22 @@ static void fill_adamw(const pu__op_case *c, pu__op_data *data) {
     *(float *)data->in[4] = c->flavour == PU__OP_EXTREME ? INFINITY : (float)sum;
 }
 
+/* Parameters as a layer has them: steps of 0.001 to 0.1, decays near 1/2, frequencies up to pi N. */
+static void fill_s4(const pu__op_case *c, pu__op_data *data, pu_random *random, int first) {
+    float *log_step = data->in[first], *rate = data->in[first + 1], *frequency = data->in[first + 2];
+    for (int64_t i = 0; i < pu__count(&c->in[first]); ++i)
+        log_step[i] = (float)(log(1e-3) + pu_random_uniform(random) * log(100.0));
+    for (int64_t i = 0; i < pu__count(&c->in[first + 1]); ++i) {
+        rate[i] = (float)log(0.5) + 0.3f * rate[i];
+        frequency[i] = 3.14159265f * (float)(i / c->in[first + 1].dim[1]) + 0.1f * frequency[i];
+    }
+}
+
+/* Factors of a scan that neither vanish nor explode over the window. */
+static void fill_scan(float *a, int64_t n, pu_random *random) {
+    for (int64_t i = 0; i < n; ++i) a[i] = (float)(0.5 + 0.5 * pu_random_uniform(random));
+}
+
 /* Runs the reference of a forward op over inputs [from, from + count) and rounds one of its outputs into an input
  * of the case. */
 static void derive(const pu__op_case *c, pu__op_data *data, pu_op_id op, int from, int in_count, int out, int to) {
@@ -151,6 +167,14 @@ static void fill(const pu__op_case *c, pu__op_data *data) {
     case PU_OP_DROPOUT:
         ((uint64_t *)data->in[1])[0] = 0x123456789abcdefu;
         ((uint64_t *)data->in[1])[1] = (UINT64_C(1) << 33) + c->seed;
+        break;
+    case PU_OP_S4: fill_s4(c, data, &random, 1); break;
+    case PU_OP_S4_GRAD:
+    case PU_OP_S4_STEP: fill_s4(c, data, &random, 2); break;
+    case PU_OP_SCAN: fill_scan(data->in[0], pu__count(&c->in[0]), &random); break;
+    case PU_OP_SCAN_GRAD:
+        fill_scan(data->in[1], pu__count(&c->in[1]), &random);
+        fill_derived(c, data);
         break;
     case PU_OP_WINDOW_NORM: fill_window_norm(c, data, &random); break;
     case PU_OP_LOSS:
@@ -356,6 +380,11 @@ static double sum_length(const pu__op_case *c) {
     case PU_OP_ATTENTION_GRAD: return (double)(c->in[0].dim[1] + 128);
     case PU_OP_CONV_GRAD: return (double)(c->in[0].dim[0] * c->in[0].dim[1]);
     case PU_OP_CONV: return (double)c->in[1].dim[0];
+    case PU_OP_S4: return (double)(c->in[0].dim[1] * c->in[2].dim[0]);
+    case PU_OP_S4_GRAD: return (double)(c->in[1].dim[0] * c->in[1].dim[1] * c->in[3].dim[0]);
+    case PU_OP_S4_STEP: return (double)c->in[3].dim[0];
+    case PU_OP_SCAN:
+    case PU_OP_SCAN_GRAD: return (double)c->in[0].dim[1];
     default: return 1.0;
     }
 }

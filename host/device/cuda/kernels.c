@@ -6,6 +6,8 @@
 #include "kernels/gemm/gemm.h"
 #include "kernels/layer_norm/layer_norm.h"
 #include "kernels/loss/loss.h"
+#include "kernels/s4/s4.h"
+#include "kernels/scan/scan.h"
 #include "kernels/softmax/softmax.h"
 #include "kernels/window_norm/window_norm.h"
 
@@ -28,6 +30,11 @@ const pu__kernel_entry pu__cuda_kernels[PU_OP_COUNT] = {
     [PU_OP_ATTENTION_GRAD] = {pu__attention_grad_cuda, pu__attention_grad_workspace_cuda},
     [PU_OP_CONV] = {pu__conv_cuda, NULL},
     [PU_OP_CONV_GRAD] = {pu__conv_grad_cuda, pu__conv_grad_workspace_cuda},
+    [PU_OP_S4] = {pu__s4_cuda, pu__s4_workspace_cuda},
+    [PU_OP_S4_GRAD] = {pu__s4_grad_cuda, pu__s4_grad_workspace_cuda},
+    [PU_OP_S4_STEP] = {pu__s4_step_cuda, NULL},
+    [PU_OP_SCAN] = {pu__scan_cuda, NULL},
+    [PU_OP_SCAN_GRAD] = {pu__scan_grad_cuda, NULL},
     [PU_OP_WINDOW_NORM] = {pu__window_norm_cuda, NULL},
     [PU_OP_LOSS] = {pu__loss_cuda, pu__loss_workspace_cuda},
     [PU_OP_LOSS_GRAD] = {pu__loss_grad_cuda, NULL},

@@ -1,0 +1,22 @@
+/* What the CUDA files of S4 share. */
+#ifndef PU_KERNELS_S4_S4_CUH
+#define PU_KERNELS_S4_S4_CUH
+
+#include "kernels/common/device.cuh"
+#include "kernels/s4/s4.h"
+
+/* Rows of one state in the table [N][PU__S4_ROWS][C]: a and 2 C b; and in the sums over windows: the slopes by 2 C b
+ * and by a, the latter without its factor 2 C b. */
+enum { PU__S4_RE = 0, PU__S4_IM, PU__S4_OUT_RE, PU__S4_OUT_IM, PU__S4_ROWS };
+
+/* Sequences that one launch works on: windows of packed [bars][channels] rows. */
+typedef struct pu__s4_args {
+    const float *u, *dy;       /* dy null in the forward pass */
+    const float *table, *skip; /* skip [C] */
+    float *out;                /* y, or du */
+    float *parts;              /* gradient: [groups][N * PU__S4_ROWS + 1][C]; the last row is of skip */
+    int64_t windows, channels, group_windows, groups;
+    int bars, states;
+} pu__s4_args;
+
+#endif
