@@ -95,41 +95,41 @@ extern "C" {
 #endif
 
 /* name in C, name in listings */
-#define PU_OPS(X)                                                                                              \
-    X(GEMM, gemm)                                                                                              \
-    X(ACT, act)                                                                                                \
-    X(ACT_GRAD, act_grad)                                                                                      \
-    X(ADD, add)                                                                                                \
-    X(MUL, mul)                                                                                                \
-    X(AFFINE, affine)                                                                                          \
-    X(SUM_LEADING, sum_leading)                                                                                \
-    X(GLU, glu)                                                                                                \
-    X(GLU_GRAD, glu_grad)                                                                                      \
-    X(LAYER_NORM, layer_norm)                                                                                  \
-    X(LAYER_NORM_GRAD, layer_norm_grad)                                                                        \
-    X(DROPOUT, dropout)                                                                                        \
-    X(SOFTMAX, softmax)                                                                                        \
-    X(SOFTMAX_GRAD, softmax_grad)                                                                              \
-    X(ATTENTION, attention)                                                                                    \
-    X(ATTENTION_GRAD, attention_grad)                                                                          \
-    X(CONV, conv)                                                                                              \
-    X(CONV_GRAD, conv_grad)                                                                                    \
-    X(S4, s4)                                                                                                  \
-    X(S4_GRAD, s4_grad)                                                                                        \
-    X(S4_STEP, s4_step)                                                                                        \
-    X(SCAN, scan)                                                                                              \
-    X(SCAN_GRAD, scan_grad)                                                                                    \
-    X(WINDOW_NORM, window_norm)                                                                                \
-    X(LOSS, loss)                                                                                              \
-    X(LOSS_GRAD, loss_grad)                                                                                    \
-    X(SUM_SQUARES, sum_squares)                                                                                \
+#define PU_OPS(X)                       \
+    X(GEMM, gemm)                       \
+    X(ACT, act)                         \
+    X(ACT_GRAD, act_grad)               \
+    X(ADD, add)                         \
+    X(MUL, mul)                         \
+    X(AFFINE, affine)                   \
+    X(SUM_LEADING, sum_leading)         \
+    X(GLU, glu)                         \
+    X(GLU_GRAD, glu_grad)               \
+    X(LAYER_NORM, layer_norm)           \
+    X(LAYER_NORM_GRAD, layer_norm_grad) \
+    X(DROPOUT, dropout)                 \
+    X(SOFTMAX, softmax)                 \
+    X(SOFTMAX_GRAD, softmax_grad)       \
+    X(ATTENTION, attention)             \
+    X(ATTENTION_GRAD, attention_grad)   \
+    X(CONV, conv)                       \
+    X(CONV_GRAD, conv_grad)             \
+    X(S4, s4)                           \
+    X(S4_GRAD, s4_grad)                 \
+    X(S4_STEP, s4_step)                 \
+    X(SCAN, scan)                       \
+    X(SCAN_GRAD, scan_grad)             \
+    X(WINDOW_NORM, window_norm)         \
+    X(LOSS, loss)                       \
+    X(LOSS_GRAD, loss_grad)             \
+    X(SUM_SQUARES, sum_squares)         \
     X(ADAMW, adamw)
 
 typedef enum pu_op_id {
 #define PU_OP_ENUM(upper, lower) PU_OP_##upper,
     PU_OPS(PU_OP_ENUM)
 #undef PU_OP_ENUM
-    PU_OP_COUNT
+        PU_OP_COUNT
 } pu_op_id;
 
 enum { PU_MAX_RANK = 4, PU_MAX_DILATIONS = 8 };
@@ -170,8 +170,9 @@ typedef union pu_attributes {
     } dropout;
     struct {
         int heads;
-        int span;          /* bars a query sees, itself included; 0: all of the past */
-        float rotary_base; /* pairs (2i, 2i+1) turn by t * base^(-2i/D) (RoFormer, eq. 34); 0: no rotary positions */
+        int span; /* bars a query sees, itself included; 0: all of the past */
+        float
+            rotary_base; /* pairs (2i, 2i+1) turn by t * base^(-2i/D) (RoFormer, eq. 34); 0: no rotary positions */
     } attention;
     struct {
         int kernel_bars; /* K */
@@ -183,15 +184,15 @@ typedef union pu_attributes {
         pu_s4_form form; /* AUTO: what was measured to be faster for T and N */
     } s4;
     struct {
-        int window_bars;  /* T */
-        int warmup_bars;  /* bars before the first output that only feed the statistics */
-        float clip;       /* outputs lie in [-clip, clip] */
+        int window_bars; /* T */
+        int warmup_bars; /* bars before the first output that only feed the statistics */
+        float clip;      /* outputs lie in [-clip, clip] */
         float epsilon;
     } window_norm;
     struct {
         pu_loss kind;
-        int horizons;                    /* H */
-        int quantiles;                   /* Q; 1 for MSE and Huber */
+        int horizons;  /* H */
+        int quantiles; /* Q; 1 for MSE and Huber */
         float quantile[PU_MAX_QUANTILES];
         float huber_delta;
     } loss;

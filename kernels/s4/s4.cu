@@ -1,10 +1,10 @@
 /* S4D as a scan, and what both forms need: coefficients and the chain rule.
  *
- * Floor: the scan is bound by arithmetic, 12 B T C N flops forward and 28 backward, from N = 8 or so on; below, by 8
- * and 12 bytes per element. The states of one channel of one window are spread over up to 32 lanes, a few in each
- * lane's registers; a bar's output is their sum by a butterfly. Inputs are fetched several bars ahead of their use.
- * The gradient runs backwards only: with m(t) = a m(t+1) + dy(t), the slope of 2 C b is the sum of u m, and that
- * of a is the sum of u q, q = dm/da, q(t) = a q(t+1) + m(t+1); no state of the forward pass is stored. */
+ * Floor: the scan is bound by arithmetic, 12 B T C N flops forward and 28 backward, from N = 8 or so on; below, by
+ * 8 and 12 bytes per element. The states of one channel of one window are spread over up to 32 lanes, a few in
+ * each lane's registers; a bar's output is their sum by a butterfly. Inputs are fetched several bars ahead of
+ * their use. The gradient runs backwards only: with m(t) = a m(t+1) + dy(t), the slope of 2 C b is the sum of u m,
+ * and that of a is the sum of u q, q = dm/da, q(t) = a q(t+1) + m(t+1); no state of the forward pass is stored. */
 #include "kernels/s4/s4.cuh"
 
 #include "kernels/common/column_sum.cuh"
@@ -244,8 +244,8 @@ typedef struct slopes {
     float *by_step; /* [N][C] */
 } slopes;
 
-/* One thread for a state of a channel: the groups' sums in order, then the chain rule. Of a value p of the loss, by_p
- * is the h with dL = Re(h dp). */
+/* One thread for a state of a channel: the groups' sums in order, then the chain rule. Of a value p of the loss,
+ * by_p is the h with dL = Re(h dp). */
 static __global__ void __launch_bounds__(PU_BLOCK)
     chain_rule_kernel(const __grid_constant__ layer l, const float *parts, int64_t groups,
                       const __grid_constant__ slopes out) {

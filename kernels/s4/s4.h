@@ -6,22 +6,24 @@
  *           out du, dlog_step, drate, dfrequency, dweight, dskip
  *  S4_STEP  in u[B,C], state[B,2N,C], log_step, rate, frequency, weight, skip   out y[B,C], state
  *
- * Formula, per channel: step h = exp(log_step); A_n = -exp(rate_n) + i frequency_n; C_n = weight[n] + i weight[N+n].
+ * Formula, per channel: step h = exp(log_step); A_n = -exp(rate_n) + i frequency_n; C_n = weight[n] + i
+ * weight[N+n].
  *  zero-order hold:  a_n = exp(h A_n),                    b_n = (a_n - 1) / A_n
  *  bilinear:         a_n = (1 + h A_n/2) / (1 - h A_n/2), b_n = h / (1 - h A_n/2)
  *  x_n(t) = a_n x_n(t-1) + u(t), x_n(-1) = 0;  y(t) = 2 Re sum_n C_n b_n x_n(t) + skip u(t).
  * The same as a convolution: y(t) = sum_{k <= t} K(k) u(t-k), K(k) = 2 Re sum_n C_n b_n a_n^k, K(0) += skip.
  * Gradient: with m_n(t) = a_n m_n(t+1) + 2 dy(t): du(t) = Re sum_n C_n b_n m_n(t) + skip dy(t), and the slopes of
- * C_n b_n and a_n are sum_t u(t) m_n(t) and C_n b_n sum_t m_n(t) x_n(t-1); the parameters follow by the chain rule.
+ * C_n b_n and a_n are sum_t u(t) m_n(t) and C_n b_n sum_t m_n(t) x_n(t-1); the parameters follow by the chain
+ * rule.
  *
- * attributes.s4: discretisation; form: PU_S4_SCAN carries the states, PU_S4_CONVOLUTION multiplies by K, PU_S4_AUTO
- * takes what was measured to be faster for T and N. a_n, b_n and K are computed in double in every form.
- * Layout: dense, row-major; the last dimension is the channel, so that neighbouring channels are neighbouring lanes.
- * No aliasing. Outputs are overwritten. B = 0 or T = 0 gives zero parameter gradients.
+ * attributes.s4: discretisation; form: PU_S4_SCAN carries the states, PU_S4_CONVOLUTION multiplies by K,
+ * PU_S4_AUTO takes what was measured to be faster for T and N. a_n, b_n and K are computed in double in every
+ * form. Layout: dense, row-major; the last dimension is the channel, so that neighbouring channels are
+ * neighbouring lanes. No aliasing. Outputs are overwritten. B = 0 or T = 0 gives zero parameter gradients.
  * Determinism: a fixed order, no atomics; y(t) depends on u up to t only and its bits do not change when T grows
  * (within one form).
- * Floor: bytes 4 (2 B T C) forward and 4 (3 B T C) backward; the scan 12 B T C N flops forward and 32 backward, the
- * convolution B C T^2 forward and 3 B C T^2 backward. */
+ * Floor: bytes 4 (2 B T C) forward and 4 (3 B T C) backward; the scan 12 B T C N flops forward and 32 backward,
+ * the convolution B C T^2 forward and 3 B C T^2 backward. */
 #ifndef PU_KERNELS_S4_S4_H
 #define PU_KERNELS_S4_S4_H
 

@@ -1,8 +1,9 @@
 /* S4D as a convolution with its kernel K, and the slope of K.
  *
- * Floor: B C T^2 flops forward, twice that in the gradient; 8 and 12 bytes per element. A block takes 32 neighbouring
- * channels of a window; K and the window lie in shared memory where both fit into 48 KB. A warp takes 8 neighbouring
- * outputs (or lags) and walks over the other sequence 8 bars at a time: 64 multiply-adds for 23 reads. */
+ * Floor: B C T^2 flops forward, twice that in the gradient; 8 and 12 bytes per element. A block takes 32
+ * neighbouring channels of a window; K and the window lie in shared memory where both fit into 48 KB. A warp takes
+ * 8 neighbouring outputs (or lags) and walks over the other sequence 8 bars at a time: 64 multiply-adds for 23
+ * reads. */
 #ifndef PU_KERNELS_S4_S4_CONVOLUTION_CUH
 #define PU_KERNELS_S4_S4_CONVOLUTION_CUH
 
@@ -83,8 +84,8 @@ static __global__ void __launch_bounds__(PU_BLOCK)
     }
 }
 
-/* parts[group][lag][channel] = sum over the group's windows and the bars of dy(t) u(t - lag). blockIdx.x counts groups
- * of channels, y groups of windows, z blocks of lags. */
+/* parts[group][lag][channel] = sum over the group's windows and the bars of dy(t) u(t - lag). blockIdx.x counts
+ * groups of channels, y groups of windows, z blocks of lags. */
 template <bool TILED>
 static __global__ void __launch_bounds__(PU_BLOCK)
     correlate_kernel(const __grid_constant__ pu__s4_args args, float *parts) {

@@ -1,7 +1,8 @@
 /* The gradient of S4. Both forms end in sums over the windows, one set per group of windows:
  *  scan         sum of u m and of u q, with m(t) = a m(t+1) + dy(t) and q = dm/da, so q(t) = a q(t+1) + m(t+1): no
  *               state of the forward pass is stored or computed again;
- *  convolution  the slope of K, which then goes through the same recurrences as one window whose input is an impulse. */
+ *  convolution  the slope of K, which then goes through the same recurrences as one window whose input is an
+ *  impulse. */
 #include <complex.h>
 
 #include "kernels/s4/s4_cpu.h"
@@ -79,8 +80,8 @@ static void scan_backward(const pu__s4 *s, int64_t block, const float *u, const 
 
 /* ---- the slope of K ---- */
 
-/* Adds sum_t dy(t) u(t-k) for TILE_LAGS lags from `lag` on. `u` has TILE_LAGS rows of zeros before it. Two bars at a
- * time share the rows of u that they read. */
+/* Adds sum_t dy(t) u(t-k) for TILE_LAGS lags from `lag` on. `u` has TILE_LAGS rows of zeros before it. Two bars at
+ * a time share the rows of u that they read. */
 static void correlate(int64_t bars, const float *u, const float *dy, int64_t lag, float *sums) {
     enum { LAGS = PU__S4_TILE_LAGS };
     pu__vec sum[LAGS];

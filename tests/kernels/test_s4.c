@@ -1,6 +1,6 @@
-/* State-space layers on the CPU, beyond their values (test_ops_cpu): window, convolution and step give the same outputs;
- * no later bar reaches an earlier one, not as a bit, not as a NaN; bits do not change when the window grows; the
- * initial frequencies are those of the paper. Under every instruction set of this processor. */
+/* State-space layers on the CPU, beyond their values (test_ops_cpu): window, convolution and step give the same
+ * outputs; no later bar reaches an earlier one, not as a bit, not as a NaN; bits do not change when the window
+ * grows; the initial frequencies are those of the paper. Under every instruction set of this processor. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
-/* State-space layers and scans: a part of op_reference_body.h, included as often as that is, with its REAL and NAME. The
- * gradients follow the adjoint state over stored states, another way than the kernels' one. */
+/* State-space layers and scans: a part of op_reference_body.h, included as often as that is, with its REAL and
+ * NAME. The gradients follow the adjoint state over stored states, another way than the kernels' one. */
 
 typedef struct NAME(complex) {
     REAL re, im;
