@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/cli/bar_length.h"
 #include "host/cli/cli.h"
 #include "host/cli/import_actions.h"
 #include "host/cli/import_series.h"
@@ -114,26 +115,6 @@ static pu_status choose(const pu__cli *cli, const char *name, int count, const c
     return pu_fail(PU_ERR_CONFIG, "--%s: expects one of %s, not '%.60s'", name, known, value);
 }
 
-/* "300", "5m", "1h", "1d", "1w". */
-static pu_status read_bar(const pu__cli *cli, int64_t *bar_s) {
-    static const struct {
-        const char *unit;
-        int64_t seconds;
-    } units[] = {{"", 1}, {"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}, {"w", 604800}};
-    const char *value = pu__cli_value(cli, "bar");
-    *bar_s = 0;
-    if (!value) return PU_OK;
-    char *end = NULL;
-    const long long count = strtoll(value, &end, 10);
-    for (size_t i = 0; i < sizeof units / sizeof *units && count > 0 && count <= 31622400; ++i) {
-        if (end != value && strcmp(end, units[i].unit) == 0 && count * units[i].seconds <= 31622400)
-            *bar_s = count * units[i].seconds;
-    }
-    return *bar_s > 0
-               ? PU_OK
-               : pu_fail(PU_ERR_CONFIG, "--bar %s: write seconds, or 5m, 1h, 1d, 1w; at most a year", value);
-}
-
 static pu_status read_options(const pu__cli *cli, pu_import_options *out) {
     static const char *const layouts[] = {"auto", "yahoo", "stooq", "binance", "generic"};
     static const char *const stamps[] = {"auto", "open", "close"};
@@ -149,7 +130,7 @@ static pu_status read_options(const pu__cli *cli, pu_import_options *out) {
                                .asset_class = pu__cli_value(cli, "asset-class"),
                                .currency = pu__cli_value(cli, "currency"),
                                .replace = pu__cli_flag(cli, "replace")};
-    PU_TRY(read_bar(cli, &out->bar_s));
+    PU_TRY(pu__cli_bar_length(cli, "bar", &out->bar_s));
     return pu__cli_real(cli, "periods-per-year", 0, 0, 31622400, &out->periods_per_year);
 }
 

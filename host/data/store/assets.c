@@ -67,13 +67,23 @@ static pu_status missing_asset(pu_store *store, const char *wanted, int count, c
             "there is no asset '%.80s': the store %s is empty; use `plusultra import` or `plusultra synth`",
             wanted, pu_store_path(store));
     }
+    char symbol[64];
+    snprintf(symbol, sizeof symbol, "%.*s", (int)strcspn(wanted, "@"), wanted);
     const char **names = pu_calloc((size_t)count, sizeof *names);
     if (!names) return PU_ERR_MEMORY;
-    for (int i = 0; i < count; ++i) names[i] = assets[i].symbol;
-    const char *nearest = pu__nearest(wanted, count, names);
-    const pu_status status =
-        pu_fail(PU_ERR_NOT_FOUND, "there is no asset '%.80s' in %s%s%s%s", wanted, pu_store_path(store),
-                nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
+    const pu_asset *other = NULL; /* the symbol at another bar length */
+    for (int i = 0; i < count; ++i) {
+        names[i] = assets[i].symbol;
+        if (strcmp(symbol, assets[i].symbol) == 0) other = &assets[i];
+    }
+    const char *nearest = other ? NULL : pu__nearest(symbol, count, names);
+    pu_status status = PU_ERR_NOT_FOUND;
+    if (other)
+        status = pu_fail(status, "there is no asset '%.80s' in %s: %s has bars of %lld s", wanted,
+                         pu_store_path(store), symbol, (long long)other->bar_s);
+    else
+        status = pu_fail(status, "there is no asset '%.80s' in %s%s%s%s", wanted, pu_store_path(store),
+                         nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
     pu_free(names);
     return status;
 }
