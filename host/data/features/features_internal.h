@@ -17,4 +17,14 @@
     .parameter_count = (int)(sizeof PU__VALUES(__VA_ARGS__) / sizeof(double)), \
     .parameters = PU__VALUES(__VA_ARGS__), .parameter_names = (names)
 
+/* Dispersion of log returns, or of prices over their level, at or below this is rounding noise and counts as none.
+ */
+#define PU__FLAT 1e-10
+/* TA-Lib's zero (1e-14) is absolute; here it is relative to the price, so that the value does not depend on the
+ * unit of price. */
+#define PU__ZERO_RATIO 1e-14
+
+/* value / scale, 0 where the scale is rounding noise. */
+static inline double pu__over(double value, double scale) { return scale > PU__FLAT ? value / scale : 0; }
+
 #endif

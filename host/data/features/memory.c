@@ -1,33 +1,34 @@
 /* Long memory: fractional differences, the Hurst exponent, the variance ratio. */
-#include "host/data/features/window.h"
+#include "host/data/features/columns.h"
 
 static const char *const fraction_names[] = {"order", "bars"};
 static const char *const bars_name[] = {"bars"};
 static const char *const ratio_names[] = {"bars", "horizon_bars"};
 
 typedef struct fraction_state {
-    pu__roll price;
-    double weight[PU__ROLL_BARS_MAX]; /* in the order of the window: the oldest first */
+    pu__tail price;
+    double weight[PU__TAIL_BARS_MAX]; /* in the order of the window: the oldest first */
 } fraction_state;
 
 /* w_0 = 1, w_k = -w_(k-1) (d - k + 1) / k, cut off after a fixed number of bars. */
-static double fraction_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
+PU__BLOCK(fraction) {
     fraction_state *state = memory;
-    const int bars = (int)parameters[1];
-    if (index == 0) {
-        state->weight[bars - 1] = 1;
-        for (int k = 1; k < bars; ++k)
-            state->weight[bars - 1 - k] = -state->weight[bars - k] * (parameters[0] - k + 1) / k;
+    const int n = (int)parameters[1], count = (int)block->count;
+    if (block->first == 0) {
+        state->weight[n - 1] = 1;
+        for (int k = 1; k < n; ++k) state->weight[n - 1 - k] = -state->weight[n - k] * (parameters[0] - k + 1) / k;
     }
-    const double *window = pu__roll_push(&state->price, bars, log(bar->close));
-    if (!window) return NAN;
-    return pu__dot(state->weight, window, bars);
+    pu__span span;
+    double *price = pu__span_open(&state->price, n - 1, &span);
+    pu__logs(block->close, count, price);
+    pu__span_close(&state->price, n - 1, price, count);
+    pu__dots(state->weight, price, n, count, out);
 }
 
 #define FRACTION(order)                                                                        \
-    .version = 1, .tags = "memory,level", PU__PARAMETERS(fraction_names, order, 64),           \
+    .version = 2, .tags = "memory,level", PU__PARAMETERS(fraction_names, order, 64),           \
     .source = "Lopez de Prado 2018, ch. 5.5: fixed-width window of 64 weights, order " #order, \
-    .lookback_bars = 63, PU__UPDATE(fraction_state, fraction_update)
+    .lookback_bars = 63, PU__BLOCKS(fraction_state, fraction)
 
 const pu_feature pu__feature_fracdiff_02 = {
     .name = "fracdiff_02",
@@ -45,105 +46,144 @@ const pu_feature pu__feature_fracdiff_06 = {
     FRACTION(0.6),
 };
 
-/* Range of the summed deviations from the mean over their standard deviation, 0 where there is none. */
-static double rescaled_range(const double *x, int n) {
-    double centred[PU__ROLL_BARS_MAX];
-    const double deviation = sqrt(pu__centre(x, n, centred));
-    double sum = 0, highest = 0, lowest = 0;
-    for (int i = 0; i < n; ++i) {
-        sum += centred[i];
-        highest = sum > highest ? sum : highest;
-        lowest = sum < lowest ? sum : lowest;
+/* Range of the summed deviations from the mean over their standard deviation, 0 where there is none, of each window of
+ * n values. */
+PU__WIDTHS static void rescaled_ranges(const double *x, int n, int count, double *restrict out) {
+    double mean[PU__BLOCK_BARS], variance[PU__BLOCK_BARS];
+    double sum[PU__BLOCK_BARS], highest[PU__BLOCK_BARS], lowest[PU__BLOCK_BARS];
+    pu__variances(x, n, count, mean, variance);
+    for (int t = 0; t < count; ++t) sum[t] = highest[t] = lowest[t] = 0;
+    for (int k = 0; k + 2 <= n; k += 2) {
+        const double *w = x - (n - 1) + k;
+        for (int t = 0; t < count; ++t) {
+            const double a = sum[t] + (w[t] - mean[t]), b = a + (w[t + 1] - mean[t]);
+            const double more = a > b ? a : b, less = a < b ? a : b;
+            highest[t] = more > highest[t] ? more : highest[t];
+            lowest[t] = less < lowest[t] ? less : lowest[t];
+            sum[t] = b;
+        }
     }
-    return pu__over(highest - lowest, deviation);
+    for (int t = 0; t < count; ++t) out[t] = pu__over(highest[t] - lowest[t], sqrt(variance[t]));
 }
 
 #define RANDOM_WALK 0.5
-enum { HURST_SPAN_MIN_BARS = 8 };
+enum { HURST_SPAN_MIN_BARS = 8, HURST_SPANS_MAX = 4 };
+
+typedef struct hurst_state {
+    pu__tail returns, ratio[HURST_SPANS_MAX];
+} hurst_state;
+
+/* For windows of `bars` in segments of n: ln of the mean R/S of the segments that vary, and whether there is one. A
+ * segment's ratio belongs to the bar it ends at, whichever windows it is part of. */
+static inline void mean_ratios(pu__tail *tail, const double *x, int n, int bars, int count, double *restrict value,
+                               double *restrict known) {
+    pu__span span;
+    double segments[PU__BLOCK_BARS];
+    double *ratio = pu__span_open(tail, bars - n, &span);
+    rescaled_ranges(x, n, count, ratio);
+    pu__span_close(tail, bars - n, ratio, count);
+    for (int t = 0; t < count; ++t) value[t] = segments[t] = 0;
+    for (int back = bars - n; back >= 0; back -= n) {
+        for (int t = 0; t < count; ++t) {
+            value[t] += ratio[t - back];
+            segments[t] += ratio[t - back] > 0 ? 1 : 0;
+        }
+    }
+    for (int t = 0; t < count; ++t) {
+        known[t] = segments[t] > 0 ? 1 : 0;
+        value[t] = segments[t] > 0 ? value[t] / segments[t] : 1;
+    }
+    pu__logs(value, count, value);
+}
 
 /* Slope of ln(R/S) over ln(n) for n = 8, 16, ..., bars; R/S is the mean of the segments that vary. One half, as of
  * a random walk, where fewer than two lengths have one. */
-static double hurst_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
-    const int bars = (int)parameters[0];
-    const double *window = pu__returns_push(memory, bars, bar->close, index);
-    if (!window) return NAN;
-    double x_sum = 0, y_sum = 0, xx_sum = 0, xy_sum = 0;
-    int points = 0;
-    for (int n = HURST_SPAN_MIN_BARS; n <= bars; n *= 2) {
-        double sum = 0;
-        int segments = 0;
-        for (int start = 0; start < bars; start += n) {
-            const double ratio = rescaled_range(window + start, n);
-            sum += ratio;
-            segments += ratio > 0;
+PU__BLOCK(hurst) {
+    hurst_state *state = memory;
+    const int bars = (int)parameters[0], count = (int)block->count;
+    pu__span span;
+    double x_sum[PU__BLOCK_BARS], y_sum[PU__BLOCK_BARS], xx_sum[PU__BLOCK_BARS], xy_sum[PU__BLOCK_BARS];
+    double points[PU__BLOCK_BARS], y[PU__BLOCK_BARS], known[PU__BLOCK_BARS];
+    const double *returns = pu__span_of(&state->returns, bars - 1, block->log_return, count, &span);
+    for (int t = 0; t < count; ++t) x_sum[t] = y_sum[t] = xx_sum[t] = xy_sum[t] = points[t] = 0;
+    for (int n = HURST_SPAN_MIN_BARS, i = 0; n <= bars; n *= 2, ++i) {
+        const double x = log(n);
+        mean_ratios(&state->ratio[i], returns, n, bars, count, y, known);
+        for (int t = 0; t < count; ++t) {
+            x_sum[t] += known[t] * x, xx_sum[t] += known[t] * x * x;
+            y_sum[t] += known[t] * y[t], xy_sum[t] += known[t] * x * y[t];
+            points[t] += known[t];
         }
-        if (segments == 0) continue;
-        const double x = log(n), y = log(sum / segments);
-        x_sum += x, y_sum += y, xx_sum += x * x, xy_sum += x * y;
-        points += 1;
     }
-    if (points < 2) return RANDOM_WALK;
-    return (points * xy_sum - x_sum * y_sum) / (points * xx_sum - x_sum * x_sum);
+    for (int t = 0; t < count; ++t) {
+        const double slope =
+            (points[t] * xy_sum[t] - x_sum[t] * y_sum[t]) / (points[t] * xx_sum[t] - x_sum[t] * x_sum[t]);
+        out[t] = points[t] >= 2 ? slope : RANDOM_WALK;
+    }
 }
 
 const pu_feature pu__feature_hurst_rs_64 = {
     .name = "hurst_rs_64",
-    .version = 1,
+    .version = 2,
     .description = "Hurst exponent of the last 64 log returns by the rescaled range, 0.5 where they do not vary.",
     .tags = "memory",
     .source =
         "Mandelbrot & Wallis 1969: slope of ln(R/S) over ln(n), n = 8, 16, 32, 64; not corrected for small n",
     PU__PARAMETERS(bars_name, 64),
     .lookback_bars = 64,
-    PU__UPDATE(pu__returns, hurst_update),
+    PU__BLOCKS(hurst_state, hurst),
 };
 
-static double ratio_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
-    const int n = (int)parameters[0], q = (int)parameters[1];
-    const double *window = pu__returns_push(memory, n, bar->close, index);
-    if (!window) return NAN;
-    double centred[PU__ROLL_BARS_MAX];
-    const double one = pu__centre(window, n, centred) * n / (n - 1);
-    if (sqrt(one) <= PU__FLAT) return 0;
-    double squares = 0;
-    for (int i = 0; i + q <= n; ++i) {
-        const double way = pu__sum(centred + i, q);
-        squares += way * way;
+PU__BLOCK(variance_ratio) {
+    const int n = (int)parameters[0], q = (int)parameters[1], ways = n - q + 1, count = (int)block->count;
+    pu__span span;
+    double mean[PU__BLOCK_BARS], variance[PU__BLOCK_BARS], way[PU__SPAN_BARS_MAX];
+    const double *x = pu__span_of(memory, n - 1, block->log_return, count, &span);
+    pu__variances(x, n, count, mean, variance);
+    pu__sums(x - (ways - 1), q, count + ways - 1, way);
+    for (int t = 0; t < count; ++t) mean[t] *= q;
+    pu__deviations(PU__SQUARES, way + ways - 1, ways, count, mean, out);
+    const double scale = (double)q * ways * (1 - (double)q / n), unbiased = (double)n / (n - 1);
+    for (int t = 0; t < count; ++t) {
+        const double one = variance[t] * unbiased, value = out[t] / scale / one - 1;
+        out[t] = sqrt(one) > PU__FLAT ? value : 0;
     }
-    const double count = (double)q * (n - q + 1) * (1 - (double)q / n);
-    return squares / count / one - 1;
 }
 
 const pu_feature pu__feature_variance_ratio_60_5 = {
     .name = "variance_ratio_60_5",
-    .version = 1,
+    .version = 2,
     .description = "Variance of 5-bar returns over 5 times that of 1-bar returns, less 1, over 60 bars.",
     .tags = "memory",
     .source = "Lo & MacKinlay 1988, eq. 12: overlapping, unbiased; above 0 trending, below 0 reverting",
     PU__PARAMETERS(ratio_names, 60, 5),
     .lookback_bars = 60,
-    PU__UPDATE(pu__returns, ratio_update),
+    PU__BLOCKS(pu__tail, variance_ratio),
 };
 
 typedef struct efficiency_state {
-    pu__roll close;
+    pu__tail close, step;
 } efficiency_state;
 
-static double efficiency_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
-    (void)index;
-    const int bars = (int)parameters[0];
+PU__BLOCK(efficiency) {
     efficiency_state *state = memory;
-    const double *window = pu__roll_push(&state->close, bars + 1, bar->close);
-    if (!window) return NAN;
-    double path = 0;
-    for (int i = 1; i <= bars; ++i) path += fabs(window[i] - window[i - 1]);
-    return path > PU__FLAT * bar->close ? fabs(window[bars] - window[0]) / path : 0;
+    const int n = (int)parameters[0], count = (int)block->count;
+    pu__span closes, steps;
+    const double *close = pu__span_of(&state->close, n, block->close, count, &closes);
+    double *step = pu__span_open(&state->step, n - 1, &steps);
+    for (int t = 0; t < count; ++t) step[t] = fabs(close[t] - close[t - 1]);
+    pu__span_close(&state->step, n - 1, step, count);
+    pu__sums(step, n, count, out);
+    for (int t = 0; t < count; ++t) {
+        const double ratio = fabs(close[t] - close[t - n]) / out[t];
+        out[t] = out[t] > PU__FLAT * close[t] ? ratio : 0;
+    }
 }
 
 #define EFFICIENCY(n)                                                                   \
-    .version = 1, .tags = "trend", PU__PARAMETERS(bars_name, n), .lookback_bars = n,    \
+    .version = 2, .tags = "trend", PU__PARAMETERS(bars_name, n), .lookback_bars = n,    \
     .source = "Kaufman 1995: |close[t] - close[t-n]| / sum of |close[i] - close[i-1]|", \
-    PU__UPDATE(efficiency_state, efficiency_update)
+    PU__BLOCKS(efficiency_state, efficiency)
 
 const pu_feature pu__feature_efficiency_ratio_10 = {
     .name = "efficiency_ratio_10",

@@ -13,13 +13,6 @@
 
 enum { PU__ROLL_BARS_MAX = 128 };
 
-/* Dispersion of log returns, or of prices over their level, at or below this is rounding noise and counts as none.
- */
-#define PU__FLAT 1e-10
-/* TA-Lib's zero (1e-14) is absolute; here it is relative to the price, so that the value does not depend on the
- * unit of price. */
-#define PU__ZERO_RATIO 1e-14
-
 /* The last n values. Every value is stored twice, n apart, so that the window is contiguous at any time. */
 typedef struct pu__roll {
     int count, next;
@@ -88,39 +81,6 @@ static inline double pu__volatility_push(pu__volatility *volatility, double span
     if (previous == 0) return 0;
     const double change = log(price / previous);
     return sqrt(pu__ewma_push(&volatility->square, span, change * change));
-}
-
-/* value / scale, 0 where the scale is rounding noise. */
-static inline double pu__over(double value, double scale) { return scale > PU__FLAT ? value / scale : 0; }
-
-/* Wilder's true range. */
-static inline double pu__true_range(const pu_feature_bar *bar, double last_close) {
-    const double range = bar->high - bar->low;
-    const double up = fabs(bar->high - last_close), down = fabs(bar->low - last_close);
-    const double reach = up > down ? up : down;
-    return range > reach ? range : reach;
-}
-
-/* TA-Lib's ATR: Wilder's smoothing of the true range, seeded by the simple mean of the first n; NaN before bar n.
- */
-typedef struct pu__atr {
-    int count;
-    double last_close, value;
-} pu__atr;
-
-static inline double pu__atr_push(pu__atr *atr, int n, const pu_feature_bar *bar, int64_t index) {
-    const double last_close = atr->last_close;
-    atr->last_close = bar->close;
-    if (index == 0) return NAN;
-    const double range = pu__true_range(bar, last_close);
-    if (atr->count < n) {
-        atr->value += range;
-        if (++atr->count < n) return NAN;
-        atr->value /= n;
-        return atr->value;
-    }
-    atr->value = (atr->value * (n - 1) + range) / n;
-    return atr->value;
 }
 
 #endif

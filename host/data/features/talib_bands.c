@@ -1,5 +1,5 @@
 /* TA-Lib's bands and ranges: middles, Bollinger bands, parabolic SAR, true range. */
-#include "host/data/features/window.h"
+#include "host/data/features/columns.h"
 
 static const char *const bars_name[] = {"bars"};
 static const char *const band_names[] = {"bars", "deviations"};
@@ -9,15 +9,20 @@ typedef struct no_state {
     char none;
 } no_state;
 
-static double middle(pu__extremes *extremes, int bars, double high, double low) {
-    double highest, lowest;
-    return pu__extremes_push(extremes, bars, high, low, &highest, &lowest) ? (highest + lowest) / 2 : NAN;
+typedef struct range_state {
+    pu__tail high, low;
+} range_state;
+
+static inline void middles(range_state *state, int n, const double *high, const double *low, int count,
+                           double *restrict out) {
+    pu__span highs, lows;
+    double lowest[PU__BLOCK_BARS];
+    pu__highest(pu__span_of(&state->high, n - 1, high, count, &highs), n, count, out);
+    pu__lowest(pu__span_of(&state->low, n - 1, low, count, &lows), n, count, lowest);
+    for (int t = 0; t < count; ++t) out[t] = 0.5 * (out[t] + lowest[t]);
 }
 
-static double midpoint_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
-    (void)index;
-    return middle(memory, (int)parameters[0], bar->close, bar->close);
-}
+PU__BLOCK(midpoint) { middles(memory, (int)parameters[0], block->close, block->close, (int)block->count, out); }
 
 const pu_feature pu__feature_midpoint_14 = {
     .name = "midpoint_14",
@@ -27,13 +32,10 @@ const pu_feature pu__feature_midpoint_14 = {
     .source = "TA-Lib MIDPOINT(14)",
     PU__PARAMETERS(bars_name, 14),
     .lookback_bars = 13,
-    PU__UPDATE(pu__extremes, midpoint_update),
+    PU__BLOCKS(range_state, midpoint),
 };
 
-static double midprice_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
-    (void)index;
-    return middle(memory, (int)parameters[0], bar->high, bar->low);
-}
+PU__BLOCK(midprice) { middles(memory, (int)parameters[0], block->high, block->low, (int)block->count, out); }
 
 const pu_feature pu__feature_midprice_14 = {
     .name = "midprice_14",
@@ -43,24 +45,28 @@ const pu_feature pu__feature_midprice_14 = {
     .source = "TA-Lib MIDPRICE(14)",
     PU__PARAMETERS(bars_name, 14),
     .lookback_bars = 13,
-    PU__UPDATE(pu__extremes, midprice_update),
+    PU__BLOCKS(range_state, midprice),
 };
 
 /* The mean plus `deviations` (negative for the lower band) population standard deviations. */
-static double band_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
-    (void)index;
-    const int bars = (int)parameters[0];
-    const double *window = pu__roll_push(memory, bars, bar->close);
-    if (!window) return NAN;
-    double centred[PU__ROLL_BARS_MAX];
-    const double variance = pu__centre(window, bars, centred);
-    return pu__mean(window, bars) + parameters[1] * sqrt(variance);
+PU__BLOCK(band) {
+    const int n = (int)parameters[0], count = (int)block->count;
+    pu__span span;
+    double mean[PU__BLOCK_BARS];
+    const double *close = pu__span_of(memory, n - 1, block->close, count, &span);
+    pu__window_means(close, n, count, mean);
+    if (parameters[1] == 0) {
+        memcpy(out, mean, (size_t)count * sizeof *out);
+        return;
+    }
+    pu__deviations(PU__SQUARES, close, n, count, mean, out);
+    for (int t = 0; t < count; ++t) out[t] = mean[t] + parameters[1] * sqrt(out[t] * (1.0 / n));
 }
 
 #define BAND(deviations)                                                                              \
-    .version = 1, .tags = "trend,talib,level", PU__PARAMETERS(band_names, 20, deviations),            \
+    .version = 2, .tags = "trend,talib,level", PU__PARAMETERS(band_names, 20, deviations),            \
     .source = "TA-Lib BBANDS(20, 2, 2): mean and population standard deviation", .lookback_bars = 19, \
-    PU__UPDATE(pu__roll, band_update)
+    PU__BLOCKS(pu__tail, band)
 
 const pu_feature pu__feature_bbands_upper_20 = {
     .name = "bbands_upper_20",
@@ -78,53 +84,56 @@ const pu_feature pu__feature_bbands_lower_20 = {
     BAND(-2),
 };
 
+/* Prices are taken times `sign`, so that a falling trend is a rising one: 1 while the trend rises, -1 while it falls.
+ */
 typedef struct sar_state {
-    bool is_long;
-    double high, low;             /* of the last bar */
-    double extreme, stop, factor; /* the trend's extreme, the next stop, the acceleration */
+    double sign;
+    double high, low;             /* of the last bar, as they are */
+    double extreme, stop, factor; /* the trend's extreme and the next stop, times sign; the acceleration */
 } sar_state;
 
-/* A stop above the market lies no lower than the last two highs, one below it no higher than the last two lows. */
-static double sar_bound(const sar_state *state, const pu_feature_bar *bar, double stop) {
-    if (state->is_long) return fmin(stop, fmin(state->low, bar->low));
-    return fmax(stop, fmax(state->high, bar->high));
-}
+static inline double lower(double a, double b) { return a < b ? a : b; }
 
 /* The second bar decides on the first direction, by its directional movement. */
-static void sar_start(sar_state *state, double acceleration, const pu_feature_bar *bar) {
-    const double up = bar->high - state->high, down = state->low - bar->low;
-    state->is_long = !(down > 0 && up < down);
-    state->extreme = state->is_long ? bar->high : bar->low;
-    state->stop = state->is_long ? state->low : state->high;
+static void sar_start(sar_state *state, double acceleration, double high, double low) {
+    const double up = high - state->high, down = state->low - low;
+    state->sign = down > 0 && up < down ? -1 : 1;
+    state->extreme = state->sign > 0 ? high : -low;
+    state->stop = state->sign > 0 ? state->low : -state->high;
     state->factor = acceleration;
-    state->high = bar->high;
-    state->low = bar->low;
+    state->high = high;
+    state->low = low;
 }
 
-static double sar_next(sar_state *state, const double *parameters, const pu_feature_bar *bar) {
-    const bool is_hit = state->is_long ? bar->low <= state->stop : bar->high >= state->stop;
-    const double reach = state->is_long ? bar->high : bar->low;
-    double value = state->stop;
-    if (is_hit) {
-        state->is_long = !state->is_long;
-        value = sar_bound(state, bar, state->extreme);
-        state->extreme = state->is_long ? bar->high : bar->low;
+/* A stop lies no higher than the last two lows. */
+static inline double sar_next(sar_state *state, const double *parameters, double high, double low) {
+    double sign = state->sign, value = state->stop;
+    if ((sign > 0 ? low : -high) <= value) {
+        sign = state->sign = -sign;
+        const double lows = sign > 0 ? lower(low, state->low) : lower(-high, -state->high);
+        value = lower(-state->extreme, lows);
+        state->extreme = sign > 0 ? high : -low;
         state->factor = parameters[0];
-    } else if (state->is_long ? reach > state->extreme : reach < state->extreme) {
-        state->extreme = reach;
-        state->factor = fmin(state->factor + parameters[0], parameters[1]);
+    } else if ((sign > 0 ? high : -low) > state->extreme) {
+        state->extreme = sign > 0 ? high : -low;
+        state->factor = lower(state->factor + parameters[0], parameters[1]);
     }
-    state->stop = sar_bound(state, bar, value + state->factor * (state->extreme - value));
-    return value;
+    const double lows = sign > 0 ? lower(low, state->low) : lower(-high, -state->high);
+    state->stop = lower(value + state->factor * (state->extreme - value), lows);
+    state->high = high;
+    state->low = low;
+    return sign * value;
 }
 
-static double sar_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
-    sar_state *state = memory;
-    if (index == 1) sar_start(state, parameters[0], bar);
-    const double value = index > 0 ? sar_next(state, parameters, bar) : NAN;
-    state->high = bar->high;
-    state->low = bar->low;
-    return value;
+PU__BLOCK(sar) {
+    sar_state state = *(sar_state *)memory;
+    for (int t = 0; t < (int)block->count; ++t) {
+        const double high = block->high[t], low = block->low[t];
+        if (block->first + t == 1) sar_start(&state, parameters[0], high, low);
+        if (block->first + t == 0) state.high = high, state.low = low, out[t] = NAN;
+        else out[t] = sar_next(&state, parameters, high, low);
+    }
+    *(sar_state *)memory = state;
 }
 
 const pu_feature pu__feature_sar = {
@@ -135,46 +144,39 @@ const pu_feature pu__feature_sar = {
     .source = "TA-Lib SAR(0.02, 0.2); Wilder 1978",
     PU__PARAMETERS(sar_names, 0.02, 0.2),
     .lookback_bars = 1,
-    PU__UPDATE(sar_state, sar_update),
+    PU__BLOCKS(sar_state, sar),
 };
 
-static double atr_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
-    return pu__atr_push(memory, (int)parameters[0], bar, index);
-}
+PU__BLOCK(atr) { pu__atr_push(memory, (int)parameters[0], block, out); }
 
 const pu_feature pu__feature_atr_14 = {
     .name = "atr_14",
-    .version = 1,
+    .version = 2,
     .description = "Average true range over 14 bars, in units of price.",
     .tags = "volatility,talib,level",
     .source = "TA-Lib ATR(14); Wilder 1978",
     PU__PARAMETERS(bars_name, 14),
     .lookback_bars = 14,
-    PU__UPDATE(pu__atr, atr_update),
+    PU__BLOCKS(pu__atr, atr),
 };
 
-static double natr_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
-    return 100 * (pu__atr_push(memory, (int)parameters[0], bar, index) / bar->close);
+PU__BLOCK(natr) {
+    pu__atr_push(memory, (int)parameters[0], block, out);
+    for (int t = 0; t < (int)block->count; ++t) out[t] = 100 * (out[t] / block->close[t]);
 }
 
 const pu_feature pu__feature_natr_14 = {
     .name = "natr_14",
-    .version = 1,
+    .version = 2,
     .description = "Average true range over 14 bars in percent of the close.",
     .tags = "volatility,talib",
     .source = "TA-Lib NATR(14)",
     PU__PARAMETERS(bars_name, 14),
     .lookback_bars = 14,
-    PU__UPDATE(pu__atr, natr_update),
+    PU__BLOCKS(pu__atr, natr),
 };
 
-static double trange_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
-    (void)parameters;
-    double *last_close = memory;
-    const double value = index > 0 ? pu__true_range(bar, *last_close) : NAN;
-    *last_close = bar->close;
-    return value;
-}
+PU__BLOCK(trange) { pu__true_ranges(memory, block, out); }
 
 const pu_feature pu__feature_trange = {
     .name = "trange",
@@ -183,15 +185,16 @@ const pu_feature pu__feature_trange = {
     .tags = "volatility,talib,level",
     .source = "TA-Lib TRANGE; Wilder 1978",
     .lookback_bars = 1,
-    PU__UPDATE(double, trange_update),
+    PU__BLOCKS(pu__tail, trange),
 };
 
-static double bop_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
+PU__BLOCK(bop) {
     (void)memory;
-    (void)parameters;
-    (void)index;
-    const double range = bar->high - bar->low;
-    return range > PU__ZERO_RATIO * bar->high ? (bar->close - bar->open) / range : 0;
+    for (int t = 0; t < (int)block->count; ++t) {
+        const double range = block->high[t] - block->low[t], body = block->close[t] - block->open[t];
+        const double ratio = body / range;
+        out[t] = range > PU__ZERO_RATIO * block->high[t] ? ratio : 0;
+    }
 }
 
 const pu_feature pu__feature_bop = {
@@ -201,5 +204,5 @@ const pu_feature pu__feature_bop = {
     .tags = "momentum,talib",
     .source = "TA-Lib BOP: (close - open) / (high - low)",
     .lookback_bars = 0,
-    PU__UPDATE(no_state, bop_update),
+    PU__BLOCKS(no_state, bop),
 };

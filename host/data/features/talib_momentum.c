@@ -1,5 +1,5 @@
 /* TA-Lib's momentum of the close: differences of averages, rates of change, CCI and CMO. */
-#include "host/data/features/window.h"
+#include "host/data/features/columns.h"
 
 static const char *const bars_name[] = {"bars"};
 static const char *const pair_names[] = {"fast_bars", "slow_bars"};
@@ -7,98 +7,107 @@ static const char *const macd_names[] = {"fast_bars", "slow_bars", "signal_bars"
 
 /* Exponential means by TA-Lib 0.8's default; each is seeded by its own first bars, unlike those of MACD. */
 typedef struct pair_state {
-    pu__ema fast, slow;
+    pu__seeded fast, slow;
 } pair_state;
 
-static double apo_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
-    (void)index;
-    pair_state *state = memory;
-    const double fast = pu__ema_push(&state->fast, (int)parameters[0], bar->close);
-    return fast - pu__ema_push(&state->slow, (int)parameters[1], bar->close);
+/* Fast less slow, and the slow one. */
+static inline void pair_push(pair_state *state, const double *parameters, const pu_feature_chunk *block,
+                             double *restrict difference, double *restrict slow) {
+    const int count = (int)block->count;
+    pu__means_push(&state->fast, (int)parameters[0], block->first, block->close, count, difference);
+    pu__means_push(&state->slow, (int)parameters[1], block->first, block->close, count, slow);
+    for (int t = 0; t < count; ++t) difference[t] -= slow[t];
+}
+
+PU__BLOCK(apo) {
+    double slow[PU__BLOCK_BARS];
+    pair_push(memory, parameters, block, out, slow);
 }
 
 const pu_feature pu__feature_apo = {
     .name = "apo",
-    .version = 1,
+    .version = 2,
     .description = "Absolute price oscillator: the exponential mean of 12 closes less that of 26.",
     .tags = "momentum,talib,level",
     .source = "TA-Lib 0.8 APO(12, 26, EMA)",
     PU__PARAMETERS(pair_names, 12, 26),
     .lookback_bars = 25,
-    PU__UPDATE(pair_state, apo_update),
+    PU__BLOCKS(pair_state, apo),
 };
 
-static double ppo_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
-    const double change = apo_update(memory, parameters, bar, index), slow = ((pair_state *)memory)->slow.value;
-    return fabs(change) > PU__ZERO_RATIO * slow ? 100 * (change / slow) : 0;
+PU__BLOCK(ppo) {
+    double slow[PU__BLOCK_BARS];
+    pair_push(memory, parameters, block, out, slow);
+    for (int t = 0; t < (int)block->count; ++t) {
+        const double ratio = 100 * (out[t] / slow[t]);
+        out[t] = fabs(out[t]) > PU__ZERO_RATIO * slow[t] ? ratio : 0;
+    }
 }
 
 const pu_feature pu__feature_ppo = {
     .name = "ppo",
-    .version = 1,
+    .version = 2,
     .description =
         "Percentage price oscillator: the exponential mean of 12 closes over that of 26, less 1, in percent.",
     .tags = "momentum,talib",
     .source = "TA-Lib 0.8 PPO(12, 26, EMA)",
     PU__PARAMETERS(pair_names, 12, 26),
     .lookback_bars = 25,
-    PU__UPDATE(pair_state, ppo_update),
+    PU__BLOCKS(pair_state, ppo),
 };
 
 typedef struct macd_state {
     pu__macd line;
-    pu__ema signal;
+    pu__seeded signal;
 } macd_state;
 
-/* The signal, and the line it smooths; NaN before both exist. */
-static double macd_signal(macd_state *state, const double *parameters, const pu_feature_bar *bar, int64_t index,
-                          double *line) {
-    *line = pu__macd_push(&state->line, (int)parameters[0], (int)parameters[1], bar->close, index);
-    return isnan(*line) ? NAN : pu__ema_push(&state->signal, (int)parameters[2], *line);
+/* The line, and the signal that smooths it. */
+static inline void macd_push(macd_state *state, const double *parameters, const pu_feature_chunk *block,
+                             double *line, double *signal) {
+    const int64_t begun = block->first - ((int)parameters[1] - 1);
+    pu__macd_push(&state->line, (int)parameters[0], (int)parameters[1], block, line);
+    pu__means_push(&state->signal, (int)parameters[2], begun, line, (int)block->count, signal);
 }
 
-static double macd_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
-    double line;
-    macd_signal(memory, parameters, bar, index, &line);
-    return line;
+PU__BLOCK(macd) { pu__macd_push(memory, (int)parameters[0], (int)parameters[1], block, out); }
+
+PU__BLOCK(signal) {
+    double line[PU__BLOCK_BARS];
+    macd_push(memory, parameters, block, line, out);
 }
 
-static double signal_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
-    double line;
-    return macd_signal(memory, parameters, bar, index, &line);
-}
-
-static double hist_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
-    double line;
-    const double signal = macd_signal(memory, parameters, bar, index, &line);
-    return line - signal;
+PU__BLOCK(hist) {
+    double line[PU__BLOCK_BARS];
+    macd_push(memory, parameters, block, line, out);
+    for (int t = 0; t < (int)block->count; ++t) out[t] = line[t] - out[t];
 }
 
 /* TA-Lib gives all three only where the signal exists, hence one lookback. */
 #define MACD(output, function)                                                                                \
-    .version = 1, .tags = "momentum,talib,level", .source = "TA-Lib MACD(12, 26, 9), " output "; Appel 1979", \
-    PU__PARAMETERS(macd_names, 12, 26, 9), .lookback_bars = 33, PU__UPDATE(macd_state, function)
+    .version = 2, .tags = "momentum,talib,level", .source = "TA-Lib MACD(12, 26, 9), " output "; Appel 1979", \
+    PU__PARAMETERS(macd_names, 12, 26, 9), .lookback_bars = 33, PU__BLOCKS(macd_state, function)
 
 const pu_feature pu__feature_macd = {
     .name = "macd",
     .description = "MACD line: the exponential mean of 12 closes less that of 26.",
-    MACD("line", macd_update),
+    MACD("line", macd),
 };
 const pu_feature pu__feature_macd_signal = {
     .name = "macd_signal",
     .description = "MACD signal: the exponential mean of the MACD line over 9 bars.",
-    MACD("signal", signal_update),
+    MACD("signal", signal),
 };
 const pu_feature pu__feature_macd_hist = {
     .name = "macd_hist",
     .description = "MACD histogram: the line less its signal.",
-    MACD("histogram", hist_update),
+    MACD("histogram", hist),
 };
 
-static double mom_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
-    (void)index;
-    const double *window = pu__roll_push(memory, (int)parameters[0] + 1, bar->close);
-    return window ? bar->close - window[0] : NAN;
+PU__BLOCK(mom) {
+    const int n = (int)parameters[0], count = (int)block->count;
+    pu__span span;
+    const double *close = pu__span_of(memory, n, block->close, count, &span);
+    for (int t = 0; t < count; ++t) out[t] = close[t] - close[t - n];
 }
 
 const pu_feature pu__feature_mom_10 = {
@@ -109,13 +118,14 @@ const pu_feature pu__feature_mom_10 = {
     .source = "TA-Lib MOM(10)",
     PU__PARAMETERS(bars_name, 10),
     .lookback_bars = 10,
-    PU__UPDATE(pu__roll, mom_update),
+    PU__BLOCKS(pu__tail, mom),
 };
 
-static double roc_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
-    (void)index;
-    const double *window = pu__roll_push(memory, (int)parameters[0] + 1, bar->close);
-    return window ? 100 * (bar->close / window[0] - 1) : NAN;
+PU__BLOCK(roc) {
+    const int n = (int)parameters[0], count = (int)block->count;
+    pu__span span;
+    const double *close = pu__span_of(memory, n, block->close, count, &span);
+    for (int t = 0; t < count; ++t) out[t] = 100 * (close[t] / close[t - n] - 1);
 }
 
 const pu_feature pu__feature_roc_10 = {
@@ -126,72 +136,80 @@ const pu_feature pu__feature_roc_10 = {
     .source = "TA-Lib ROC(10)",
     PU__PARAMETERS(bars_name, 10),
     .lookback_bars = 10,
-    PU__UPDATE(pu__roll, roc_update),
+    PU__BLOCKS(pu__tail, roc),
 };
 
 typedef struct trix_state {
-    pu__chain chain;
-    double last;
+    pu__seeded chain[3];
+    pu__tail last;
 } trix_state;
 
-static double trix_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
+PU__BLOCK(trix) {
     trix_state *state = memory;
-    const double last = state->last;
-    state->last = pu__chain_push(&state->chain, 3, (int)parameters[0], bar->close);
-    if (index == 0 || fabs(state->last - last) <= PU__ZERO_RATIO * last) return 0;
-    return 100 * (state->last / last - 1);
+    const int count = (int)block->count;
+    double stage[3][PU__BLOCK_BARS];
+    pu__span span;
+    pu__chain(state->chain, 3, (int)parameters[0], block->first, block->close, count, stage);
+    const double *mean = pu__span_of(&state->last, 1, stage[2], count, &span);
+    for (int t = 0; t < count; ++t) {
+        const double last = mean[t - 1], ratio = 100 * (mean[t] / last - 1);
+        out[t] = fabs(mean[t] - last) > PU__ZERO_RATIO * last ? ratio : 0;
+    }
 }
 
 const pu_feature pu__feature_trix_30 = {
     .name = "trix_30",
-    .version = 1,
+    .version = 2,
     .description = "Change of the close smoothed three times by an exponential mean of 30 bars, in percent.",
     .tags = "momentum,talib",
     .source = "TA-Lib TRIX(30): ROC(1) of EMA(EMA(EMA(close)))",
     PU__PARAMETERS(bars_name, 30),
     .lookback_bars = 88,
-    PU__UPDATE(trix_state, trix_update),
+    PU__BLOCKS(trix_state, trix),
 };
 
-static double cci_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
-    (void)index;
-    const int bars = (int)parameters[0];
-    const double typical = (bar->high + bar->low + bar->close) / 3;
-    const double *window = pu__roll_push(memory, bars, typical);
-    if (!window) return NAN;
-    const double mean = pu__sum(window, bars) / bars;
-    double deviation = 0;
-    for (int i = 0; i < bars; ++i) deviation += fabs(window[i] - mean);
-    deviation /= bars;
-    return deviation > PU__ZERO_RATIO * mean ? (typical - mean) / (parameters[1] * deviation) : 0;
+PU__BLOCK(cci) {
+    const int n = (int)parameters[0], count = (int)block->count;
+    pu__span span;
+    double mean[PU__BLOCK_BARS];
+    double *typical = pu__span_open(memory, n - 1, &span);
+    for (int t = 0; t < count; ++t) typical[t] = (block->high[t] + block->low[t] + block->close[t]) * (1.0 / 3);
+    pu__span_close(memory, n - 1, typical, count);
+    pu__window_means(typical, n, count, mean);
+    pu__deviations(PU__SIZES, typical, n, count, mean, out);
+    for (int t = 0; t < count; ++t) {
+        const double deviation = out[t] * (1.0 / n), ratio = (typical[t] - mean[t]) / (parameters[1] * deviation);
+        out[t] = deviation > PU__ZERO_RATIO * mean[t] ? ratio : 0;
+    }
 }
 
 static const char *const cci_names[] = {"bars", "scale"};
 
 const pu_feature pu__feature_cci_14 = {
     .name = "cci_14",
-    .version = 1,
+    .version = 2,
     .description = "Commodity channel index: the typical price in mean deviations from its mean of 14 bars.",
     .tags = "momentum,talib",
     .source = "TA-Lib CCI(14); Lambert 1980",
     PU__PARAMETERS(cci_names, 14, 0.015),
     .lookback_bars = 13,
-    PU__UPDATE(pu__roll, cci_update),
+    PU__BLOCKS(pu__tail, cci),
 };
 
-static double cmo_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
-    pu__gains *gains = memory;
-    pu__gains_push(gains, parameters[0], bar->close, index);
-    return pu__gains_share(gains, gains->gain - gains->loss);
+PU__BLOCK(cmo) {
+    double loss[PU__BLOCK_BARS];
+    pu__gains_push(memory, (int)parameters[0], block, out, loss);
+    for (int t = 0; t < (int)block->count; ++t)
+        out[t] = pu__share(out[t] - loss[t], out[t], loss[t], block->close[t]);
 }
 
 const pu_feature pu__feature_cmo_14 = {
     .name = "cmo_14",
-    .version = 1,
+    .version = 2,
     .description = "Chande's momentum oscillator: gains less losses in percent of both, smoothed as RSI is.",
     .tags = "momentum,talib",
     .source = "TA-Lib CMO(14)",
     PU__PARAMETERS(bars_name, 14),
     .lookback_bars = 14,
-    PU__UPDATE(pu__gains, cmo_update),
+    PU__BLOCKS(pu__gains, cmo),
 };

@@ -1,5 +1,5 @@
 /* TA-Lib's oscillators of place in a range: fast stochastics, Williams' %R, Aroon, the ultimate oscillator. */
-#include "host/data/features/window.h"
+#include "host/data/features/columns.h"
 
 static const char *const bars_name[] = {"bars"};
 static const char *const stochf_names[] = {"fastk_bars", "fastd_bars"};
@@ -7,85 +7,98 @@ static const char *const stochrsi_names[] = {"rsi_bars", "fastk_bars", "fastd_ba
 static const char *const ultosc_names[] = {"short_bars", "middle_bars", "long_bars"};
 
 typedef struct stoch_state {
-    pu__extremes extremes;
-    pu__fold fast_k;
+    pu__tail high, low, fast_k;
     pu__gains gains; /* of the RSI, where that is what is placed */
 } stoch_state;
 
-/* Place of `value` between lowest and highest, in percent; 0 where they do not differ. */
-static double place(double value, double lowest, double highest) {
-    const double range = highest - lowest;
-    return range > PU__ZERO_RATIO * highest ? 100 * (value - lowest) / range : 0;
+static inline void fast_k(stoch_state *state, int n, const double *high, const double *low, const double *value,
+                          int count, double *restrict out) {
+    pu__span highs, lows;
+    double highest[PU__BLOCK_BARS], lowest[PU__BLOCK_BARS];
+    pu__highest(pu__span_of(&state->high, n - 1, high, count, &highs), n, count, highest);
+    pu__lowest(pu__span_of(&state->low, n - 1, low, count, &lows), n, count, lowest);
+    for (int t = 0; t < count; ++t) out[t] = pu__place(value[t], lowest[t], highest[t]);
 }
 
-static double fast_k(stoch_state *state, int bars, double high, double low, double value) {
-    double highest, lowest;
-    return pu__extremes_push(&state->extremes, bars, high, low, &highest, &lowest) ? place(value, lowest, highest)
-                                                                                   : NAN;
+/* The mean of the last n values of k[count]. */
+static inline void fast_d(stoch_state *state, int n, const double *k, int count, double *restrict out) {
+    pu__span span;
+    pu__window_means(pu__span_of(&state->fast_k, n - 1, k, count, &span), n, count, out);
 }
 
-static double fast_d(stoch_state *state, int bars, double k) {
-    return isnan(k) ? NAN : pu__mean_push(&state->fast_k, bars, k);
+PU__BLOCK(stochf_k) {
+    fast_k(memory, (int)parameters[0], block->high, block->low, block->close, (int)block->count, out);
 }
 
-static double stochf_k_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
-    (void)index;
-    return fast_k(memory, (int)parameters[0], bar->high, bar->low, bar->close);
-}
-
-static double stochf_d_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
-    return fast_d(memory, (int)parameters[1], stochf_k_update(memory, parameters, bar, index));
+PU__BLOCK(stochf_d) {
+    double k[PU__BLOCK_BARS];
+    fast_k(memory, (int)parameters[0], block->high, block->low, block->close, (int)block->count, k);
+    fast_d(memory, (int)parameters[1], k, (int)block->count, out);
 }
 
 /* TA-Lib gives %K only where %D exists too, hence one lookback for both. */
 #define STOCHF(output, function)                                                           \
-    .version = 1, .tags = "momentum,talib", .source = "TA-Lib STOCHF(5, 3, SMA), " output, \
-    PU__PARAMETERS(stochf_names, 5, 3), .lookback_bars = 6, PU__UPDATE(stoch_state, function)
+    .version = 2, .tags = "momentum,talib", .source = "TA-Lib STOCHF(5, 3, SMA), " output, \
+    PU__PARAMETERS(stochf_names, 5, 3), .lookback_bars = 6, PU__BLOCKS(stoch_state, function)
 
 const pu_feature pu__feature_stochf_k = {
     .name = "stochf_k",
     .description = "Fast %K: place of the close in the range of 5 bars, 0 to 100, 0 where the range is nil.",
-    STOCHF("fast %K", stochf_k_update),
+    STOCHF("fast %K", stochf_k),
 };
 const pu_feature pu__feature_stochf_d = {
     .name = "stochf_d",
     .description = "Fast %D: the mean of the last 3 values of fast %K.",
-    STOCHF("fast %D", stochf_d_update),
+    STOCHF("fast %D", stochf_d),
 };
 
-static double stochrsi_k_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
-    stoch_state *state = memory;
-    pu__gains_push(&state->gains, parameters[0], bar->close, index);
-    if ((double)index < parameters[0]) return NAN;
-    const double rsi = pu__gains_share(&state->gains, state->gains.gain);
-    return fast_k(state, (int)parameters[1], rsi, rsi, rsi);
+static inline void rsi_k(stoch_state *state, const double *parameters, const pu_feature_chunk *block,
+                         double *restrict out) {
+    const int count = (int)block->count;
+    double rsi[PU__BLOCK_BARS], loss[PU__BLOCK_BARS];
+    pu__gains_push(&state->gains, (int)parameters[0], block, rsi, loss);
+    for (int t = 0; t < count; ++t) rsi[t] = pu__share(rsi[t], rsi[t], loss[t], block->close[t]);
+    fast_k(state, (int)parameters[1], rsi, rsi, rsi, count, out);
 }
 
-static double stochrsi_d_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
-    return fast_d(memory, (int)parameters[2], stochrsi_k_update(memory, parameters, bar, index));
+PU__BLOCK(stochrsi_k) { rsi_k(memory, parameters, block, out); }
+
+PU__BLOCK(stochrsi_d) {
+    double k[PU__BLOCK_BARS];
+    rsi_k(memory, parameters, block, k);
+    fast_d(memory, (int)parameters[2], k, (int)block->count, out);
 }
 
 #define STOCHRSI(output, function)                                                               \
-    .version = 1, .tags = "momentum,talib", .source = "TA-Lib STOCHRSI(14, 5, 3, SMA), " output, \
-    PU__PARAMETERS(stochrsi_names, 14, 5, 3), .lookback_bars = 20, PU__UPDATE(stoch_state, function)
+    .version = 2, .tags = "momentum,talib", .source = "TA-Lib STOCHRSI(14, 5, 3, SMA), " output, \
+    PU__PARAMETERS(stochrsi_names, 14, 5, 3), .lookback_bars = 20, PU__BLOCKS(stoch_state, function)
 
 const pu_feature pu__feature_stochrsi_k = {
     .name = "stochrsi_k",
     .description = "Fast %K of RSI(14) over 5 bars, 0 to 100, 0 where RSI stands still.",
-    STOCHRSI("fast %K", stochrsi_k_update),
+    STOCHRSI("fast %K", stochrsi_k),
 };
 const pu_feature pu__feature_stochrsi_d = {
     .name = "stochrsi_d",
     .description = "Fast %D of RSI(14): the mean of the last 3 values of its fast %K.",
-    STOCHRSI("fast %D", stochrsi_d_update),
+    STOCHRSI("fast %D", stochrsi_d),
 };
 
-static double willr_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
-    (void)index;
-    double highest, lowest;
-    if (!pu__extremes_push(memory, (int)parameters[0], bar->high, bar->low, &highest, &lowest)) return NAN;
-    const double range = highest - lowest;
-    return range > PU__ZERO_RATIO * highest ? -100 * ((highest - bar->close) / range) : 0;
+typedef struct range_state {
+    pu__tail high, low;
+} range_state;
+
+PU__BLOCK(willr) {
+    range_state *state = memory;
+    const int n = (int)parameters[0], count = (int)block->count;
+    pu__span highs, lows;
+    double highest[PU__BLOCK_BARS], lowest[PU__BLOCK_BARS];
+    pu__highest(pu__span_of(&state->high, n - 1, block->high, count, &highs), n, count, highest);
+    pu__lowest(pu__span_of(&state->low, n - 1, block->low, count, &lows), n, count, lowest);
+    for (int t = 0; t < count; ++t) {
+        const double range = highest[t] - lowest[t], value = -100 * ((highest[t] - block->close[t]) / range);
+        out[t] = range > PU__ZERO_RATIO * highest[t] ? value : 0;
+    }
 }
 
 const pu_feature pu__feature_willr_14 = {
@@ -96,89 +109,117 @@ const pu_feature pu__feature_willr_14 = {
     .source = "TA-Lib WILLR(14)",
     PU__PARAMETERS(bars_name, 14),
     .lookback_bars = 13,
-    PU__UPDATE(pu__extremes, willr_update),
+    PU__BLOCKS(range_state, willr),
 };
 
 typedef struct aroon_state {
-    pu__age high, low;
+    pu__tail high, low;
 } aroon_state;
 
-/* Up less down, each with its share. */
-static double aroon(aroon_state *state, int bars, const pu_feature_bar *bar, int up_share, int down_share) {
-    int since_high = 0, since_low = 0;
-    if (up_share) since_high = pu__age_push(&state->high, bars + 1, 1, bar->high);
-    if (down_share) since_low = pu__age_push(&state->low, bars + 1, -1, bar->low);
-    if (since_high < 0 || since_low < 0) return NAN;
-    const int value = up_share * (bars - since_high) + down_share * (bars - since_low);
-    return 100.0 * value / bars;
+/* Bars since the highest high, and since the lowest low. */
+static inline void since_high(aroon_state *state, int n, const pu_feature_chunk *block, double *out) {
+    pu__span span;
+    pu__ages(pu__span_of(&state->high, n, block->high, (int)block->count, &span), n + 1, (int)block->count, out);
 }
 
-static double aroon_up_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
-    (void)index;
-    return aroon(memory, (int)parameters[0], bar, 1, 0);
+static inline void since_low(aroon_state *state, int n, const pu_feature_chunk *block, double *out) {
+    const int count = (int)block->count;
+    pu__span span;
+    double *low = pu__span_open(&state->low, n, &span);
+    for (int t = 0; t < count; ++t) low[t] = -block->low[t];
+    pu__span_close(&state->low, n, low, count);
+    pu__ages(low, n + 1, count, out);
 }
 
-static double aroon_down_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
-    (void)index;
-    return aroon(memory, (int)parameters[0], bar, 0, 1);
+PU__BLOCK(aroon_up) {
+    const int n = (int)parameters[0];
+    since_high(memory, n, block, out);
+    for (int t = 0; t < (int)block->count; ++t) out[t] = 100 * (n - out[t]) / n;
 }
 
-static double aroonosc_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
-    (void)index;
-    return aroon(memory, (int)parameters[0], bar, 1, -1);
+PU__BLOCK(aroon_down) {
+    const int n = (int)parameters[0];
+    since_low(memory, n, block, out);
+    for (int t = 0; t < (int)block->count; ++t) out[t] = 100 * (n - out[t]) / n;
+}
+
+PU__BLOCK(aroonosc) {
+    const int n = (int)parameters[0];
+    double low[PU__BLOCK_BARS];
+    since_high(memory, n, block, out);
+    since_low(memory, n, block, low);
+    for (int t = 0; t < (int)block->count; ++t) out[t] = 100 * (low[t] - out[t]) / n;
 }
 
 #define AROON(formula, function)                                                      \
     .version = 1, .tags = "trend,talib", .source = "TA-Lib " formula "; Chande 1995", \
-    PU__PARAMETERS(bars_name, 14), .lookback_bars = 14, PU__UPDATE(aroon_state, function)
+    PU__PARAMETERS(bars_name, 14), .lookback_bars = 14, PU__BLOCKS(aroon_state, function)
 
 const pu_feature pu__feature_aroon_up_14 = {
     .name = "aroon_up_14",
     .description = "Aroon up: 100 at the highest high of 15 bars, less for every bar since.",
-    AROON("AROON(14), up", aroon_up_update),
+    AROON("AROON(14), up", aroon_up),
 };
 const pu_feature pu__feature_aroon_down_14 = {
     .name = "aroon_down_14",
     .description = "Aroon down: 100 at the lowest low of 15 bars, less for every bar since.",
-    AROON("AROON(14), down", aroon_down_update),
+    AROON("AROON(14), down", aroon_down),
 };
 const pu_feature pu__feature_aroonosc_14 = {
     .name = "aroonosc_14",
     .description = "Aroon up less Aroon down, -100 to 100.",
-    AROON("AROONOSC(14)", aroonosc_update),
+    AROON("AROONOSC(14)", aroonosc),
 };
 
-enum { ULTOSC_SPANS = 3 };
 typedef struct ultosc_state {
-    double close;
-    pu__fold pressure[ULTOSC_SPANS], range[ULTOSC_SPANS];
+    pu__tail close, last, pressure, range;
 } ultosc_state;
 
-static double ultosc_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
-    ultosc_state *state = memory;
-    const double last = state->close;
-    state->close = bar->close;
-    if (index == 0) return NAN;
-    const double pressure = bar->close - (bar->low < last ? bar->low : last);
-    const double range = pu__true_range(bar, last);
-    double sum = 0, weights = 0;
-    for (int i = 0; i < ULTOSC_SPANS; ++i) {
-        const int bars = (int)parameters[i], weight = 1 << (ULTOSC_SPANS - 1 - i);
-        const double pressures = pu__fold_push(&state->pressure[i], PU__FOLD_SUM, bars, pressure);
-        const double ranges = pu__fold_push(&state->range[i], PU__FOLD_SUM, bars, range);
-        sum += ranges > PU__ZERO_RATIO * bar->close ? weight * (pressures / ranges) : 0;
-        weights += weight;
+enum { ULTOSC_SPANS = 3 };
+
+/* Sums of x over n, 2 n and 4 n bars, each made of two of the one before. */
+static inline void sums_by_two(const double *x, int n, int count, double sum[ULTOSC_SPANS][PU__BLOCK_BARS]) {
+    double few[PU__SPAN_BARS_MAX], more[PU__SPAN_BARS_MAX];
+    pu__sums(x - 3 * n, n, count + 3 * n, few);
+    for (int i = n; i < count + 3 * n; ++i) more[i] = few[i - n] + few[i];
+    for (int t = 0; t < count; ++t) {
+        sum[0][t] = few[t + 3 * n];
+        sum[1][t] = more[t + 3 * n];
+        sum[2][t] = more[t + n] + more[t + 3 * n];
     }
-    return 100 * (sum / weights);
+}
+
+/* The spans are n, 2 n and 4 n bars; their weights 4, 2 and 1. */
+PU__BLOCK(ultosc) {
+    ultosc_state *state = memory;
+    const int n = (int)parameters[0], before = 4 * n - 1, count = (int)block->count;
+    pu__span closes, pressures, ranges;
+    double up[ULTOSC_SPANS][PU__BLOCK_BARS], all[ULTOSC_SPANS][PU__BLOCK_BARS];
+    const double *close = pu__span_of(&state->close, 1, block->close, count, &closes);
+    double *pressure = pu__span_open(&state->pressure, before, &pressures);
+    double *range = pu__span_open(&state->range, before, &ranges);
+    for (int t = 0; t < count; ++t)
+        pressure[t] = close[t] - (block->low[t] < close[t - 1] ? block->low[t] : close[t - 1]);
+    pu__true_ranges(&state->last, block, range);
+    pu__span_close(&state->pressure, before, pressure, count);
+    pu__span_close(&state->range, before, range, count);
+    sums_by_two(pressure, n, count, up);
+    sums_by_two(range, n, count, all);
+    for (int t = 0; t < count; ++t) {
+        const double least = PU__ZERO_RATIO * close[t];
+        const double few = up[0][t] / all[0][t], middle = up[1][t] / all[1][t], many = up[2][t] / all[2][t];
+        const double sum = (all[0][t] > least ? 4 * few : 0) + (all[1][t] > least ? 2 * middle : 0);
+        out[t] = (sum + (all[2][t] > least ? many : 0)) * (100.0 / 7);
+    }
 }
 
 const pu_feature pu__feature_ultosc = {
     .name = "ultosc",
-    .version = 1,
+    .version = 2,
     .description = "Ultimate oscillator: buying pressure over true range of 7, 14 and 28 bars, weighted 4, 2, 1.",
     .tags = "momentum,talib",
     .source = "TA-Lib ULTOSC(7, 14, 28); Williams 1985",
     PU__PARAMETERS(ultosc_names, 7, 14, 28),
     .lookback_bars = 28,
-    PU__UPDATE(ultosc_state, ultosc_update),
+    PU__BLOCKS(ultosc_state, ultosc),
 };

@@ -1,5 +1,4 @@
-/* More building blocks of the features: sums and extremes of a window in constant time, chains of averages,
- * directional movement. */
+/* More building blocks of the features: sums and extremes of a window in constant time, log returns. */
 #ifndef PU_HOST_DATA_FEATURES_WINDOW_H
 #define PU_HOST_DATA_FEATURES_WINDOW_H
 
@@ -33,36 +32,6 @@ static inline double pu__fold_push(pu__fold *fold, pu__fold_by by, int n, double
     fold->is_full = true;
     fold->at = 0;
     return fold->value[0];
-}
-
-/* Mean of the last n values; NaN while there are fewer. */
-static inline double pu__mean_push(pu__fold *fold, int n, double value) {
-    return pu__fold_push(fold, PU__FOLD_SUM, n, value) / n;
-}
-
-/* Highest and lowest of the last n bars. */
-typedef struct pu__extremes {
-    pu__fold high, low;
-} pu__extremes;
-
-/* False while there are fewer than n. */
-static inline bool pu__extremes_push(pu__extremes *extremes, int n, double high, double low, double *highest,
-                                     double *lowest) {
-    *highest = pu__fold_push(&extremes->high, PU__FOLD_MAX, n, high);
-    *lowest = pu__fold_push(&extremes->low, PU__FOLD_MIN, n, low);
-    return !isnan(*highest);
-}
-
-/* An EMA of an EMA of ..., each seeded by the simple mean of the first n values of the one before. */
-enum { PU__CHAIN_STAGES_MAX = 6 };
-typedef struct pu__chain {
-    pu__ema stage[PU__CHAIN_STAGES_MAX];
-} pu__chain;
-
-/* The last stage's value, NaN before it has one. */
-static inline double pu__chain_push(pu__chain *chain, int stages, int n, double value) {
-    for (int i = 0; i < stages && !isnan(value); ++i) value = pu__ema_push(&chain->stage[i], n, value);
-    return value;
 }
 
 /* The last log return of the close, NaN at the first bar. */
@@ -140,98 +109,6 @@ static inline double pu__slope(const double *y, int n) {
     double centred[PU__ROLL_BARS_MAX];
     for (int i = 0; i < n; ++i) centred[i] = i - 0.5 * (n - 1);
     return pu__dot(centred, y, n) / (n * ((double)n * n - 1) / 12);
-}
-
-/* Wilder's directional movement: decaying sums of upward and downward movement and of the true range. */
-typedef struct pu__direction {
-    double high, low, close;
-    double plus, minus, range;
-} pu__direction;
-
-/* The sums first lose 1/n of themselves once n - 1 bars have seeded them. The first bar only starts it. */
-static inline void pu__direction_push(pu__direction *sums, double n, const pu_feature_bar *bar, int64_t index) {
-    if (index > 0) {
-        const double up = bar->high - sums->high, down = sums->low - bar->low;
-        const double range = pu__true_range(bar, sums->close);
-        if ((double)index >= n) {
-            sums->plus -= sums->plus / n;
-            sums->minus -= sums->minus / n;
-            sums->range -= sums->range / n;
-        }
-        if (down > 0 && up < down) sums->minus += down;
-        if (up > 0 && up > down) sums->plus += up;
-        sums->range += range;
-    }
-    sums->high = bar->high;
-    sums->low = bar->low;
-    sums->close = bar->close;
-}
-
-/* The directional indicator +DI or -DI, 0 without a range. */
-static inline double pu__direction_share(const pu__direction *sums, double movement) {
-    return sums->range > PU__ZERO_RATIO * sums->close ? 100 * (movement / sums->range) : 0;
-}
-
-/* DX, the share of one direction over the other; NaN where there was no movement. */
-static inline double pu__direction_index(const pu__direction *sums) {
-    if (sums->range <= PU__ZERO_RATIO * sums->close) return NAN;
-    const double plus = sums->plus / sums->range, minus = sums->minus / sums->range;
-    return plus + minus > PU__ZERO_RATIO ? 100 * fabs(minus - plus) / (plus + minus) : NAN;
-}
-
-/* Wilder's smoothing of DX, seeded by the mean of its first n values. */
-typedef struct pu__adx {
-    pu__direction sums;
-    double dx_sum, value;
-} pu__adx;
-
-static inline double pu__adx_push(pu__adx *adx, int n, const pu_feature_bar *bar, int64_t index) {
-    pu__direction_push(&adx->sums, n, bar, index);
-    const double dx = index > 0 ? pu__direction_index(&adx->sums) : NAN;
-    if (index >= n && index < 2 * n) {
-        adx->dx_sum += isnan(dx) ? 0 : dx;
-        adx->value = adx->dx_sum / n;
-    } else if (index >= 2 * n && !isnan(dx)) {
-        adx->value = (adx->value * (n - 1) + dx) / n;
-    }
-    return adx->value;
-}
-
-/* RSI's parts: Wilder's smoothing of gains and losses, seeded by the simple mean of the first n changes. */
-typedef struct pu__gains {
-    double close, gain, loss;
-} pu__gains;
-
-static inline void pu__gains_push(pu__gains *gains, double n, double close, int64_t index) {
-    const double change = close - gains->close;
-    gains->close = close;
-    if (index == 0) return;
-    const double gain = change > 0 ? change : 0, loss = change < 0 ? -change : 0;
-    if ((double)index <= n) {
-        gains->gain += gain / n;
-        gains->loss += loss / n;
-    } else {
-        gains->gain = (gains->gain * (n - 1) + gain) / n;
-        gains->loss = (gains->loss * (n - 1) + loss) / n;
-    }
-}
-
-/* `part` in percent of all movement, 0 in a flat market. */
-static inline double pu__gains_share(const pu__gains *gains, double part) {
-    const double total = gains->gain + gains->loss;
-    return total > PU__ZERO_RATIO * gains->close ? 100 * (part / total) : 0;
-}
-
-/* TA-Lib's MACD line: both averages are seeded so that their first values fall on the same bar, the fast one
- * slow - fast bars late. NaN before. */
-typedef struct pu__macd {
-    pu__ema fast, slow;
-} pu__macd;
-
-static inline double pu__macd_push(pu__macd *macd, int fast_bars, int slow_bars, double close, int64_t index) {
-    const double slow = pu__ema_push(&macd->slow, slow_bars, close);
-    const double fast = index >= slow_bars - fast_bars ? pu__ema_push(&macd->fast, fast_bars, close) : NAN;
-    return fast - slow;
 }
 
 #endif
