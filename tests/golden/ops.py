@@ -1,0 +1,183 @@
+"""Golden values of the model's operations: float64 PyTorch, gradients by its automatic differentiation.
+
+    python3 tests/golden/ops.py > tests/golden/ops.txt
+
+A case is a line `case OP key=value ...`, then a line `in RANK DIMS... VALUES...` for each input and `out ...` for each
+output. Inputs are rounded to float32 first, so that a C program reads them without loss.
+"""
+import math
+
+import torch
+import torch.nn.functional as F
+
+torch.manual_seed(20261123)
+torch.set_default_dtype(torch.float64)
+
+
+def normal(*shape, scale=1.0, shift=0.0):
+    return (shift + scale * torch.randn(*shape)).float().double()
+
+
+def line(kind, tensor):
+    tensor = tensor.detach()
+    words = [kind, str(tensor.dim())] + [str(d) for d in tensor.shape]
+    digits = "%.9g" if kind == "in" else "%.15g"
+    print(" ".join(words + [digits % v for v in tensor.flatten().tolist()]))
+
+
+def emit(op, attributes, inputs, outputs):
+    print("case", op, *(f"{k}={v}" for k, v in attributes.items()))
+    for tensor in inputs:
+        line("in", tensor)
+    for tensor in outputs:
+        line("out", tensor)
+
+
+def forward_and_backward(op, attributes, function, inputs, derived=()):
+    """One case of `op`, and one of `op`_grad: dy, the inputs and, as float32, the `derived` outputs come first."""
+    leaves = [x.clone().requires_grad_() for x in inputs]
+    outputs = function(*leaves)
+    emit(op, attributes, inputs, outputs)
+    dy = normal(*outputs[0].shape)
+    slopes = torch.autograd.grad(outputs[0], leaves, dy)
+    emit(op + "_grad", attributes, [dy, *inputs] + [outputs[i].float().double() for i in derived], slopes)
+
+
+def rotate(x, base):
+    """RoFormer's rotation of the pairs (2i, 2i+1) of x[B, T, H, D]."""
+    bars, size = x.shape[1], x.shape[3]
+    angle = torch.arange(bars)[:, None] * base ** (-torch.arange(0, size, 2) / size)
+    pair = torch.view_as_complex(x.reshape(*x.shape[:3], size // 2, 2).contiguous())
+    return torch.view_as_real(pair * torch.polar(torch.ones_like(angle), angle)[None, :, None]).flatten(3)
+
+
+def attention(heads, span, base):
+    def run(qkv):
+        batch, bars, width = qkv.shape
+        q, k, v = qkv.reshape(batch, bars, 3, heads, width // 3 // heads).unbind(2)
+        if base > 0:
+            q, k = rotate(q, base), rotate(k, base)
+        score = torch.einsum("bthd,bshd->bhts", q, k) / math.sqrt(q.shape[-1])
+        distance = torch.arange(bars)[:, None] - torch.arange(bars)[None, :]
+        seen = (distance >= 0) & ((distance < span) if span > 0 else torch.ones_like(distance, dtype=torch.bool))
+        score = score.masked_fill(~seen, -math.inf)
+        y = torch.einsum("bhts,bshd->bthd", score.softmax(-1), v).reshape(batch, bars, width // 3)
+        return y, score.logsumexp(-1)
+
+    return run
+
+
+def convolution(dilations):
+    def run(x, w, bias):
+        channels, parts = x.shape[2], []
+        width = channels // len(dilations)
+        for g, dilation in enumerate(dilations):
+            c = slice(g * width, (g + 1) * width)
+            padded = F.pad(x[:, :, c].transpose(1, 2), ((w.shape[0] - 1) * dilation, 0))
+            taps = w[:, c].flip(0).T[:, None, :]
+            parts.append(F.conv1d(padded, taps, bias[c], dilation=dilation, groups=width).transpose(1, 2))
+        return (torch.cat(parts, 2),)
+
+    return run
+
+
+def coefficients(bilinear, log_step, rate, frequency):
+    step, pole = log_step.exp(), torch.complex(-rate.exp(), frequency)
+    if bilinear:
+        below = 1 - step * pole / 2
+        return (1 + step * pole / 2) / below, step / below
+    kept = (step * pole).exp()
+    return kept, (kept - 1) / pole
+
+
+def s4(bilinear):
+    """By the definition of the convolution: no recurrence."""
+
+    def run(u, log_step, rate, frequency, weight, skip):
+        bars, states = u.shape[1], rate.shape[0]
+        kept, taken = coefficients(bilinear, log_step, rate, frequency)
+        out = 2 * torch.complex(weight[:states], weight[states:]) * taken
+        kernel = (out * kept ** torch.arange(bars)[:, None, None]).sum(1).real  # [T, C]
+        lag = torch.arange(bars)[:, None] - torch.arange(bars)[None, :]
+        square = torch.where((lag >= 0)[:, :, None], kernel[lag.clamp(min=0)], 0.0)
+        return (torch.einsum("tsc,bsc->btc", square, u) + skip * u,)
+
+    return run
+
+
+def s4_step(bilinear, u, state, log_step, rate, frequency, weight, skip):
+    states = rate.shape[0]
+    kept, taken = coefficients(bilinear, log_step, rate, frequency)
+    x = kept * torch.complex(state[:, :states], state[:, states:]) + u[:, None, :]
+    y = 2 * (torch.complex(weight[:states], weight[states:]) * taken * x).sum(1).real + skip * u
+    return y, torch.cat([x.real, x.imag], 1)
+
+
+def scan(a, x):
+    h = [x[:, 0]]
+    for t in range(1, x.shape[1]):
+        h.append(a[:, t] * h[-1] + x[:, t])
+    return (torch.stack(h, 1),)
+
+
+def layer_norm(epsilon):
+    def run(x, gain, bias):
+        mean = x.mean(1)
+        rstd = (x.var(1, unbiased=False) + epsilon).rsqrt()
+        return F.layer_norm(x, x.shape[1:], gain, bias, epsilon), mean, rstd
+
+    return run
+
+
+EPSILON = 2.0**-17  # a float32
+ACTIVATIONS = {"relu": F.relu, "gelu": lambda x: F.gelu(x, approximate="tanh"), "silu": F.silu,
+               "sigmoid": torch.sigmoid, "tanh": torch.tanh}
+
+for b, t, h, d, span, base in ((1, 1, 1, 8, 0, 0), (2, 7, 2, 10, 0, 0), (1, 13, 1, 16, 0, 10000), (2, 9, 2, 8, 4, 100),
+                               (1, 17, 1, 12, 5, 0)):
+    forward_and_backward("attention", {"heads": h, "span": span, "rotary_base": base}, attention(h, span, base),
+                         [normal(b, t, 3 * h * d)], derived=(0, 1))
+for b, t, c, k, dilations in ((1, 1, 1, 1, (1,)), (2, 11, 3, 3, (2,)), (2, 9, 6, 2, (1, 3)), (1, 5, 4, 7, (2, 1))):
+    forward_and_backward("conv", {"kernel_bars": k, "dilations": ",".join(map(str, dilations))}, convolution(dilations),
+                         [normal(b, t, c), normal(k, c), normal(c)])
+for b, t, c, n in ((1, 1, 1, 1), (2, 7, 3, 2), (1, 29, 2, 5)):
+    for bilinear in (0, 1):
+        parts = [normal(c, scale=1.0, shift=-3), normal(n, c, scale=0.3, shift=-0.7),
+                 (math.pi * torch.arange(n)[:, None] + normal(n, c, scale=0.1)).float().double(), normal(2 * n, c),
+                 normal(c)]
+        forward_and_backward("s4", {"bilinear": bilinear}, s4(bilinear), [normal(b, t, c), *parts])
+        u, state = normal(b, c), normal(b, 2 * n, c)
+        emit("s4_step", {"bilinear": bilinear}, [u, state, *parts], s4_step(bilinear, u, state, *parts))
+for b, t, c in ((1, 1, 1), (2, 9, 3), (1, 31, 2)):
+    a, x = normal(b, t, c, scale=0.3, shift=0.6), normal(b, t, c)
+    leaves = [a.clone().requires_grad_(), x.clone().requires_grad_()]
+    (y,) = scan(*leaves)
+    emit("scan", {}, [a, x], [y])
+    dy = normal(b, t, c)
+    slopes = torch.autograd.grad(y, leaves, dy, allow_unused=True)
+    emit("scan_grad", {}, [dy, a, y.float().double()], [torch.zeros_like(a) if slopes[0] is None else slopes[0], slopes[1]])
+for n, c in ((1, 1), (3, 7), (5, 33)):
+    x, gain, bias = normal(n, c), normal(c), normal(c)
+    leaves = [v.clone().requires_grad_() for v in (x, gain, bias)]
+    outputs = layer_norm(EPSILON)(*leaves)
+    emit("layer_norm", {"epsilon": EPSILON}, [x, gain, bias], outputs)
+    dy = normal(n, c)
+    emit("layer_norm_grad", {"epsilon": EPSILON}, [dy, x, gain, *(v.float().double() for v in outputs[1:])],
+         torch.autograd.grad(outputs[0], leaves, dy))
+    x = normal(n, c, scale=3.0)
+    leaf = x.clone().requires_grad_()
+    emit("softmax", {}, [x], [leaf.softmax(1)])
+    dy = normal(n, c)
+    emit("softmax_grad", {}, [dy, leaf.softmax(1).float().double()], torch.autograd.grad(leaf.softmax(1), leaf, dy))
+for name, function in ACTIVATIONS.items():
+    x = normal(3, 5, scale=2.0)
+    leaf = x.clone().requires_grad_()
+    emit("act", {"act": name}, [x], [function(leaf)])
+    dy = normal(3, 5)
+    emit("act_grad", {"act": name}, [dy, x], torch.autograd.grad(function(leaf), leaf, dy))
+    x = normal(3, 10)
+    leaf = x.clone().requires_grad_()
+    gated = leaf[:, :5] * function(leaf[:, 5:])
+    emit("glu", {"act": name}, [x], [gated])
+    dy = normal(3, 5)
+    emit("glu_grad", {"act": name}, [dy, x], torch.autograd.grad(gated, leaf, dy))
