@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LINE_BYTES = 4096, BAR_CELLS = 24 };
+enum { LINE_BYTES = 8192, ENDING_BYTES = 4, FIELD_BYTES = 32, BAR_CELLS = 24 };
 
 static pu_log_level lowest_level = PU_LOG_INFO;
 static pu_log_format line_format = PU_LOG_HUMAN;
@@ -73,17 +73,39 @@ static size_t begin_line(char *line, size_t capacity, pu_log_level level, const 
                             colour_wanted() ? "\033[0m" : "");
 }
 
+static void write_event(pu_log_level level, const char *event, int count, const pu_log_field *fields,
+                        const char *text) {
+    const bool json = line_format == PU_LOG_JSON;
+    char line[LINE_BYTES];
+    size_t used = begin_line(line, sizeof line, level, event);
+    used = append_escaped(line, used, sizeof line - ENDING_BYTES, text, json);
+    for (int i = 0; json && i < count && used + strlen(fields[i].name) + FIELD_BYTES < sizeof line; ++i) {
+        used += (size_t)snprintf(line + used, sizeof line - used, "\",\"%s\":\"", fields[i].name);
+        used = append_escaped(line, used, sizeof line - ENDING_BYTES, fields[i].value, true);
+    }
+    used += (size_t)snprintf(line + used, sizeof line - used, json ? "\"}\n" : "\n");
+    write_line(line, used);
+}
+
 void pu_log(pu_log_level level, const char *event, const char *format, ...) {
     if (level < lowest_level) return;
-    char text[LINE_BYTES / 2], line[LINE_BYTES];
+    char text[LINE_BYTES / 2];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    size_t used = begin_line(line, sizeof line, level, event);
-    used = append_escaped(line, used, sizeof line, text, line_format == PU_LOG_JSON);
-    used += (size_t)snprintf(line + used, sizeof line - used, line_format == PU_LOG_JSON ? "\"}\n" : "\n");
-    write_line(line, used);
+    write_event(level, event, 0, NULL, text);
+}
+
+void pu_log_fields(pu_log_level level, const char *event, int count, const pu_log_field *fields,
+                   const char *format, ...) {
+    if (level < lowest_level) return;
+    char text[LINE_BYTES / 2];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    write_event(level, event, count, fields, text);
 }
 
 void pu_progress_silence(bool silent) { progress_silent = silent; }

@@ -21,15 +21,22 @@ void pu_log_setup(pu_log_level lowest, pu_log_format format);
 /* `event` is a short stable word for machines, such as "import.file"; the message is for people. */
 void pu_log(pu_log_level level, const char *event, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+/* The same with fields for machines, which JSON lines carry beside the message; people read the message alone. */
+typedef struct pu_log_field {
+    const char *name, *value;
+} pu_log_field;
+void pu_log_fields(pu_log_level level, const char *event, int count, const pu_log_field *fields,
+                   const char *format, ...) __attribute__((format(printf, 5, 6)));
+
 /* Progress of long work. On a terminal: one line redrawn at most ten times a second, with a bar, rate and time
  * left. In a pipe:
  * a plain line at most every ten seconds, and one at the end. The caller owns the struct. */
 typedef struct pu_progress {
-    const char *label;   /* borrowed */
-    const char *unit;    /* borrowed; "rows", "steps" */
-    int64_t total;       /* 0 when unknown */
+    const char *label; /* borrowed */
+    const char *unit;  /* borrowed; "rows", "steps" */
+    int64_t total;     /* 0 when unknown */
     int64_t done;
-    double started_s;    /* monotonic seconds */
+    double started_s; /* monotonic seconds */
     double drawn_s;
     bool terminal;
     bool quiet;

@@ -12,9 +12,8 @@ static const char *const kind_name[] = {"feature", "label"};
 
 #define REBUILD "`plusultra features build` checks all blocks and makes the bad ones again"
 
-static void checksum(const pu__blocks *blocks, int64_t index, const float *data,
+static void checksum(const pu__blocks *blocks, int64_t index, int64_t rows, const float *data,
                      unsigned char out[PU__CHECKSUM_BYTES]) {
-    const int64_t rows = pu__block_rows(blocks, index);
     const int64_t place[] = {blocks->kind, blocks->asset_id, index * blocks->block_rows, rows, blocks->columns};
     crypto_generichash_state state;
     crypto_generichash_init(&state, NULL, 0, PU__CHECKSUM_BYTES);
@@ -27,7 +26,7 @@ static void checksum(const pu__blocks *blocks, int64_t index, const float *data,
 
 pu_status pu__block_verify(const pu__blocks *blocks, int64_t index, const float *data) {
     unsigned char found[PU__CHECKSUM_BYTES];
-    checksum(blocks, index, data, found);
+    checksum(blocks, index, pu__block_rows(blocks, index), data, found);
     if (memcmp(found, blocks->block[index].checksum, sizeof found) == 0) return PU_OK;
     return pu_fail(PU_ERR_CORRUPT,
                    "%s block %" PRId64 " of %s fails its checksum: the store was damaged; " REBUILD,
@@ -155,45 +154,59 @@ void pu__block_reader_rest(pu__block_reader *reader) {
 
 /* ---- writing ---- */
 
-static pu_status bind_set(pu_store *store, sqlite3_stmt *statement, const char *source_hash,
-                          const char *column_names, const int64_t ts[2], const pu__blocks *blocks) {
-    PU_TRY(bind_key(store, statement, blocks));
-    const int64_t numbers[] = {blocks->columns, blocks->first_bar, blocks->rows, blocks->block_rows, ts[0], ts[1]};
-    bool bound = sqlite3_bind_text(statement, 4, source_hash, -1, SQLITE_STATIC) == SQLITE_OK &&
-                 sqlite3_bind_text(statement, 5, column_names, -1, SQLITE_STATIC) == SQLITE_OK;
-    for (int i = 0; i < 6; ++i) bound = bound && sqlite3_bind_int64(statement, 6 + i, numbers[i]) == SQLITE_OK;
-    return bound ? PU_OK : pu__store_failure(store, "write feature blocks to");
-}
-
-static pu_status run_bound(pu_store *store, const char *sql, const char *source_hash, const char *column_names,
-                           const int64_t ts[2], const pu__blocks *blocks) {
+/* Runs a statement whose first three parameters are the key, then two texts (null: not bound), then numbers. */
+static pu_status run_bound(pu_store *store, const char *sql, const pu__blocks *key, const char *const text[2],
+                           int count, const int64_t *number) {
     sqlite3_stmt *statement = NULL;
     PU_TRY(pu__sql_prepare(store, sql, &statement));
-    pu_status status = column_names ? bind_set(store, statement, source_hash, column_names, ts, blocks)
-                                    : bind_key(store, statement, blocks);
-    if (status == PU_OK && !column_names &&
-        sqlite3_bind_text(statement, 4, source_hash, -1, SQLITE_STATIC) != SQLITE_OK) {
-        status = pu__store_failure(store, "write feature blocks to");
+    pu_status status = bind_key(store, statement, key);
+    bool bound = true;
+    int place = 4;
+    for (int i = 0; i < 2; ++i) {
+        if (text[i])
+            bound = bound && sqlite3_bind_text(statement, place++, text[i], -1, SQLITE_STATIC) == SQLITE_OK;
     }
+    for (int i = 0; i < count; ++i)
+        bound = bound && sqlite3_bind_int64(statement, place++, number[i]) == SQLITE_OK;
+    if (status == PU_OK && !bound) status = pu__store_failure(store, "write feature blocks to");
     if (status == PU_OK) status = pu__sql_run(store, statement, "write feature blocks to");
     sqlite3_finalize(statement);
     return status;
 }
 
-pu_status pu__block_writer_open(pu_store *store, const char *source_hash, const char *column_names,
-                                const int64_t ts[2], pu__blocks *blocks, pu__block_writer *writer) {
-    *writer = (pu__block_writer){.store = store, .blocks = blocks};
-    PU_TRY(run_bound(
-        store,
-        "DELETE FROM feature_sets WHERE asset_id = ?3 AND (source_hash != ?4 OR (kind = ?1 AND set_hash = ?2))",
-        source_hash, NULL, NULL, blocks));
+/* The row of the set; what is only known after the last row is put in when the writer is closed. */
+static pu_status begin_set(pu_store *store, const char *source_hash, const char *column_names,
+                           pu__blocks *blocks) {
+    const char *const source[2] = {source_hash, NULL}, *const both[2] = {source_hash, column_names};
+    const int64_t numbers[] = {blocks->columns, blocks->block_rows}, own_digits = PU__OWN_HASH_DIGITS;
+    PU_TRY(run_bound(store,
+                     "DELETE FROM feature_sets WHERE asset_id = ?3 AND ((kind = ?1 AND set_hash = ?2) OR "
+                     "substr(source_hash, 1, ?5) != substr(?4, 1, ?5))",
+                     blocks, source, 1, &own_digits));
     PU_TRY(run_bound(store,
                      "INSERT INTO feature_sets (kind, set_hash, asset_id, source_hash, columns, column_count, "
-                     "first_bar, row_count, block_rows, "
-                     "first_ts, last_ts) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-                     source_hash, column_names, ts, blocks));
+                     "block_rows, first_bar, row_count, first_ts, last_ts) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, "
+                     "0, 0, 0)",
+                     blocks, both, 2, numbers));
     blocks->set_id = sqlite3_last_insert_rowid(pu_store_sqlite(store));
-    blocks->count = 0;
+    blocks->count = blocks->rows = 0;
+    return PU_OK;
+}
+
+static pu_status end_set(const pu__block_writer *writer) {
+    const pu__blocks *blocks = writer->blocks;
+    const char *const none[2] = {NULL, NULL};
+    const int64_t numbers[] = {blocks->first_bar, blocks->rows, writer->first_ts, writer->last_ts};
+    return run_bound(writer->store,
+                     "UPDATE feature_sets SET first_bar = ?4, row_count = ?5, first_ts = ?6, last_ts = ?7 "
+                     "WHERE kind = ?1 AND set_hash = ?2 AND asset_id = ?3",
+                     blocks, none, 4, numbers);
+}
+
+pu_status pu__block_writer_open(pu_store *store, const char *source_hash, const char *column_names,
+                                pu__blocks *blocks, pu__block_writer *writer) {
+    *writer = (pu__block_writer){.store = store, .blocks = blocks};
+    PU_TRY(begin_set(store, source_hash, column_names, blocks));
     writer->buffer = writer->row =
         pu_calloc(2 * (size_t)(blocks->block_rows * blocks->columns), sizeof *writer->buffer);
     if (!writer->buffer) return PU_ERR_MEMORY;
@@ -201,7 +214,9 @@ pu_status pu__block_writer_open(pu_store *store, const char *source_hash, const 
                                              "INSERT INTO feature_blocks (set_id, first_row, row_count, "
                                              "column_count, checksum, data) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
                                              &writer->insert);
-    if (status != PU_OK) pu_free(writer->buffer);
+    if (status == PU_OK) return PU_OK;
+    pu_free(writer->buffer);
+    writer->buffer = writer->row = NULL;
     return status;
 }
 
@@ -225,7 +240,7 @@ static pu_status write_block(pu__block_writer *writer) {
     const float *data = lay_out(writer);
     unsigned char sum[PU__CHECKSUM_BYTES];
     char text[2 * PU__CHECKSUM_BYTES + 1];
-    checksum(blocks, index, data, sum);
+    checksum(blocks, index, rows, data, sum);
     sodium_bin2hex(text, sizeof text, sum, sizeof sum);
     const int64_t numbers[] = {blocks->set_id, index * blocks->block_rows, rows, blocks->columns};
     bool bound = true;
@@ -243,13 +258,17 @@ static pu_status write_block(pu__block_writer *writer) {
 }
 
 pu_status pu__block_writer_next(pu__block_writer *writer) {
+    writer->blocks->rows += 1;
     writer->row += writer->blocks->columns;
     return ++writer->buffered == writer->blocks->block_rows ? write_block(writer) : PU_OK;
 }
 
 pu_status pu__block_writer_close(pu__block_writer *writer, pu_status status) {
     if (status == PU_OK && writer->buffered > 0) status = write_block(writer);
+    if (status == PU_OK) status = end_set(writer);
     sqlite3_finalize(writer->insert);
     pu_free(writer->buffer);
+    writer->insert = NULL;
+    writer->buffer = writer->row = NULL;
     return status;
 }

@@ -11,7 +11,8 @@
 
 #include "plusultra/store.h"
 
-enum { PU__CHECKSUM_BYTES = 16 };
+/* A source hash begins with that many digits for the asset's own bars. */
+enum { PU__CHECKSUM_BYTES = 16, PU__OWN_HASH_DIGITS = 32 };
 
 typedef enum pu__block_kind { PU__BLOCKS_FEATURE = 0, PU__BLOCKS_LABEL } pu__block_kind;
 
@@ -58,21 +59,22 @@ pu_status pu__block_read(pu__block_reader *reader, const pu__blocks *blocks, int
 pu_status pu__block_verify(const pu__blocks *blocks, int64_t index, const float *data);
 void pu__block_reader_rest(pu__block_reader *reader);
 
-/* Writes the blocks of one asset inside a transaction. `blocks` names kind, set, asset, first_bar, block_rows and
- * columns; older blocks of that asset made of other bars, and of the same set, are deleted. */
+/* Writes the blocks of one asset inside a transaction. `blocks` names kind, set, asset, block_rows and columns;
+ * older blocks of that asset made of other bars of its own, and of the same set, are deleted. */
 typedef struct pu__block_writer {
     pu_store *store;
-    pu__blocks *blocks;
+    pu__blocks *blocks; /* `rows` and `count` grow with what is written */
     sqlite3_stmt *insert;
     float *row;    /* where the next row goes: [columns] */
     float *buffer; /* rows as they come, then the same again as planes */
     int64_t buffered;
+    int64_t first_ts, last_ts; /* of the rows; the caller's to set before the writer is closed */
 } pu__block_writer;
 
-/* `ts`: the times of the first and the last row; `rows` is fixed beforehand. */
 pu_status pu__block_writer_open(pu_store *store, const char *source_hash, const char *column_names,
-                                const int64_t ts[2], pu__blocks *blocks, pu__block_writer *writer);
+                                pu__blocks *blocks, pu__block_writer *writer);
 pu_status pu__block_writer_next(pu__block_writer *writer); /* the row at writer->row is complete */
+/* Writes the rest unless `status` is a failure; returns the first failure. blocks->first_bar has to be right by now. */
 pu_status pu__block_writer_close(pu__block_writer *writer, pu_status status);
 
 #endif

@@ -1,40 +1,28 @@
 #include "host/data/features/sets.h"
 
 #include <inttypes.h>
-#include <math.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
+#include "host/base/buffer.h"
 #include "host/data/features/plugin.h"
 #include "host/data/store/digest.h"
-#include "host/data/store/sql.h"
 #include "plusultra/log.h"
 #include "plusultra/memory.h"
 
-enum { DAY_S = 86400, LABEL_VERSION = 2, TEXT_BYTES = 16384 };
+enum { DAY_S = 86400, LABEL_VERSION = 2 };
 
-/* Text that grows into a fixed room; `full` once something did not fit. */
-typedef struct text {
-    char at[TEXT_BYTES];
-    size_t used;
-    bool full;
-} text;
-
-static void append(text *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void append(text *out, const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    const int length = vsnprintf(out->at + out->used, TEXT_BYTES - out->used, format, arguments);
-    va_end(arguments);
-    out->full = out->full || length < 0 || (size_t)length >= TEXT_BYTES - out->used;
-    if (!out->full) out->used += (size_t)length;
+/* Hash of the text, which is freed. */
+static pu_status digest_text(pu__buffer *text, char out[65]) {
+    char *whole = pu__buffer_take(text);
+    if (!whole) return PU_ERR_MEMORY;
+    pu__digest(whole, strlen(whole), out);
+    pu_free(whole);
+    return PU_OK;
 }
 
-static pu_status digest_text(const text *from, char out[65]) {
-    if (from->full) return pu_fail(PU_ERR_CONFIG, "the feature or label set is too long to describe: name fewer");
-    pu__digest(from->at, from->used, out);
-    return PU_OK;
+static pu_status take_text(pu__buffer *text, char **out) {
+    *out = pu__buffer_take(text);
+    return *out ? PU_OK : PU_ERR_MEMORY;
 }
 
 /* A benchmark that does not exist would otherwise be noticed only by the backtest, after the training. */
@@ -48,6 +36,7 @@ static pu_status leave_benchmark_out(const pu_config *config, pu__plan *plan) {
         if (plan->asset[i].id != benchmark[0].id) plan->asset[kept++] = plan->asset[i];
     }
     if (config->data.symbols.count == 0) plan->asset_count = kept;
+    plan->benchmark = benchmark[0];
     pu_free(benchmark);
     return PU_OK;
 }
@@ -80,26 +69,6 @@ static pu_status choose_assets(const pu_config *config, pu__plan *plan) {
     return PU_OK;
 }
 
-/* Volume counts as missing where fewer than half of the bars have it. */
-static pu_status lacks_volume(pu_store *store, const pu_asset *asset, bool *out) {
-    char sql[160];
-    snprintf(sql, sizeof sql, "SELECT count(volume) FROM series WHERE asset_id = %" PRId64, asset->id);
-    int64_t count = 0;
-    PU_TRY(pu__sql_integer(store, sql, 0, &count));
-    *out = 2 * count < asset->bars;
-    return PU_OK;
-}
-
-/* The symbols without volume, "" if none. */
-static pu_status find_volumeless(const pu__plan *plan, text *out) {
-    for (int i = 0; i < plan->asset_count; ++i) {
-        bool lacks = false;
-        PU_TRY(lacks_volume(plan->store, &plan->asset[i], &lacks));
-        if (lacks) append(out, "%s%s", out->used ? ", " : "", plan->asset[i].symbol);
-    }
-    return PU_OK;
-}
-
 static pu_status unknown_feature(const char *name) {
     const char *nearest = pu__feature_nearest(name);
     return pu_fail(PU_ERR_CONFIG,
@@ -107,17 +76,11 @@ static pu_status unknown_feature(const char *name) {
                    nearest ? ", did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
 }
 
-static pu_status choose_named(const pu_config *config, const char *volumeless, pu__feature_set *set) {
+static pu_status choose_named(const pu_config *config, pu__feature_set *set) {
     for (int i = 0; i < config->features.names.count; ++i) {
         const char *name = config->features.names.value[i];
         const pu_feature *feature = pu_feature_find(name);
         if (!feature) return unknown_feature(name);
-        if (feature->needs_volume && *volumeless) {
-            return pu_fail(
-                PU_ERR_CONFIG,
-                "features.names: %s needs volume, which is missing for %s; leave it out, or choose other assets",
-                name, volumeless);
-        }
         for (int j = 0; j < set->count; ++j) {
             if (set->feature[j] == feature)
                 return pu_fail(PU_ERR_CONFIG, "features.names: %s is there twice", name);
@@ -127,68 +90,98 @@ static pu_status choose_named(const pu_config *config, const char *volumeless, p
     return PU_OK;
 }
 
-static pu_status choose_default(pu__plan *plan, const char *volumeless) {
+static void choose_default(pu__plan *plan) {
     pu__feature_set *set = &plan->features;
-    text dropped = {.used = 0};
-    int count = 0;
     for (int i = 0; i < pu_feature_default_count(); ++i) {
         const pu_feature *feature = pu_feature_find(pu_feature_default_at(i));
         if (strstr(feature->tags, "intraday") && plan->asset[0].bar_s >= DAY_S) continue;
-        if (feature->needs_volume && *volumeless) {
-            if (count == 0) append(&dropped, "no volume for %s: left out ", volumeless);
-            append(&dropped, "%s%s", count++ ? ", " : "", feature->name);
-        } else {
-            set->feature[set->count++] = feature;
-        }
+        set->feature[set->count++] = feature;
     }
-    if (dropped.used) plan->dropped = pu_strdup(dropped.at);
-    return dropped.used && !plan->dropped ? PU_ERR_MEMORY : PU_OK;
-}
-
-void pu__plan_announce(const pu__plan *plan) {
-    if (plan->dropped) pu_log(PU_LOG_INFO, "features.dropped", "%s", plan->dropped);
-}
-
-static bool any_needs_volume(const pu_config *config) {
-    if (config->features.names.count == 0) return true;
-    for (int i = 0; i < config->features.names.count; ++i) {
-        const pu_feature *feature = pu_feature_find(config->features.names.value[i]);
-        if (feature && feature->needs_volume) return true;
-    }
-    return false;
-}
-
-static pu_status describe_features(pu__plan *plan) {
-    pu__feature_set *set = &plan->features;
-    text identity = {.used = 0}, columns = {.used = 0};
-    append(&identity, "features abi %d block %" PRId64 "\n", PU_FEATURE_ABI, plan->block_bars);
-    for (int i = 0; i < set->count; ++i) {
-        const pu_feature *feature = set->feature[i];
-        const char *origin = pu__feature_origin_hash(feature);
-        append(&identity, "%s %d%s%s", feature->name, feature->version, origin ? " " : "", origin ? origin : "");
-        for (int p = 0; p < feature->parameter_count; ++p) append(&identity, " %.17g", feature->parameters[p]);
-        append(&identity, "\n");
-        append(&columns, "%s%s", i ? "," : "", feature->name);
-        if (feature->lookback_bars > set->lookback_bars) set->lookback_bars = feature->lookback_bars;
-    }
-    PU_TRY(digest_text(&identity, set->hash));
-    set->columns = pu_strdup(columns.at);
-    return set->columns ? PU_OK : PU_ERR_MEMORY;
 }
 
 static pu_status choose_features(const pu_config *config, pu__plan *plan) {
     const int named = config->features.names.count;
-    text volumeless = {.used = 0};
-    if (any_needs_volume(config)) PU_TRY(find_volumeless(plan, &volumeless));
     plan->features.feature =
         pu_calloc((size_t)(named ? named : pu_feature_default_count()), sizeof *plan->features.feature);
     if (!plan->features.feature) return PU_ERR_MEMORY;
-    if (named) {
-        PU_TRY(choose_named(config, volumeless.at, &plan->features));
-    } else {
-        PU_TRY(choose_default(plan, volumeless.at));
+    if (named) return choose_named(config, &plan->features);
+    choose_default(plan);
+    return PU_OK;
+}
+
+static const pu_feature *longest_feature(const pu__feature_set *set) {
+    const pu_feature *longest = set->feature[0];
+    for (int i = 1; i < set->count; ++i) {
+        if (set->feature[i]->lookback_bars > longest->lookback_bars) longest = set->feature[i];
     }
-    return describe_features(plan);
+    return longest;
+}
+
+/* Assets without one row: an error for those that were named, else left out. */
+static pu_status leave_short_out(const pu_config *config, pu__plan *plan) {
+    const pu_feature *longest = longest_feature(&plan->features);
+    const int64_t needed = (int64_t)longest->lookback_bars + 1;
+    pu__buffer line = {0};
+    int kept = 0;
+    for (int i = 0; i < plan->asset_count; ++i) {
+        const pu_asset asset = plan->asset[i];
+        if (asset.bars >= needed) {
+            plan->asset[kept++] = asset;
+        } else if (config->data.symbols.count > 0) {
+            return pu_fail(PU_ERR_DATA,
+                           "%s has %" PRId64 " bars, the feature %s needs %" PRId64
+                           ": import more, or leave the asset out of data.symbols, or the feature out of "
+                           "features.names",
+                           asset.symbol, asset.bars, longest->name, needed);
+        } else {
+            pu__buffer_printf(&line, "%s%s (%" PRId64 " bars)", line.used ? ", " : "", asset.symbol, asset.bars);
+        }
+    }
+    if (kept == plan->asset_count) return PU_OK;
+    plan->asset_count = kept;
+    pu__buffer_printf(&line, ": left out, the feature %s needs %" PRId64 " bars", longest->name, needed);
+    PU_TRY(take_text(&line, &plan->too_short));
+    return kept > 0 ? PU_OK : pu_fail(PU_ERR_DATA, "no asset is long enough: %s", plan->too_short);
+}
+
+void pu__plan_announce(const pu__plan *plan) {
+    if (plan->too_short) pu_log(PU_LOG_WARNING, "features.short_asset", "%s", plan->too_short);
+    for (int i = 0; i < plan->omission_count; ++i) {
+        const pu__omission *o = &plan->omission[i];
+        const pu_log_field fields[] = {{"feature", o->features}, {"input", o->input}, {"assets", o->assets}};
+        pu_log_fields(PU_LOG_INFO, "features.input_missing", 3, fields, "no %s for %s: left out %s", o->input,
+                      o->assets, o->features);
+    }
+}
+
+static void describe_feature(const pu_feature *feature, pu__buffer *identity) {
+    const char *origin = pu__feature_origin_hash(feature);
+    pu__buffer_printf(identity, "%s %d%s%s", feature->name, feature->version, origin ? " " : "",
+                      origin ? origin : "");
+    for (int p = 0; p < feature->parameter_count; ++p)
+        pu__buffer_printf(identity, " %.17g", feature->parameters[p]);
+    for (int k = 0; k < feature->input_count; ++k) pu__buffer_printf(identity, " %s", feature->inputs[k]);
+    if (feature->cross != PU_CROSS_NONE) pu__buffer_printf(identity, " cross %d", feature->cross);
+    pu__buffer_printf(identity, "\n");
+}
+
+static pu_status describe_features(pu__plan *plan) {
+    pu__feature_set *set = &plan->features;
+    pu__buffer identity = {0}, columns = {0};
+    pu__buffer_printf(&identity, "features abi %d block %" PRId64 "\n", PU_FEATURE_ABI, plan->block_bars);
+    PU_TRY(pu__input_list_open(set->count, set->feature, &set->inputs));
+    set->is_panel = pu__input_list_has(&set->inputs, PU__INPUT_UNIVERSE);
+    set->lookback_bars = longest_feature(set)->lookback_bars;
+    for (int i = 0; i < set->count; ++i) {
+        const pu_feature *feature = set->feature[i];
+        describe_feature(feature, &identity);
+        pu__buffer_printf(&columns, "%s%s", i ? "," : "", feature->name);
+        set->is_panel = set->is_panel || feature->cross != PU_CROSS_NONE;
+    }
+    pu_status status = digest_text(&identity, set->hash);
+    if (status == PU_OK) status = take_text(&columns, &set->columns);
+    else pu_free(columns.data);
+    return status;
 }
 
 static pu_status describe_labels(const pu_config *config, pu__plan *plan) {
@@ -198,25 +191,30 @@ static pu_status describe_labels(const pu_config *config, pu__plan *plan) {
     set->latency_bars = config->backtest.latency_bars;
     set->vol_bars = config->windows.vol_bars;
     if (set->horizons < 1) return pu_fail(PU_ERR_CONFIG, "windows.horizons is empty: name at least one");
-    text identity = {.used = 0}, columns = {.used = 0};
-    append(&identity, "labels %d block %" PRId64 " latency %" PRId64 " volatility %" PRId64, LABEL_VERSION,
-           plan->block_bars, set->latency_bars, set->vol_bars);
+    pu__buffer identity = {0}, columns = {0};
+    pu__buffer_printf(&identity, "labels %d block %" PRId64 " latency %" PRId64 " volatility %" PRId64,
+                      LABEL_VERSION, plan->block_bars, set->latency_bars, set->vol_bars);
     for (int i = 0; i < set->horizons; ++i) {
-        append(&identity, " %" PRId64, set->horizon_bars[i]);
-        append(&columns, "target_%" PRId64 ",", set->horizon_bars[i]);
+        pu__buffer_printf(&identity, " %" PRId64, set->horizon_bars[i]);
+        pu__buffer_printf(&columns, "target_%" PRId64 ",", set->horizon_bars[i]);
     }
-    append(&columns, "sigma");
-    PU_TRY(digest_text(&identity, set->hash));
-    set->columns = pu_strdup(columns.at);
-    return set->columns ? PU_OK : PU_ERR_MEMORY;
+    pu__buffer_printf(&columns, "sigma");
+    pu_status status = digest_text(&identity, set->hash);
+    if (status == PU_OK) status = take_text(&columns, &set->columns);
+    else pu_free(columns.data);
+    return status;
 }
 
 pu_status pu__plan_open(const pu_config *config, pu_store *store, pu__plan *out) {
-    *out = (pu__plan){.store = store, .block_bars = config->features.block_bars};
+    *out =
+        (pu__plan){.store = store, .block_bars = config->features.block_bars, .threads = (int)config->run.threads};
     PU_TRY(pu__plugins_load(config));
     pu_status status = PU_OK;
     PU_TRY_GOTO(status, choose_assets(config, out), failed);
     PU_TRY_GOTO(status, choose_features(config, out), failed);
+    PU_TRY_GOTO(status, leave_short_out(config, out), failed);
+    PU_TRY_GOTO(status, pu__missing_resolve(config, out), failed);
+    PU_TRY_GOTO(status, describe_features(out), failed);
     PU_TRY_GOTO(status, describe_labels(config, out), failed);
     return PU_OK;
 failed:
@@ -227,33 +225,15 @@ failed:
 void pu__plan_close(pu__plan *plan) {
     pu_free(plan->asset);
     pu_free(plan->features.feature);
+    pu__input_list_close(&plan->features.inputs);
     pu_free(plan->features.columns);
     pu_free(plan->labels.columns);
-    pu_free(plan->dropped);
-    *plan = (pu__plan){0};
-}
-
-pu_status pu__source_hash(pu_store *store, const pu_asset *asset, char out[65]) {
-    char sql[128];
-    snprintf(sql, sizeof sql, "SELECT checksum FROM assets WHERE asset_id = %" PRId64, asset->id);
-    int64_t checksum = 0;
-    PU_TRY(pu__sql_integer(store, sql, 0, &checksum));
-    text identity = {.used = 0};
-    append(&identity, "%s %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64, asset->symbol, asset->bar_s,
-           asset->bars, asset->first_ts, asset->last_ts, checksum);
-    return digest_text(&identity, out);
-}
-
-void pu__label_row(const pu__label_set *set, const pu_bars *bars, int64_t index, double sigma, float *row) {
-    const bool scaled = index >= set->vol_bars && sigma > (double)PU_SIGMA_MIN;
-    const float stored = sigma > (double)PU_SIGMA_MIN ? (float)sigma : PU_SIGMA_MIN;
-    const int64_t fill = index + set->latency_bars;
-    for (int i = 0; i < set->horizons; ++i) {
-        const int64_t h = set->horizon_bars[i];
-        row[i] = NAN;
-        if (!scaled || fill + h >= bars->count) continue;
-        row[i] =
-            (float)(log(bars->adjusted[fill + h] / bars->adjusted[fill]) / ((double)stored * sqrt((double)h)));
+    for (int i = 0; i < plan->omission_count; ++i) {
+        pu_free(plan->omission[i].input);
+        pu_free(plan->omission[i].assets);
+        pu_free(plan->omission[i].features);
     }
-    row[set->horizons] = stored;
+    pu_free(plan->omission);
+    pu_free(plan->too_short);
+    *plan = (pu__plan){0};
 }

@@ -2,14 +2,18 @@
 #ifndef PU_HOST_DATA_FEATURES_SETS_H
 #define PU_HOST_DATA_FEATURES_SETS_H
 
+#include "host/data/features/blocks.h"
+#include "host/data/features/inputs.h"
 #include "plusultra/features.h"
 
 typedef struct pu__feature_set {
     int count;
     const pu_feature **feature; /* owned by the set; the order of the columns */
-    int lookback_bars;          /* the longest */
-    char *columns;              /* names, separated by commas; owned by the set */
-    char hash[65];              /* of names, versions, parameters, block size and ABI */
+    pu__input_list inputs;
+    bool is_panel;     /* some feature depends on the bars of all assets: "universe", or a cross-section */
+    int lookback_bars; /* the longest */
+    char *columns;     /* names, separated by commas; owned by the set */
+    char hash[65];     /* of names, versions, parameters, inputs, block size and ABI */
 } pu__feature_set;
 
 /* The label row of bar t, float32: for each horizon h the target log(a[t+L+h] / a[t+L]) / (sigma_t
@@ -26,28 +30,39 @@ typedef struct pu__label_set {
     char hash[65];
 } pu__label_set;
 
+/* An input that some assets lack, and the features that were left out for it. */
+typedef struct pu__omission {
+    char *input, *assets, *features; /* owned; names separated by ", " */
+} pu__omission;
+
 /* Everything a build needs to know of the configuration. */
 typedef struct pu__plan {
     pu_store *store; /* borrowed */
     int64_t block_bars;
+    int threads; /* as run.threads */
     int asset_count;
     pu_asset *asset;
+    pu_asset benchmark; /* id 0: none */
     pu__feature_set features;
     pu__label_set labels;
-    char *dropped; /* a line about default features left out for want of volume; null if none */
+    int omission_count;
+    pu__omission *omission;
+    char *too_short; /* a line about assets left out because they have too few bars; null if none */
 } pu__plan;
 
-/* PU_ERR_CONFIG: an unknown feature, one asked for by name that needs volume the assets lack, one asset twice.
- * PU_ERR_DATA: no asset, an asset without bars, bars of different lengths. */
+/* PU_ERR_CONFIG: an unknown feature, one asked for by name whose input is missing unless features.missing says
+ * skip, one asset twice. PU_ERR_DATA: no asset, an asset without bars or, if named, with too few, bars of different
+ * lengths. */
 pu_status pu__plan_open(const pu_config *config, pu_store *store, pu__plan *out);
 void pu__plan_close(pu__plan *plan);
-/* Logs plan->dropped: once per piece of work, by whoever opens the plan for it. */
+/* Logs what was left out: once per piece of work, by whoever opens the plan for it. */
 void pu__plan_announce(const pu__plan *plan);
 
-/* Identity of an asset's bars by the summary that the store keeps with them. */
-pu_status pu__source_hash(pu_store *store, const pu_asset *asset, char out[65]);
+/* Identity of what an asset's blocks are made from, by the summaries that the store keeps: PU__OWN_HASH_DIGITS of its
+ * bars, then of what else the features depend on (zeros: nothing, as always for labels). */
+pu_status pu__source_hash(const pu__plan *plan, int asset, bool is_features, char out[65]);
 
-/* The label row of bar `index`; `sigma` from pu__volatility_push over bars 0 .. index. row[1 + horizons]. */
-void pu__label_row(const pu__label_set *set, const pu_bars *bars, int64_t index, double sigma, float *row);
+/* Leaves features out of the plan whose inputs are missing, or fails, as the configuration says. */
+pu_status pu__missing_resolve(const pu_config *config, pu__plan *plan);
 
 #endif
