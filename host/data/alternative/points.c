@@ -164,6 +164,7 @@ static bool add_point(pu__points *points, const char *name, const char *ending, 
     pu__point *point = &points->point[points->count++];
     *point = (pu__point){.ts = ts, .published_ts = published_ts, .value = value};
     if (!pu__ts_plausible(published_ts)) return refuse(reason, "published: outside the years 1800 to 2200");
+    if (!(fabs(value) <= value_max)) return refuse(reason, "surprise: %g is too large", value);
     return extend_name(name, (pu__text){0}, ending, point->name, reason);
 }
 
