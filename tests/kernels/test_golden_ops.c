@@ -36,7 +36,7 @@ static void attribute(const char *head, const char *key, char out[64]) {
 static int number(const char *head, const char *key) {
     char text[64];
     attribute(head, key, text);
-    return atoi(text);
+    return (int)strtol(text, NULL, 10);
 }
 
 static pu_act act_of(const char *head) {
@@ -74,8 +74,8 @@ static void read_attributes(golden *g) {
     case PU_OP_CONV_GRAD:
         g->attributes.conv.kernel_bars = number(head, "kernel_bars=");
         attribute(head, "dilations=", text);
-        for (char *part = strtok(text, ","); part; part = strtok(NULL, ","))
-            g->attributes.conv.dilation[g->attributes.conv.groups++] = atoi(part);
+        for (char *at = text; *at; at += *at == ',')
+            g->attributes.conv.dilation[g->attributes.conv.groups++] = (int)strtol(at, &at, 10);
         break;
     case PU_OP_S4:
     case PU_OP_S4_GRAD:
