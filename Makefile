@@ -50,6 +50,7 @@ docs: build ## renew the generated pages
 	$(BUILD)/plusultra show-config --reference > docs/configuration.md
 	$(BUILD)/plusultra features docs > docs/features.md
 	$(BUILD)/plusultra schema > docs/schema.md
+	$(BUILD)/plusultra validate --reference > docs/validation.md
 
 clean: ## remove what was built
 	rm -rf $(BUILD) build-asan build-tsan build-clang build-fuzz build-gpu

@@ -219,6 +219,7 @@ pu_status pu__config_check(const pu_config *config, const char *source, const in
     const checker c = {config, source, lines};
     PU_TRY(check_names(&c));
     PU_TRY(check_distinct(&c, "data.symbols", &config->data.symbols));
+    PU_TRY(check_distinct(&c, "data.accept", &config->data.accept));
     PU_TRY(check_distinct(&c, "features.names", &config->features.names));
     PU_TRY(check_distinct(&c, "features.plugins", &config->features.plugins));
     PU_TRY(check_split(&c));

@@ -7,6 +7,7 @@
 #include "host/eval/positions.h"
 #include "plusultra/features.h"
 #include "plusultra/memory.h"
+#include "plusultra/validate.h"
 
 void pu__backtest_warn(pu__backtest *backtest, const char *format, ...) {
     if (backtest->warning_count == PU__WARNINGS_MAX) return;
@@ -246,10 +247,24 @@ static pu_status check_run(pu__backtest *b) {
     return status;
 }
 
+/* Faults that data.accept lets pass are part of what a reader of the report has to know. */
+static pu_status accept_faults(pu__backtest *b) {
+    char *accepted = NULL;
+    PU_TRY(pu_validate_gate(b->config, &accepted));
+    for (const char *line = accepted; *line;) {
+        const size_t length = strcspn(line, "\n");
+        pu__backtest_warn(b, "The data are faulty, and accepted by data.accept: %.*s", (int)length, line);
+        line += length + (line[length] == '\n');
+    }
+    pu_free(accepted);
+    return PU_OK;
+}
+
 pu_status pu__backtest_load(const pu_config *config, pu__backtest *out) {
     *out = (pu__backtest){.config = config};
     out->config_text = pu_config_text(config);
     if (!out->config_text) return PU_ERR_MEMORY;
+    PU_TRY(accept_faults(out));
     PU_TRY(pu_dataset_open(config, &out->dataset));
     PU_TRY(pu_store_open(config->data.store, PU_STORE_READ, &out->store));
     pu_dataset_segment(out->dataset, PU_SEGMENT_TEST, &out->test_from, &out->test_to);

@@ -19,6 +19,7 @@
 #include "host/train/network.h"
 #include "plusultra/log.h"
 #include "plusultra/memory.h"
+#include "plusultra/validate.h"
 
 enum { PATH_BYTES = 4096, BATCH_MAX = 64 };
 
@@ -36,6 +37,7 @@ typedef struct predictor {
     int32_t *start;
     double median_quantile; /* the only "quantile" of a point forecast */
     json_t *manifest;       /* of the checkpoint */
+    char *accepted;         /* faults of the data that data.accept lets pass, one a line */
 } predictor;
 
 /* Shapes alone would let another feature of the same count, or another horizon, pass. */
@@ -74,6 +76,7 @@ static pu_status restore_best(predictor *p) {
 static pu_status open_predictor(predictor *p, const pu_config *config) {
     p->config = config;
     p->median_quantile = 0.5;
+    PU_TRY(pu_validate_gate(config, &p->accepted));
     PU_TRY(pu__session_open(config, &p->session));
     PU_TRY(restore_best(p));
     p->window = config->windows.window_bars;
@@ -103,6 +106,7 @@ static void close_predictor(predictor *p) {
     free(p->csv_text);
     pu_store_close(p->store);
     json_decref(p->manifest);
+    pu_free(p->accepted);
     pu_free(p->values);
     pu_free(p->sigma);
     pu_free(p->ts);
@@ -249,6 +253,7 @@ static pu_status record_end(predictor *p) {
     static const char *const kept[] = {"step", "valid_loss", "seen_until_ts", "sha256"};
     json_t *result = json_object();
     for (int i = 0; i < 4; ++i) json_object_set(result, kept[i], json_object_get(p->manifest, kept[i]));
+    json_object_set_new(result, "accepted", json_string(p->accepted));
     char *text = json_dumps(result, JSON_COMPACT);
     json_decref(result);
     const pu_status status =

@@ -11,6 +11,7 @@
  *     schedule are functions of (seed, step).
  *  2. checkpoint/last is written after the validation of its step, so that a resumed run repeats no decision.
  *  3. A batch is released only after a fence behind its upload. */
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -39,7 +40,8 @@ typedef struct trainer {
     char identity[65];
     double started_s, gradient_norm, lr;
     int64_t first_step, skips_in_a_row;
-    int lock; /* of the run's folder; -1: not held */
+    int lock;       /* of the run's folder; -1: not held */
+    char *accepted; /* faults of the data that data.accept lets pass, one a line */
 } trainer;
 
 /* Linear warm-up, then cosine down to lr * lr_final_ratio at the last step (Loshchilov & Hutter 2017, eq. 5,
@@ -240,34 +242,13 @@ static void announce(const trainer *t) {
            mb * (double)(slot * config->windows.ring_slots));
 }
 
-/* Bars with faults at error level are not trained on unless the configuration says so by name. */
-static pu_status refuse_faults(const trainer *t) {
-    const int count = pu_dataset_assets(t->session.dataset);
-    pu_asset *assets = pu_calloc((size_t)count, sizeof *assets);
-    if (!assets) return PU_ERR_MEMORY;
-    for (int i = 0; i < count; ++i) assets[i] = *pu_dataset_asset(t->session.dataset, i);
-    pu_store *store = NULL;
-    pu_validation found = {0};
-    pu_status status = pu_store_open(t->config->data.store, PU_STORE_READ, &store);
-    if (status == PU_OK) status = pu_validate(store, count, assets, &found);
-    for (int64_t i = 0; i < found.count && status == PU_OK; ++i) {
-        const pu_fault *fault = &found.faults[i];
-        if (fault->level != PU_FAULT_ERROR) continue;
-        if (t->config->data.allow_faults) {
-            pu_log(PU_LOG_WARNING, "train.fault", "training on faulty data: %s: %s", fault->symbol,
-                   fault->message);
-        } else {
-            status = pu_fail(
-                PU_ERR_DATA,
-                "%lld faults at error level in the data, the first: %s: %s. See `plusultra validate`; leave the "
-                "asset out, correct it, or set data.allow_faults: true",
-                (long long)found.errors, fault->symbol, fault->message);
-        }
-    }
-    pu_validation_free(&found);
-    pu_store_close(store);
-    pu_free(assets);
-    return status;
+/* What was wrong with the data and was trained on all the same, beside the run; nothing when nothing was. */
+static pu_status record_accepted(const trainer *t) {
+    char path[PATH_BYTES];
+    PU_TRY(pu__session_path(&t->session, "accepted_faults.txt", path));
+    if (*t->accepted) return pu__file_replace(path, t->accepted, strlen(t->accepted));
+    if (unlink(path) == 0 || errno == ENOENT) return PU_OK;
+    return pu_fail(PU_ERR_IO, "cannot remove %s: %s", path, strerror(errno));
 }
 
 /* Two trainings in one folder would remove each other's checkpoints. */
@@ -309,11 +290,12 @@ static pu_status start_or_resume(trainer *t, pu_train_mode mode) {
 static pu_status open_trainer(trainer *t, const pu_config *config, pu_train_mode mode) {
     t->config = config;
     t->lock = -1;
+    PU_TRY(pu_validate_gate(config, &t->accepted));
     PU_TRY(pu__session_open(config, &t->session));
-    PU_TRY(refuse_faults(t));
     PU_TRY(pu__session_identity(&t->session, t->identity));
     PU_TRY(take_folder(t));
     PU_TRY(start_or_resume(t, mode));
+    PU_TRY(record_accepted(t));
     pu_device *device = t->session.device;
     void *clock = NULL, *hyper = NULL;
     PU_TRY(pu_device_alloc_host(device, 4 * sizeof *t->clock, &clock));
@@ -340,6 +322,7 @@ static void close_trainer(trainer *t) {
     if (t->hyper) pu_device_free_host(t->session.device, t->hyper);
     if (t->clock) pu_device_free_host(t->session.device, t->clock);
     pu_free(t->log.text);
+    pu_free(t->accepted);
     if (t->lock >= 0) close(t->lock);
     pu__session_close(&t->session);
 }

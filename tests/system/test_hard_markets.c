@@ -46,7 +46,7 @@ static void put(const char *symbol, uint64_t seed, int64_t from, int64_t to, boo
 static pu_config *run_config(void) {
     char out[600];
     snprintf(out, sizeof out, "run.out=%s", market.folder);
-    return test_config(&market, out, "run.name=r", "run.device=cpu", "run.threads=1", "data.allow_faults=true",
+    return test_config(&market, out, "run.name=r", "run.device=cpu", "run.threads=1", "data.accept=[long_stale]",
                        "split.train_ratio=0.4", "split.valid_ratio=0.2", "windows.window_bars=16",
                        "windows.warmup_bars=16", "windows.stride_bars=4", "windows.horizons=[1, 3]",
                        "backtest.horizon=1", "backtest.bootstrap_samples=100", "backtest.leverage_max=1",

@@ -192,14 +192,15 @@ static void faulty_data_are_refused(void **state) {
     char out[600];
     snprintf(out, sizeof out, "run.out=%s", faulty.folder);
     for (int allowed = 0; allowed < 2; ++allowed) {
-        pu_config *config = test_config(&faulty, out, "run.device=cpu", "windows.window_bars=16",
-                                        "windows.warmup_bars=16", "windows.horizons=[1]", "model.width=16",
-                                        "model.layers=1", "model.heads=2", "train.steps=3", "train.warmup_steps=1",
-                                        "train.batch=4", allowed ? "data.allow_faults=true" : "run.seed=1", NULL);
+        pu_config *config =
+            test_config(&faulty, out, "run.device=cpu", "windows.window_bars=16", "windows.warmup_bars=16",
+                        "windows.horizons=[1]", "model.width=16", "model.layers=1", "model.heads=2",
+                        "train.steps=3", "train.warmup_steps=1", "train.batch=4",
+                        allowed ? "data.accept=[ticker_reused, long_gap]" : "run.seed=1", NULL);
         pu_train_result result;
         assert_int_equal(pu_train(config, PU_TRAIN_NEW, 0, &result), allowed ? PU_OK : PU_ERR_DATA);
         if (!allowed) assert_non_null(strstr(pu_error_message(), "CCC"));
-        if (!allowed) assert_non_null(strstr(pu_error_message(), "data.allow_faults"));
+        if (!allowed) assert_non_null(strstr(pu_error_message(), "data.accept: [long_gap, ticker_reused]"));
         pu_config_free(config);
     }
     test_market_remove(&faulty);

@@ -48,7 +48,8 @@ static void defaults_are_those_of_the_table(void **state) {
     assert_int_equal(config->run.seed, 1);
     assert_string_equal(config->run.name, "experiment");
     assert_int_equal(config->split.embargo_bars, -1);
-    assert_false(config->data.allow_faults);
+    assert_int_equal(config->data.accept.count, 0);
+    assert_string_equal(config->data.checks, "");
     assert_int_equal(config->data.symbols.count, 0);
     assert_int_equal(config->windows.horizons.count, 3);
     assert_int_equal(config->windows.horizons.value[2], 20);
@@ -69,7 +70,7 @@ static void every_form_of_a_value_is_read(void **state) {
                                    "data:\n"
                                    "  store: /path/with space/market.db\n"
                                    "  benchmark: \"\"\n"
-                                   "  allow_faults: true\n"
+                                   "  accept: [long_gap, jump]\n"
                                    "  symbols:\n"
                                    "    - SPY\n"
                                    "    - 'BRK-B'\n"
@@ -85,7 +86,8 @@ static void every_form_of_a_value_is_read(void **state) {
     assert_string_equal(config->run.name, "single 'quoted' \u00e9");
     assert_string_equal(config->data.store, "/path/with space/market.db");
     assert_string_equal(config->data.benchmark, "");
-    assert_true(config->data.allow_faults);
+    assert_int_equal(config->data.accept.count, 2);
+    assert_string_equal(config->data.accept.value[0], "long_gap");
     assert_int_equal(config->data.symbols.count, 4);
     assert_string_equal(config->data.symbols.value[1], "BRK-B");
     assert_string_equal(config->data.symbols.value[2], "NO");
@@ -159,10 +161,10 @@ static void types_are_checked(void **state) {
                    "exp.yaml:2: train.lr: expects a number from 0 to 10, not '0x1p-3'");
     assert_refused("train:\n  lr: 1e\n", NULL, "exp.yaml:2: train.lr: expects a number from 0 to 10, not '1e'");
     assert_refused("train:\n  lr: .\n", NULL, "exp.yaml:2: train.lr: expects a number from 0 to 10, not '.'");
-    assert_refused("data:\n  allow_faults: yes\n", NULL,
-                   "exp.yaml:2: data.allow_faults: expects true or false, not 'yes'");
-    assert_refused("data:\n  allow_faults: 'true'\n", NULL,
-                   "exp.yaml:2: data.allow_faults: expects true or false, not 'true'");
+    assert_refused("backtest:\n  market_neutral: yes\n", NULL,
+                   "exp.yaml:2: backtest.market_neutral: expects true or false, not 'yes'");
+    assert_refused("backtest:\n  market_neutral: 'true'\n", NULL,
+                   "exp.yaml:2: backtest.market_neutral: expects true or false, not 'true'");
     assert_refused("data:\n  store:\n", NULL,
                    "exp.yaml:2: data.store: has no value: write \"\" for an empty text");
     assert_refused("data:\n  store: null\n", NULL,

@@ -1,0 +1,154 @@
+/* Kinds that look at the times of the bars: gaps, missing bars, reused tickers, odd closes. */
+#include <inttypes.h>
+#include <math.h>
+
+#include "host/data/validate/inspect.h"
+
+enum { DAY_S = 86400 };
+
+static const pu_calendar *calendar_of(const pu_asset *asset) {
+    const pu_calendar *calendar = pu_calendar_of(asset->asset_class);
+    return calendar ? calendar : pu_calendar_of("synthetic");
+}
+
+/* ---- gap ---- */
+
+static void gap_bar(pu__watch *watch, const pu__sight *sight) {
+    if (!sight->previous) return;
+    const int64_t bar_s = sight->asset->bar_s;
+    const int64_t distance_s = sight->bar->ts - sight->previous->ts;
+    const double scale = bar_s > DAY_S ? (double)bar_s / DAY_S : 1;
+    if ((double)distance_s <= pu__value(watch, 0) * scale * DAY_S) return;
+    char before[32];
+    pu__bar_time(bar_s, sight->previous->ts, before);
+    pu__report(watch, sight->bar->ts, sight->bar, 1, "no bar for %" PRId64 " days, since %s", distance_s / DAY_S,
+               before);
+}
+
+const pu__check_kind pu__check_kind_gap = {
+    .name = "gap",
+    .finds =
+        "No bar for more than days_max calendar days (of bars longer than a day: bars). Reported at the bar that "
+        "ends the gap.",
+    .parameter_count = 1,
+    .parameter = {{"days_max", 10, 0.01, 1e5, "longest distance accepted"}},
+    .bar = gap_bar,
+};
+
+/* ---- missing bars ---- */
+
+typedef struct missing_state {
+    int64_t missing, gaps, longest;
+    pu__bar longest_end;
+} missing_state;
+
+static void missing_bar(pu__watch *watch, const pu__sight *sight) {
+    missing_state *m = watch->state;
+    if (!sight->previous) return;
+    const int64_t from_ts = sight->previous->ts, to_ts = sight->bar->ts;
+    if (to_ts <= from_ts) return;
+    const int64_t lost = pu_calendar_bars_between(calendar_of(sight->asset), sight->asset->bar_s, from_ts, to_ts);
+    if (lost <= 0) return;
+    m->missing += lost;
+    ++m->gaps;
+    if (lost <= m->longest) return;
+    m->longest = lost;
+    m->longest_end = *sight->bar;
+}
+
+static void missing_end(pu__watch *watch, const pu__sight *last) {
+    const missing_state *m = watch->state;
+    if (m->missing == 0) return;
+    const double expected = (double)(last->index + 1 + m->missing), share = (double)m->missing / expected;
+    const double holidays = last->asset->bar_s <= DAY_S ? calendar_of(last->asset)->holiday_ratio : 0;
+    if (share - holidays <= pu__value(watch, 0)) {
+        pu__tolerate(watch, m->missing);
+        return;
+    }
+    char when[32];
+    pu__bar_time(last->asset->bar_s, m->longest_end.ts, when);
+    pu__report(watch, m->longest_end.ts, &m->longest_end, m->missing,
+               "%" PRId64 " bars (%.2f %%) are missing in %" PRId64 " gaps; the longest, %" PRId64
+               " bars, ends %s",
+               m->missing, 100 * share, m->gaps, m->longest, when);
+}
+
+const pu__check_kind pu__check_kind_missing_bars = {
+    .name = "missing_bars",
+    .finds =
+        "Bars that the calendar of the asset's class promises and that are not there (whole days for markets with "
+        "sessions), more than share_max of all beyond the calendar's share of holidays. Reported once, at the end "
+        "of the longest gap.",
+    .parameter_count = 1,
+    .parameter = {{"share_max", 0.01, 0, 1, "share of the expected bars that may be missing"}},
+    .state_bytes = sizeof(missing_state),
+    .bar = missing_bar,
+    .end = missing_end,
+};
+
+/* ---- ticker reuse ---- */
+
+static void reuse_bar(pu__watch *watch, const pu__sight *sight) {
+    if (!sight->previous) return;
+    const double days = (double)(sight->bar->ts - sight->previous->ts) / DAY_S;
+    const bool other_level = fabs(sight->log_return) > log(pu__value(watch, 2));
+    if (!(days > pu__value(watch, 0) || (days > pu__value(watch, 1) && other_level))) return;
+    char before[32];
+    pu__bar_time(sight->asset->bar_s, sight->previous->ts, before);
+    pu__report(
+        watch, sight->bar->ts, sight->bar, 1,
+        "after %.0f days without a bar (since %s) the price is %.4g times the last one: likely another security "
+        "under the same symbol; cut the history before this bar",
+        days, before, exp(sight->log_return));
+}
+
+const pu__check_kind pu__check_kind_ticker_reused = {
+    .name = "ticker_reused",
+    .finds =
+        "A symbol that stood for another security before: no bar for more than days_max days, or for more than "
+        "level_days_max days and then a price that is another by more than factor_max.",
+    .parameter_count = 3,
+    .parameter = {{"days_max", 365, 1, 1e5, "longest silence of one security"},
+                  {"level_days_max", 60, 1, 1e5, "longest silence after which the price may be anywhere"},
+                  {"factor_max", 3, 1, 1e9, "largest change of price over a long silence"}},
+    .bar = reuse_bar,
+};
+
+/* ---- unaligned ---- */
+
+typedef struct unaligned_state {
+    int64_t origin, count;
+    pu__bar first;
+} unaligned_state;
+
+static void unaligned_bar(pu__watch *watch, const pu__sight *sight) {
+    unaligned_state *u = watch->state;
+    if (sight->index == 0) u->origin = sight->bar->ts;
+    if (sight->asset->bar_s > DAY_S || (sight->bar->ts - u->origin) % sight->asset->bar_s == 0) return;
+    if (u->count++ == 0) u->first = *sight->bar;
+}
+
+static void unaligned_end(pu__watch *watch, const pu__sight *last) {
+    const unaligned_state *u = watch->state;
+    if (u->count == 0) return;
+    if ((double)u->count <= pu__value(watch, 0) * (double)(last->index + 1)) {
+        pu__tolerate(watch, u->count);
+        return;
+    }
+    pu__report(watch, u->first.ts, &u->first, u->count,
+               "%" PRId64 " bars, this one the first, do not close at multiples of %" PRId64
+               " s from the first bar",
+               u->count, last->asset->bar_s);
+}
+
+const pu__check_kind pu__check_kind_unaligned = {
+    .name = "unaligned",
+    .finds =
+        "Bars of a day or less that do not close at multiples of the bar length from the first one: a clock that "
+        "moved, a time zone that was dropped, two sources in one series. Reported once, at the first of them.",
+    .parameter_count = 1,
+    .parameter = {{"share_max", 0, 0, 1, "share of the bars that may"}},
+    .state_bytes = sizeof(unaligned_state),
+    .bar = unaligned_bar,
+    .end = unaligned_end,
+};
