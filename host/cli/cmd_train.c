@@ -26,7 +26,16 @@ static pu_status run(pu__cli *cli) {
     json_object_set_new(cli->result, "seconds", json_real(result.seconds));
     json_object_set_new(cli->result, "steps_per_s", json_real(result.steps_per_s));
     json_object_set_new(cli->result, "windows_per_s", json_real(result.windows_per_s));
-    json_object_set_new(cli->result, "waited_s", json_real(result.waited_s));
+    json_object_set_new(cli->result, "waited_s", json_real(result.loader.waited_s));
+    json_object_set_new(cli->result, "waited_ratio", json_real(result.waited_ratio));
+    json_object_set_new(cli->result, "waited_p50_s", json_real(result.loader.waited_p50_s));
+    json_object_set_new(cli->result, "waited_p99_s", json_real(result.loader.waited_p99_s));
+    json_object_set_new(cli->result, "waited_max_s", json_real(result.loader.waited_max_s));
+    json_object_set_new(cli->result, "reading_s", json_real(result.loader.reading_s));
+    json_object_set_new(cli->result, "blocked_s", json_real(result.loader.blocked_s));
+    json_object_set_new(cli->result, "bytes_read", json_integer(result.loader.bytes_read));
+    json_object_set_new(cli->result, "in_memory_ratio", json_real(result.loader.in_memory_ratio));
+    json_object_set_new(cli->result, "ready_mean", json_real(result.loader.ready_mean));
     if (status != PU_ERR_INTERRUPTED || pu_interrupted()) return status;
     pu_log(PU_LOG_INFO, "train.stopped", "%s", pu_error_message()); /* --stop-after: as asked */
     return PU_OK;

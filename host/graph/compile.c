@@ -44,7 +44,8 @@ static int outputs_written(const compiler *c, const pu__node *node) {
 /* ---- where values live ---- */
 
 static bool is_planned(const pu_tensor *tensor) {
-    return !tensor->base && tensor->home != PU__HOME_PARAMETER && tensor->home != PU__HOME_BLOCK;
+    return !tensor->base && tensor->home != PU__HOME_PARAMETER && tensor->home != PU__HOME_BLOCK &&
+           tensor->home != PU__HOME_BOUND;
 }
 
 static void touch(pu_program *program, pu_tensor *tensor, int position) {
@@ -220,6 +221,17 @@ static pu_status find_unwritten_gradients(compiler *c) {
     return PU_OK;
 }
 
+static pu_status find_bound(pu_program *program) {
+    const pu_graph *graph = program->graph;
+    for (int i = 0; i < graph->tensor_count; ++i) {
+        if (graph->tensor[i]->home != PU__HOME_BOUND || graph->tensor[i]->base) continue;
+        if (program->bound_count == PU__BOUND_MAX)
+            return pu_fail(PU_ERR_UNSUPPORTED, "a program binds at most %d inputs", (int)PU__BOUND_MAX);
+        program->bound[program->bound_count++] = i;
+    }
+    return PU_OK;
+}
+
 /* ---- all together ---- */
 
 static pu_status fill_program(compiler *c) {
@@ -231,6 +243,7 @@ static pu_status fill_program(compiler *c) {
     c->node_needed = pu_calloc((size_t)c->graph->node_count, sizeof *c->node_needed);
     if (!program->slot || !program->interval || !c->value_needed || !c->node_needed) return PU_ERR_MEMORY;
     program->tensor_count = c->graph->tensor_count;
+    PU_TRY(find_bound(program));
     mark_needed(c);
     program->memory.node_count = program->launch_count;
     program->memory.parameter_bytes = 4 * (int64_t)sizeof(float) * c->graph->parameters->count;

@@ -135,7 +135,7 @@ pu_tensor *pu__parameter_block(pu_graph *graph, pu_parameter_part part) {
     return tensor;
 }
 
-pu_tensor *pu_graph_input(pu_graph *graph, const char *name, pu_dtype dtype, pu_shape shape) {
+static pu_tensor *input_add(pu_graph *graph, pu__home home, const char *name, pu_dtype dtype, pu_shape shape) {
     char text[PU__SHAPE_TEXT_BYTES];
     if (graph->status != PU_OK) return NULL;
     if (!name || (unsigned)dtype > PU_U64) {
@@ -145,10 +145,18 @@ pu_tensor *pu_graph_input(pu_graph *graph, const char *name, pu_dtype dtype, pu_
         return pu__graph_fail(graph, pu_fail(PU_ERR_ARGUMENT, "input \"%s\" has the impossible shape %s", name,
                                              pu__shape_text(&shape, text)));
     }
-    pu_tensor *tensor = tensor_add(graph, PU__HOME_INPUT, dtype, &shape);
+    pu_tensor *tensor = tensor_add(graph, home, dtype, &shape);
     if (!tensor) return NULL;
     tensor->name = pu_arena_strdup(graph->arena, name);
     return tensor->name ? tensor : pu__graph_fail(graph, PU_ERR_MEMORY);
+}
+
+pu_tensor *pu_graph_input(pu_graph *graph, const char *name, pu_dtype dtype, pu_shape shape) {
+    return input_add(graph, PU__HOME_INPUT, name, dtype, shape);
+}
+
+pu_tensor *pu_graph_input_bound(pu_graph *graph, const char *name, pu_dtype dtype, pu_shape shape) {
+    return input_add(graph, PU__HOME_BOUND, name, dtype, shape);
 }
 
 pu_tensor *pu_graph_parameter(pu_graph *graph, const char *name) {

@@ -42,6 +42,7 @@ float *pu__parameter_address(const pu_parameters *parameters, pu_parameter_part 
 typedef enum pu__home {
     PU__HOME_VALUE = 0, /* in the planned block, lives from its node to its last reader */
     PU__HOME_INPUT,     /* in the planned block, for the whole program */
+    PU__HOME_BOUND,     /* an input where the caller says */
     PU__HOME_CONSTANT,  /* likewise; every element is `constant`, uploaded once */
     PU__HOME_PARAMETER, /* in the parameters' block */
     PU__HOME_BLOCK      /* a whole part of the parameters' block */
@@ -125,6 +126,14 @@ typedef struct pu__range {
     size_t bytes;
 } pu__range;
 
+enum { PU__BOUND_MAX = 8, PU__RECORDINGS_MAX = 16 };
+
+/* A recorded run, and where the bound inputs lay. */
+typedef struct pu__recording {
+    void *address[PU__BOUND_MAX];
+    void *executable; /* of the backend; null: none */
+} pu__recording;
+
 struct pu_program {
     pu_graph *graph;
     pu_device *device;
@@ -138,8 +147,12 @@ struct pu_program {
     int *slot; /* by tensor index: its interval, -1 without one */
     int tensor_count;
     pu_memory_plan memory;
-    bool warm;       /* has run once */
-    void *recording; /* of the backend; null before the second run */
+    int bound[PU__BOUND_MAX];     /* tensor indices of the inputs that are bound */
+    void *address[PU__BOUND_MAX]; /* where they lie; null before they are bound */
+    int bound_count;
+    bool warm; /* has run once */
+    pu__recording recording[PU__RECORDINGS_MAX];
+    int recording_next; /* the one to be replaced when all are taken */
 };
 
 #endif

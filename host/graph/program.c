@@ -1,12 +1,28 @@
 /* Running compiled programs. Nothing here allocates but pu_program_profile. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "host/graph/op_table.h"
 #include "plusultra/log.h"
 
+static void forget(pu_program *program, pu__recording *recording) {
+    if (recording->executable)
+        program->device->backend->capture_free(program->device->state, recording->executable);
+    recording->executable = NULL;
+}
+
+/* Place among the program's bound inputs; -1 when it is none. */
+static int bound_place(const pu_program *program, const pu_tensor *tensor) {
+    const pu_tensor *base = tensor->base ? tensor->base : tensor;
+    for (int i = 0; i < program->bound_count; ++i) {
+        if (program->bound[i] == base->index) return i;
+    }
+    return -1;
+}
+
 void pu_program_free(pu_program *program) {
     if (!program) return;
-    if (program->recording) program->device->backend->capture_free(program->device->state, program->recording);
+    for (int i = 0; i < PU__RECORDINGS_MAX; ++i) forget(program, &program->recording[i]);
     pu_device_free(program->device, program->block);
     pu_free(program->launch);
     pu_free(program->zero);
@@ -24,6 +40,7 @@ void *pu_program_buffer(pu_program *program, const pu_tensor *tensor) {
         const pu_parameters *parameters = program->graph->parameters;
         return pu__parameter_address(parameters, base->part, parameters->item[base->parameter].info.offset);
     }
+    if (base->home == PU__HOME_BOUND) return program->address[bound_place(program, base)];
     if (base->home != PU__HOME_INPUT && !base->is_output) return NULL;
     const int slot = program->slot[base->index];
     return slot < 0 ? NULL : program->block + program->interval[slot].offset;
@@ -44,6 +61,43 @@ pu_status pu_program_read(pu_program *program, const pu_tensor *tensor, void *ho
                        "program read: the value is neither an input nor an output of this program");
     PU_TRY(pu_device_download(program->device, PU_STREAM_COMPUTE, host, buffer, (size_t)pu__tensor_bytes(tensor)));
     return pu_device_sync(program->device);
+}
+
+/* ---- binding ---- */
+
+static void point_launches(pu_program *program) {
+    for (int i = 0; i < program->launch_count; ++i) {
+        pu__launch *launch = &program->launch[i];
+        for (int k = 0; k < launch->call.in_count; ++k) {
+            const pu_tensor *in = launch->node->in[k];
+            if ((in->base ? in->base : in)->home == PU__HOME_BOUND)
+                launch->call.in[k].data = program->address[bound_place(program, in)];
+        }
+    }
+}
+
+pu_status pu_program_bind(pu_program *program, int count, pu_tensor *const *inputs, void *const *buffers) {
+    for (int i = 0; i < count; ++i) {
+        const pu_tensor *input = inputs[i];
+        const bool own = input && input->graph == program->graph && input->home == PU__HOME_BOUND && !input->base;
+        if (!own || !buffers[i] || bound_place(program, input) < 0) {
+            return pu_fail(PU_ERR_ARGUMENT,
+                           "program bind: value %d is not a bound input of this program, or has no address", i);
+        }
+    }
+    for (int i = 0; i < count; ++i) program->address[bound_place(program, inputs[i])] = buffers[i];
+    point_launches(program);
+    return PU_OK;
+}
+
+static pu_status check_bound(const pu_program *program) {
+    for (int i = 0; i < program->bound_count; ++i) {
+        if (!program->address[i]) {
+            return pu_fail(PU_ERR_ARGUMENT, "program run: input \"%s\" is not bound",
+                           program->graph->tensor[program->bound[i]]->name);
+        }
+    }
+    return PU_OK;
 }
 
 /* ---- running ---- */
@@ -71,7 +125,24 @@ static pu_status issue(const pu_program *program) {
     return PU_OK;
 }
 
-static pu_status record(pu_program *program) {
+/* Of the present binding; an empty place, or an older one's, where there is none. */
+static pu__recording *find_recording(pu_program *program) {
+    pu__recording *empty = NULL;
+    for (int i = 0; i < PU__RECORDINGS_MAX; ++i) {
+        pu__recording *recording = &program->recording[i];
+        if (!recording->executable) {
+            if (!empty) empty = recording;
+        } else if (memcmp(recording->address, program->address, sizeof program->address) == 0) {
+            return recording;
+        }
+    }
+    if (empty) return empty;
+    pu__recording *oldest = &program->recording[program->recording_next++ % PU__RECORDINGS_MAX];
+    forget(program, oldest);
+    return oldest;
+}
+
+static pu_status record(pu_program *program, pu__recording *recording) {
     const pu__backend *backend = program->device->backend;
     void *state = program->device->state;
     PU_TRY(backend->capture_begin(state));
@@ -80,21 +151,24 @@ static pu_status record(pu_program *program) {
         backend->capture_end(state, NULL); /* the message of the launch that failed is the one to keep */
         return status;
     }
-    return backend->capture_end(state, &program->recording);
+    memcpy(recording->address, program->address, sizeof recording->address);
+    return backend->capture_end(state, &recording->executable);
 }
 
 /* The first run launches one by one: libraries load modules and choose algorithms then, which a capture does not
  * allow. */
 pu_status pu_program_run(pu_program *program) {
     const pu__backend *backend = program->device->backend;
+    PU_TRY(check_bound(program));
     if (!backend->capture_begin) return issue(program);
     if (!program->warm) {
         PU_TRY(issue(program));
         program->warm = true;
         return PU_OK;
     }
-    if (!program->recording) PU_TRY(record(program));
-    return backend->replay(program->device->state, program->recording);
+    pu__recording *recording = find_recording(program);
+    if (!recording->executable) PU_TRY(record(program, recording));
+    return backend->replay(program->device->state, recording->executable);
 }
 
 /* ---- what each launch costs ---- */
@@ -121,6 +195,7 @@ static pu_status time_launches(pu_program *program, int runs, double *seconds) {
 
 pu_status pu_program_profile(pu_program *program, int runs) {
     if (runs < 1) return pu_fail(PU_ERR_ARGUMENT, "profile: %d runs, at least 1 is needed", runs);
+    PU_TRY(check_bound(program));
     double *seconds = pu_calloc((size_t)program->launch_count * (size_t)runs, sizeof *seconds);
     if (!seconds) return PU_ERR_MEMORY;
     const pu_status status = time_launches(program, runs, seconds);

@@ -10,45 +10,56 @@
 #include "plusultra/random.h"
 
 enum { RUNS_MIN = 5, RUNS_MAX = 1000, PROFILE_RUNS = 7, MATRIX_SIZE = 1024, MATRIX_RUNS = 10 };
+enum { ALIGN_FLOATS = 64 };
 
 static int by_value(const void *a, const void *b) {
     const double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
 }
 
-static pu_status feed_random(pu__network *network, const pu_config *config, pu_model_dims dims) {
-    const int64_t length = config->windows.warmup_bars + config->windows.window_bars;
-    const int64_t inputs = network->batch * length * dims.features,
-                  labels = network->batch * config->windows.window_bars * dims.horizons;
-    float *bars = pu_calloc((size_t)inputs, sizeof *bars), *target = pu_calloc((size_t)labels, sizeof *target);
-    float *weight = pu_calloc((size_t)labels, sizeof *weight);
-    int32_t *start = pu_calloc((size_t)network->batch, sizeof *start);
-    pu_status status = bars && target && weight && start ? PU_OK : PU_ERR_MEMORY;
+/* One batch on the device, as the loader lays it out but for the padding, in `memory` of its own. */
+static pu_status upload_random(pu_device *device, const pu__network *network, const pu_config *config,
+                               pu_model_dims dims, void **memory, pu__staged *out) {
+    const int64_t length = config->windows.warmup_bars + config->windows.window_bars, batch = network->batch;
+    const int64_t inputs = (batch * length * dims.features + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
+    const int64_t cells = batch * config->windows.window_bars * dims.horizons;
+    const int64_t labels = (cells + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
+    const size_t floats = (size_t)(inputs + 2 * labels + batch);
+    float *host = pu_calloc(floats, sizeof *host);
+    if (!host) return PU_ERR_MEMORY;
     pu_random random = pu_random_at(3, 0);
-    for (int64_t i = 0; status == PU_OK && i < inputs; ++i) bars[i] = (float)pu_random_normal(&random);
-    for (int64_t i = 0; status == PU_OK && i < labels; ++i) {
-        target[i] = (float)pu_random_normal(&random);
-        weight[i] = 1;
+    for (int64_t i = 0; i < inputs + cells; ++i) host[i] = (float)pu_random_normal(&random);
+    for (int64_t i = 0; i < cells; ++i) host[inputs + labels + i] = 1;
+    int32_t *start = (int32_t *)(void *)(host + inputs + 2 * labels);
+    for (int64_t i = 0; i < batch; ++i) start[i] = (int32_t)(i * length);
+    pu_status status = pu_device_alloc(device, floats * sizeof *host, memory);
+    if (status == PU_OK)
+        status = pu_device_upload(device, PU_STREAM_COMPUTE, *memory, host, floats * sizeof *host);
+    if (status == PU_OK) status = pu_device_sync(device);
+    pu_free(host);
+    float *there = *memory;
+    if (status == PU_OK) {
+        *out = (pu__staged){.bars = there,
+                            .targets = there + inputs,
+                            .weights = there + inputs + labels,
+                            .start = there + inputs + 2 * labels};
     }
-    for (int64_t i = 0; status == PU_OK && i < network->batch; ++i) start[i] = (int32_t)(i * length);
+    return status;
+}
+
+static pu_status feed_random(pu_device *device, pu__network *network, const pu_config *config, pu_model_dims dims,
+                             void **memory) {
     const uint64_t clock[2] = {1, 0};
     const float hyper[8] = {1e-5f, 0.9f, 0.99f, 1e-8f, 0.01f, 1, 0.1f, 0.01f};
-    const pu_batch batch = {
-        .bars = bars, .start = start, .targets = target, .weights = weight, .windows = network->batch};
-    if (status == PU_OK) status = pu__network_feed(network, &batch);
-    if (status == PU_OK) status = pu_program_write(network->program, network->clock, clock);
-    if (status == PU_OK) status = pu_program_write(network->program, network->hyper, hyper);
     float stats[4];
-    if (status == PU_OK) status = pu_program_run(network->program);
-    if (status == PU_OK)
-        status =
-            pu_program_read(network->program, network->stats, stats); /* waits: what is freed below was read */
-    if (status == PU_OK && stats[2] != 0) status = pu_fail(PU_ERR_DATA, "the step's gradient is not finite");
-    pu_free(start);
-    pu_free(weight);
-    pu_free(target);
-    pu_free(bars);
-    return status;
+    pu__staged batch;
+    PU_TRY(upload_random(device, network, config, dims, memory, &batch));
+    PU_TRY(pu__network_bind(network, &batch));
+    PU_TRY(pu_program_write(network->program, network->clock, clock));
+    PU_TRY(pu_program_write(network->program, network->hyper, hyper));
+    PU_TRY(pu_program_run(network->program));
+    PU_TRY(pu_program_read(network->program, network->stats, stats)); /* waits: the arrays above were read */
+    return stats[2] == 0 ? PU_OK : pu_fail(PU_ERR_DATA, "the step's gradient is not finite");
 }
 
 static pu_status time_runs(pu_device *device, pu_program *program, double seconds_max, int runs_max,
@@ -108,7 +119,7 @@ static pu_status profile(pu_program *program, pu_step_bench *out) {
 }
 
 static pu_status measure(const pu_config *config, pu_model_dims dims, double seconds, pu_device *device,
-                         pu_parameters *parameters, pu__network *network, pu_step_bench *out) {
+                         pu_parameters *parameters, pu__network *network, void **memory, pu_step_bench *out) {
     double best_s = 0;
     snprintf(out->device, sizeof out->device, "%s", pu_device_description(device));
     PU_TRY(matrix_rate(device, &out->matrix_flops_per_s));
@@ -116,7 +127,7 @@ static pu_status measure(const pu_config *config, pu_model_dims dims, double sec
     PU_TRY(pu_parameters_allocate(parameters, 1));
     out->parameters = pu__parameter_elements(parameters);
     PU_TRY(pu__network_build(config, dims, parameters, config->train.batch, PU__NETWORK_TRAIN, network));
-    PU_TRY(feed_random(network, config, dims));
+    PU_TRY(feed_random(device, network, config, dims, memory));
     PU_TRY(time_runs(device, network->program, seconds, RUNS_MAX, &out->step_s, &best_s));
     out->windows_per_s = (double)config->train.batch / out->step_s;
     return profile(network->program, out);
@@ -127,10 +138,12 @@ pu_status pu_bench_step(const pu_config *config, pu_model_dims dims, double seco
     pu_device *device = NULL;
     pu_parameters *parameters = NULL;
     pu__network network = {0};
+    void *memory = NULL;
     pu_status status = pu_device_open(config->run.device, (int)config->run.threads, &device);
     if (status == PU_OK) status = pu_parameters_new(device, &parameters);
-    if (status == PU_OK) status = measure(config, dims, seconds, device, parameters, &network, out);
+    if (status == PU_OK) status = measure(config, dims, seconds, device, parameters, &network, &memory, out);
     pu__network_free(&network);
+    if (memory) pu_device_free(device, memory);
     pu_parameters_free(parameters);
     pu_device_close(device);
     return status;

@@ -22,8 +22,10 @@ static pu_attributes loss_attributes(const pu_config *config, pu_model_dims dims
 static pu_status add_nodes(const pu_config *config, pu_model_dims dims, pu__network_use use, pu__network *n) {
     pu_graph *graph = n->graph;
     const int64_t window = config->windows.window_bars, rows = n->batch * (config->windows.warmup_bars + window);
-    n->bars = pu_graph_input(graph, "bars", PU_F32, PU_SHAPE2(rows, dims.features));
-    n->start = pu_graph_input(graph, "start", PU_I32, PU_SHAPE1(n->batch));
+    pu_tensor *(*input)(pu_graph *, const char *, pu_dtype, pu_shape) =
+        use == PU__NETWORK_PREDICT ? pu_graph_input : pu_graph_input_bound;
+    n->bars = input(graph, "bars", PU_F32, PU_SHAPE2(rows, dims.features));
+    n->start = input(graph, "start", PU_I32, PU_SHAPE1(n->batch));
     if (use == PU__NETWORK_TRAIN) {
         n->clock = pu_graph_input(graph, "clock", PU_U64, PU_SHAPE1(2));
         n->hyper = pu_graph_input(graph, "hyper", PU_F32, PU_SHAPE1(8));
@@ -33,8 +35,8 @@ static pu_status add_nodes(const pu_config *config, pu_model_dims dims, pu__netw
         PU_TRY(pu_graph_status(graph));
         return pu_graph_output(graph, n->prediction);
     }
-    n->target = pu_graph_input(graph, "target", PU_F32, PU_SHAPE2(n->batch * window, dims.horizons));
-    n->weight = pu_graph_input(graph, "weight", PU_F32, PU_SHAPE2(n->batch * window, dims.horizons));
+    n->target = input(graph, "target", PU_F32, PU_SHAPE2(n->batch * window, dims.horizons));
+    n->weight = input(graph, "weight", PU_F32, PU_SHAPE2(n->batch * window, dims.horizons));
     const pu_attributes attributes = loss_attributes(config, dims);
     n->loss = pu_loss_of(graph, n->prediction, n->target, n->weight, &attributes);
     PU_TRY(pu_graph_status(graph));
@@ -67,10 +69,8 @@ void pu__network_free(pu__network *network) {
     memset(network, 0, sizeof *network);
 }
 
-pu_status pu__network_feed(pu__network *network, const pu_batch *batch) {
-    PU_TRY(pu_program_write(network->program, network->bars, batch->bars));
-    PU_TRY(pu_program_write(network->program, network->start, batch->start));
-    if (!network->target) return PU_OK;
-    PU_TRY(pu_program_write(network->program, network->target, batch->targets));
-    return pu_program_write(network->program, network->weight, batch->weights);
+pu_status pu__network_bind(pu__network *network, const pu__staged *batch) {
+    pu_tensor *const inputs[] = {network->bars, network->start, network->target, network->weight};
+    void *const buffers[] = {batch->bars, batch->start, batch->targets, batch->weights};
+    return pu_program_bind(network->program, 4, inputs, buffers);
 }

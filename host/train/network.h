@@ -3,6 +3,7 @@
 #ifndef PU_HOST_TRAIN_NETWORK_H
 #define PU_HOST_TRAIN_NETWORK_H
 
+#include "host/train/staging.h"
 #include "plusultra/train.h"
 
 typedef enum pu__network_use {
@@ -24,8 +25,9 @@ pu_status pu__network_build(const pu_config *config, pu_model_dims dims, pu_para
                             pu__network_use use, pu__network *out);
 void pu__network_free(pu__network *network); /* accepts a zeroed struct */
 
-/* Uploads one batch (asynchronous on the compute stream; the batch stays valid until a fence after it). */
-pu_status pu__network_feed(pu__network *network, const pu_batch *batch);
+/* The next run reads this batch. Of a network for training or evaluation: the others have inputs of their own, which
+ * pu_program_write fills. */
+pu_status pu__network_bind(pu__network *network, const pu__staged *batch);
 
 /* Dataset, device and freshly initialised parameters of a configuration. */
 typedef struct pu__session {

@@ -116,6 +116,7 @@ static bool changes_bits(const char *section, const char *key) {
                                             "features.plugins",
                                             "windows.readers",
                                             "windows.ring_slots",
+                                            "windows.device_slots",
                                             "windows.cache_mib",
                                             "train.checkpoint_every",
                                             NULL};

@@ -172,14 +172,30 @@ static pu_status append(pu__train_log *log, const char *line, size_t length) {
     return PU_OK;
 }
 
-pu_status pu__train_log_line(pu__session *session, pu__train_log *log, const pu__train_state *state, double lr,
-                             double gradient_norm, double seconds, double windows_per_s) {
-    json_t *line =
-        json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:o}", "step", (json_int_t)state->step, "train_loss",
-                  number_or_null(state->train_loss), "valid_loss", number_or_null(state->valid_loss),
-                  "best_valid_loss", number_or_null(state->best_valid_loss), "lr", number_or_null(lr),
-                  "gradient_norm", number_or_null(gradient_norm), "skipped_updates", (json_int_t)state->skipped,
-                  "seconds", number_or_null(seconds), "windows_per_s", number_or_null(windows_per_s));
+static json_t *line_of(const pu__train_state *state, const pu__train_pace *pace) {
+    const pu_loader_metrics *loader = &pace->loader;
+    const double share = pace->seconds > 0 ? loader->waited_s / pace->seconds : 0;
+    json_t *line = json_pack(
+        "{s:I, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:o}", "step", (json_int_t)state->step, "train_loss",
+        number_or_null(state->train_loss), "valid_loss", number_or_null(state->valid_loss), "best_valid_loss",
+        number_or_null(state->best_valid_loss), "lr", number_or_null(pace->lr), "gradient_norm",
+        number_or_null(pace->gradient_norm), "skipped_updates", (json_int_t)state->skipped, "seconds",
+        number_or_null(pace->seconds), "windows_per_s", number_or_null(pace->windows_per_s));
+    json_t *stream =
+        json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:f, s:f}", "waited_s", loader->waited_s,
+                  "waited_ratio", share, "waited_p50_s", loader->waited_p50_s, "waited_p99_s",
+                  loader->waited_p99_s, "waited_max_s", loader->waited_max_s, "reading_s", loader->reading_s,
+                  "blocked_s", loader->blocked_s, "bytes_read", (json_int_t)loader->bytes_read, "in_memory_ratio",
+                  loader->in_memory_ratio, "ready_mean", loader->ready_mean);
+    if (line && stream && json_object_set_new(line, "stream", stream) == 0) return line;
+    if (!line) json_decref(stream); /* otherwise the failed call took it */
+    json_decref(line);
+    return NULL;
+}
+
+pu_status pu__train_log_line(pu__session *session, pu__train_log *log, const pu__train_state *state,
+                             const pu__train_pace *pace) {
+    json_t *line = line_of(state, pace);
     char *text = line ? json_dumps(line, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
     json_decref(line);
     if (!text) return pu_fail(PU_ERR_MEMORY, "out of memory for the training log");

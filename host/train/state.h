@@ -28,8 +28,14 @@ typedef struct pu__train_log {
     char *text; /* pu_calloc memory */
     size_t used, capacity;
 } pu__train_log;
-pu_status pu__train_log_line(pu__session *session, pu__train_log *log, const pu__train_state *state, double lr,
-                             double gradient_norm, double seconds, double windows_per_s);
+/* What a line says besides the state: of this process, since it began to train. */
+typedef struct pu__train_pace {
+    double lr, gradient_norm;
+    double seconds, windows_per_s;
+    pu_loader_metrics loader;
+} pu__train_pace;
+pu_status pu__train_log_line(pu__session *session, pu__train_log *log, const pu__train_state *state,
+                             const pu__train_pace *pace);
 /* Loads the lines of steps that `state` includes. */
 pu_status pu__train_log_load(pu__session *session, pu__train_log *log, const pu__train_state *state);
 

@@ -1,7 +1,7 @@
 /* The training loop.
  *
- *     for each step:  next batch -> upload -> schedule -> program (forward, backward, clip, update) -> release the
- *     previous batch
+ *     for each step:  next batch (staging.h) -> schedule -> program (forward, backward, clip, update) -> the upload of
+ *     the batch behind it
  *     every eval_every steps and at the end:   validation -> train.jsonl -> checkpoint/best if improved -> patience
  *     every checkpoint_every steps, at the end and when interrupted:   checkpoint/last
  *
@@ -10,7 +10,8 @@
  *  the dropout masks and the
  *     schedule are functions of (seed, step).
  *  2. checkpoint/last is written after the validation of its step, so that a resumed run repeats no decision.
- *  3. A batch is released only after a fence behind its upload. */
+ *  3. What a step is told (clock, schedule) is written to pinned memory only after the upload of two steps before
+ *     was waited for. */
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@
 #include <unistd.h>
 
 #include "host/base/file.h"
+#include "host/train/budget.h"
 #include "host/train/state.h"
 #include "plusultra/log.h"
 #include "plusultra/memory.h"
@@ -30,11 +32,10 @@ typedef struct trainer {
     pu__session session;
     pu__network train, evaluate;
     pu_loader *loader;
-    pu_fence *uploaded;
-    pu_batch pending; /* uploaded, not yet released */
-    bool has_pending;
-    uint64_t *clock; /* pinned, two of two words: a step writes one while the other may still be in flight */
-    float *hyper;    /* pinned, two of eight */
+    pu__staging *staging, *evaluate_staging;
+    pu_fence *told[2]; /* behind the uploads from clock and hyper */
+    uint64_t *clock;   /* pinned, two of two words: a step writes one while the other may still be in flight */
+    float *hyper;      /* pinned, two of eight */
     pu__train_state state;
     pu__train_log log;
     char identity[65];
@@ -57,6 +58,7 @@ static double learning_rate(const pu_config *config, int64_t step) {
 static pu_status set_step_inputs(trainer *t) {
     const pu_config *config = t->config;
     const int64_t step = t->state.step;
+    if (step - t->first_step >= 2) PU_TRY(pu_fence_host_wait(t->told[step & 1]));
     uint64_t *clock = t->clock + 2 * (step & 1);
     float *hyper = t->hyper + 8 * (step & 1);
     clock[0] = (uint64_t)config->run.seed;
@@ -71,15 +73,8 @@ static pu_status set_step_inputs(trainer *t) {
     hyper[6] = (float)(1 - pow(config->train.beta1, (double)(step + 1)));
     hyper[7] = (float)(1 - pow(config->train.beta2, (double)(step + 1)));
     PU_TRY(pu_program_write(t->train.program, t->train.clock, clock));
-    return pu_program_write(t->train.program, t->train.hyper, hyper);
-}
-
-static pu_status release_pending(trainer *t) {
-    if (!t->has_pending) return PU_OK;
-    const pu_status status = pu_fence_host_wait(t->uploaded);
-    pu_loader_release(t->loader, &t->pending);
-    t->has_pending = false;
-    return status;
+    PU_TRY(pu_program_write(t->train.program, t->train.hyper, hyper));
+    return pu_fence_record(t->told[step & 1], PU_STREAM_COMPUTE);
 }
 
 /* Reads loss and statistics: every step where that is free, every few steps on a GPU, where it would stop the
@@ -109,18 +104,14 @@ static pu_status read_step(trainer *t) {
 }
 
 static pu_status run_step(trainer *t) {
-    pu_batch batch;
-    PU_TRY(pu_loader_next(t->loader, &batch));
-    pu_status status = release_pending(t);
-    if (status == PU_OK) status = pu__network_feed(&t->train, &batch);
-    if (status == PU_OK) status = set_step_inputs(t);
-    if (status == PU_OK) status = pu_fence_record(t->uploaded, PU_STREAM_COMPUTE);
-    t->pending = batch;
-    t->has_pending = true;
-    PU_TRY(status);
+    pu__staged batch;
+    PU_TRY(pu__staging_next(t->staging, &batch));
+    PU_TRY(pu__network_bind(&t->train, &batch));
+    PU_TRY(set_step_inputs(t));
     PU_TRY(pu_program_run(t->train.program));
     t->state.step += 1;
-    t->state.position = batch.position + t->config->train.batch;
+    t->state.position = batch.host.position + t->config->train.batch;
+    PU_TRY(pu__staging_done(t->staging));
     return read_step(t);
 }
 
@@ -131,18 +122,17 @@ static double weight_of(const pu__session *session, const pu_config *config, con
     return sum;
 }
 
-static pu_status validate_batches(trainer *t, pu_loader *loader, double *loss_sum, double *weight_sum) {
+static pu_status validate_batches(trainer *t, double *loss_sum, double *weight_sum) {
     for (;;) {
-        pu_batch batch;
-        PU_TRY(pu_loader_next(loader, &batch));
-        if (batch.windows == 0) return PU_OK;
-        const double weight = weight_of(&t->session, t->config, &batch);
+        pu__staged batch;
+        PU_TRY(pu__staging_next(t->evaluate_staging, &batch));
+        if (batch.host.windows == 0) return PU_OK;
+        const double weight = weight_of(&t->session, t->config, &batch.host);
         float loss = 0;
-        pu_status status = pu__network_feed(&t->evaluate, &batch);
-        if (status == PU_OK) status = pu_program_run(t->evaluate.program);
-        if (status == PU_OK) status = pu_program_read(t->evaluate.program, t->evaluate.loss, &loss);
-        pu_loader_release(loader, &batch);
-        PU_TRY(status);
+        PU_TRY(pu__network_bind(&t->evaluate, &batch));
+        PU_TRY(pu_program_run(t->evaluate.program));
+        PU_TRY(pu__staging_done(t->evaluate_staging));
+        PU_TRY(pu_program_read(t->evaluate.program, t->evaluate.loss, &loss));
         *loss_sum += (double)loss * weight;
         *weight_sum += weight;
     }
@@ -153,7 +143,9 @@ static pu_status validation_loss(trainer *t, double *out) {
     PU_TRY(
         pu_loader_open(t->session.dataset, t->config, PU_SEGMENT_VALID, t->session.device, false, 0, 0, &loader));
     double loss_sum = 0, weight_sum = 0;
-    const pu_status status = validate_batches(t, loader, &loss_sum, &weight_sum);
+    pu__staging_start(t->evaluate_staging, loader);
+    const pu_status status = validate_batches(t, &loss_sum, &weight_sum);
+    pu__staging_stop(t->evaluate_staging);
     pu_loader_close(loader);
     PU_TRY(status);
     if (weight_sum <= 0)
@@ -181,17 +173,24 @@ static pu_status validate(trainer *t) {
     if (t->config->train.patience > 0 && s->stale >= t->config->train.patience) s->finished = 1;
     const double seconds = pu_clock_s() - t->started_s;
     const double windows = (double)((s->step - t->first_step) * t->config->train.batch);
-    return pu__train_log_line(&t->session, &t->log, s, t->lr, t->gradient_norm, seconds,
-                              seconds > 0 ? windows / seconds : 0);
+    const pu__train_pace pace = {.lr = t->lr,
+                                 .gradient_norm = t->gradient_norm,
+                                 .seconds = seconds,
+                                 .windows_per_s = seconds > 0 ? windows / seconds : 0,
+                                 .loader = pu_loader_measure(t->loader)};
+    return pu__train_log_line(&t->session, &t->log, s, &pace);
 }
 
 /* Before the first validation there is none to show. */
-static void describe_losses(const pu__train_state *s, double train_loss, char note[160]) {
+static void describe(const trainer *t, double train_loss, char note[160]) {
+    const pu__train_state *s = &t->state;
     int used = snprintf(note, 160, isfinite(train_loss) ? "train %.5f" : "no validation yet", train_loss);
     if (isfinite(s->best_valid_loss)) {
-        snprintf(note + used, 160 - (size_t)used, " valid %.5f best %.5f at step %lld", s->valid_loss,
-                 s->best_valid_loss, (long long)s->best_step);
+        used += snprintf(note + used, 160 - (size_t)used, " valid %.5f best %.5f at step %lld", s->valid_loss,
+                         s->best_valid_loss, (long long)s->best_step);
     }
+    const double seconds = pu_clock_s() - t->started_s, waited_s = pu_loader_measure(t->loader).waited_s;
+    snprintf(note + used, 160 - (size_t)used, " waiting %.1f%%", seconds > 0 ? 100 * waited_s / seconds : 0);
 }
 
 static pu_status loop(trainer *t, int64_t stop_after, pu_progress *progress) {
@@ -203,7 +202,7 @@ static pu_status loop(trainer *t, int64_t stop_after, pu_progress *progress) {
         if (over || s->step % config->train.eval_every == 0) PU_TRY(validate(t));
         if (over) s->finished = 1;
         char note[160];
-        describe_losses(s, s->loss_count ? s->loss_sum / (double)s->loss_count : s->train_loss, note);
+        describe(t, s->loss_count ? s->loss_sum / (double)s->loss_count : s->train_loss, note);
         pu_progress_update(progress, s->step, note);
         const bool stop = !s->finished && (pu_interrupted() || (stop_after > 0 && s->step >= stop_after));
         if (s->finished || stop || s->step % config->train.checkpoint_every == 0) {
@@ -216,30 +215,15 @@ static pu_status loop(trainer *t, int64_t stop_after, pu_progress *progress) {
     return PU_OK;
 }
 
-/* What the run will take, before it starts. */
+/* What the run works on, before it starts. */
 static void announce(const trainer *t) {
     const pu_config *config = t->config;
-    const pu_memory_plan plan = pu_program_memory(t->train.program);
-    const int64_t slot = config->train.batch *
-                         ((config->windows.warmup_bars + config->windows.window_bars) * t->session.dims.features +
-                          2 * config->windows.window_bars * t->session.dims.horizons) *
-                         4;
-    const double mb = 1.0 / (1024 * 1024);
-    pu_log(PU_LOG_INFO, "train.plan", "%s: %lld parameters on %s", config->run.name,
-           (long long)pu__parameter_elements(t->session.parameters), pu_device_description(t->session.device));
     pu_log(
         PU_LOG_INFO, "train.plan",
         "data: %d assets, %d features, %lld training windows of %lld bars, embargo %lld bars; %d launches a step",
         pu_dataset_assets(t->session.dataset), (int)t->session.dims.features,
         (long long)pu_loader_windows(t->loader), (long long)config->windows.window_bars,
-        (long long)pu_dataset_embargo_bars(t->session.dataset), plan.node_count);
-    pu_log(PU_LOG_INFO, "train.plan",
-           "memory: parameters and optimiser %.1f MiB, activations %.1f MiB (%.1f without sharing), workspace "
-           "%.1f MiB, inputs %.1f MiB, "
-           "window ring %.1f MiB",
-           mb * (double)plan.parameter_bytes, mb * (double)plan.activation_bytes, mb * (double)plan.unshared_bytes,
-           mb * (double)plan.workspace_bytes, mb * (double)plan.input_bytes,
-           mb * (double)(slot * config->windows.ring_slots));
+        (long long)pu_dataset_embargo_bars(t->session.dataset), pu_program_launches(t->train.program));
 }
 
 /* What was wrong with the data and was trained on all the same, beside the run; nothing when nothing was. */
@@ -302,23 +286,34 @@ static pu_status open_trainer(trainer *t, const pu_config *config, pu_train_mode
     t->clock = clock;
     PU_TRY(pu_device_alloc_host(device, 16 * sizeof *t->hyper, &hyper));
     t->hyper = hyper;
-    PU_TRY(pu_fence_new(device, &t->uploaded));
+    PU_TRY(pu_fence_new(device, &t->told[0]));
+    PU_TRY(pu_fence_new(device, &t->told[1]));
     const int64_t batch = config->train.batch;
     PU_TRY(pu__network_build(config, t->session.dims, t->session.parameters, batch, PU__NETWORK_TRAIN, &t->train));
     PU_TRY(pu__network_build(config, t->session.dims, t->session.parameters, batch, PU__NETWORK_EVALUATE,
                              &t->evaluate));
-    return pu_loader_open(t->session.dataset, config, PU_SEGMENT_TRAIN, device, true, (uint64_t)config->run.seed,
-                          t->state.position, &t->loader);
+    pu_log(PU_LOG_INFO, "train.plan", "%s: %lld parameters on %s", config->run.name,
+           (long long)pu__parameter_elements(t->session.parameters), pu_device_description(device));
+    PU_TRY(pu__budget_announce(&t->session, &t->train, &t->evaluate));
+    PU_TRY(pu__staging_open(device, t->session.dataset, config, &t->staging));
+    PU_TRY(pu__staging_open(device, t->session.dataset, config, &t->evaluate_staging));
+    PU_TRY(pu_loader_open(t->session.dataset, config, PU_SEGMENT_TRAIN, device, true, (uint64_t)config->run.seed,
+                          t->state.position, &t->loader));
+    pu__staging_start(t->staging, t->loader);
+    return PU_OK;
 }
 
 static void close_trainer(trainer *t) {
     if (t->session.device)
         (void)pu_device_sync(t->session.device); /* nothing may still read what is freed below */
-    if (t->has_pending) pu_loader_release(t->loader, &t->pending);
+    pu__staging_stop(t->staging);
     pu_loader_close(t->loader);
+    pu__staging_close(t->staging);
+    pu__staging_close(t->evaluate_staging);
     pu__network_free(&t->evaluate);
     pu__network_free(&t->train);
-    pu_fence_free(t->uploaded);
+    pu_fence_free(t->told[0]);
+    pu_fence_free(t->told[1]);
     if (t->hyper) pu_device_free_host(t->session.device, t->hyper);
     if (t->clock) pu_device_free_host(t->session.device, t->clock);
     pu_free(t->log.text);
@@ -329,6 +324,7 @@ static void close_trainer(trainer *t) {
 
 static void fill_result(const trainer *t, pu_status status, pu_train_result *out) {
     const pu__train_state *s = &t->state;
+    const pu_loader_metrics loader = pu_loader_measure(t->loader);
     const double seconds = pu_clock_s() - t->started_s;
     const double steps = (double)(s->step - t->first_step);
     *out = (pu_train_result){.steps = s->step,
@@ -341,9 +337,21 @@ static void fill_result(const trainer *t, pu_status status, pu_train_result *out
                              .seconds = seconds,
                              .steps_per_s = seconds > 0 ? steps / seconds : 0,
                              .windows_per_s = seconds > 0 ? steps * (double)t->config->train.batch / seconds : 0,
-                             .waited_s = pu_loader_measure(t->loader).waited_s,
+                             .loader = loader,
+                             .waited_ratio = seconds > 0 ? loader.waited_s / seconds : 0,
                              .stopped_early = s->finished && s->step < t->config->train.steps,
                              .interrupted = status == PU_ERR_INTERRUPTED};
+}
+
+/* Whether the windows kept up with the steps. */
+static void describe_stream(const pu_train_result *result) {
+    const pu_loader_metrics *l = &result->loader;
+    pu_log(
+        PU_LOG_INFO, "train.stream",
+        "steps waited %.2f s for windows, %.1f %% of the time (median %.3f ms, 99th percentile %.3f ms, longest "
+        "%.3f ms); %.1f MiB were read, %.1f %% of the rows came from memory, %.1f batches stood ready",
+        l->waited_s, 100 * result->waited_ratio, 1e3 * l->waited_p50_s, 1e3 * l->waited_p99_s,
+        1e3 * l->waited_max_s, (double)l->bytes_read / 1048576.0, 100 * l->in_memory_ratio, l->ready_mean);
 }
 
 static pu_status train(trainer *t, const pu_config *config, pu_train_mode mode, int64_t stop_after,
@@ -356,9 +364,10 @@ static pu_status train(trainer *t, const pu_config *config, pu_train_mode mode, 
     pu_progress_begin(&progress, "train", "steps", config->train.steps);
     const pu_status status = loop(t, stop_after, &progress);
     char note[160];
-    describe_losses(&t->state, t->state.train_loss, note);
+    describe(t, t->state.train_loss, note);
     pu_progress_end(&progress, note);
     fill_result(t, status, out);
+    describe_stream(out);
     return status;
 }
 

@@ -90,6 +90,8 @@ void pu_graph_free(pu_graph *graph); /* accepts null */
 pu_status pu_graph_status(const pu_graph *graph);
 
 pu_tensor *pu_graph_input(pu_graph *graph, const char *name, pu_dtype dtype, pu_shape shape);
+/* An input that has no memory in the program: pu_program_bind says where it lies. */
+pu_tensor *pu_graph_input_bound(pu_graph *graph, const char *name, pu_dtype dtype, pu_shape shape);
 pu_tensor *pu_graph_parameter(pu_graph *graph, const char *name);
 /* Keeps a value alive to the end of the program so that the host can read it. */
 pu_status pu_graph_output(pu_graph *graph, pu_tensor *value);
@@ -169,8 +171,15 @@ void *pu_program_buffer(pu_program *program, const pu_tensor *tensor);
 pu_status pu_program_write(pu_program *program, const pu_tensor *tensor, const void *host);
 pu_status pu_program_read(pu_program *program, const pu_tensor *tensor, void *host);
 
-/* Enqueues the whole step on the compute stream. On CUDA the first run launches one by one, while modules load;
- * the second is captured as a CUDA graph, which it and all later runs replay. */
+/* From the next run on, these inputs of pu_graph_input_bound lie at these device addresses (256-byte aligned), where
+ * the caller keeps them until the run is over. Costs no copy: where the host's memory is the device's, it may be the
+ * caller's own. Each combination of addresses has a recording of its own, of which the program keeps a few: bind few
+ * different ones. */
+pu_status pu_program_bind(pu_program *program, int count, pu_tensor *const *inputs, void *const *buffers);
+
+/* Enqueues the whole step on the compute stream. On CUDA the first run launches one by one, while modules load; the
+ * next of each binding is captured as a CUDA graph, which it and all later runs replay. PU_ERR_ARGUMENT while an
+ * input is not bound. */
 pu_status pu_program_run(pu_program *program);
 
 /* One line per launch: op, output shape, bytes, flops, and (after pu_program_profile) seconds. */

@@ -41,7 +41,9 @@ typedef struct pu_train_result {
     int64_t best_step;
     int64_t parameter_count;
     int64_t skipped_updates;
-    double seconds, steps_per_s, windows_per_s, waited_s;
+    double seconds, steps_per_s, windows_per_s;
+    pu_loader_metrics loader; /* of the training windows, in this call: what the steps waited, what was read */
+    double waited_ratio;      /* share of this call's time that the steps stood still for windows */
     bool stopped_early, interrupted;
 } pu_train_result;
 

@@ -75,7 +75,8 @@ pu_status pu_dataset_read(pu_dataset *dataset, int asset, int64_t first, int64_t
 
 /* One batch of B windows, laid out for WINDOW_NORM: bars[(B * (warmup + T)) * F], start[b] = b * (warmup + T);
  * targets and weights [B * T * H]: weight 0 for bars outside the segment. Windows of a short last batch are
- * repeated with weight 0. */
+ * repeated with weight 0. The arrays lie in one block that begins with bars, is as long in every batch (the ring's
+ * bytes over its slots), and has each array at the same 256-byte aligned place: one copy takes all to a device. */
 typedef struct pu_batch {
     const float *bars;
     const int32_t *start;
@@ -122,8 +123,10 @@ typedef struct pu_loader_metrics {
 } pu_loader_metrics;
 pu_loader_metrics pu_loader_measure(const pu_loader *loader);
 
-/* Bytes of the ring that a loader of this configuration allocates, and of the blocks that its dataset may keep. */
+/* Bytes that a loader of this configuration takes for its ring, and for its readers: stacks, SQLite's pages, the
+ * blocks they hold; and those of the blocks that its dataset may keep. */
 int64_t pu_loader_ring_bytes(const pu_dataset *dataset, const pu_config *config);
+int64_t pu_loader_reader_bytes(const pu_dataset *dataset, const pu_config *config);
 int64_t pu_dataset_cache_bytes(const pu_dataset *dataset);
 
 #ifdef __cplusplus

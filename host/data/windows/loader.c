@@ -234,6 +234,12 @@ int64_t pu_loader_ring_bytes(const pu_dataset *dataset, const pu_config *config)
     return (int64_t)lay_out(dataset, config->train.batch).slot_bytes * config->windows.ring_slots;
 }
 
+int64_t pu_loader_reader_bytes(const pu_dataset *dataset, const pu_config *config) {
+    const int64_t columns = dataset->plan.features.count + 1 + dataset->plan.labels.horizons;
+    const int64_t held = PU__HELD_BLOCKS * config->features.block_bars * columns * (int64_t)sizeof(float);
+    return config->windows.readers * (held + STACK_BYTES + PU__READER_CACHE_KIB * 1024);
+}
+
 static pu_status allocate_ring(pu_loader *loader) {
     const pu_dataset *dataset = loader->dataset;
     const int64_t windows = loader->batch_windows;
@@ -246,6 +252,7 @@ static pu_status allocate_ring(pu_loader *loader) {
     }
     if (loader->device) {
         PU_TRY(pu_device_alloc_host(loader->device, loader->memory_bytes, &loader->memory));
+        memset(loader->memory, 0, loader->memory_bytes); /* the gaps between the arrays travel too */
     } else {
         loader->memory = pu_pages_alloc(loader->memory_bytes);
         if (!loader->memory) return PU_ERR_MEMORY;
