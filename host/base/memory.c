@@ -108,7 +108,7 @@ void *pu_pages_alloc(size_t bytes) {
     void *pages =
         fault_due() ? MAP_FAILED : mmap(NULL, rounded, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (pages == MAP_FAILED) {
-        pu_fail(PU_ERR_MEMORY, "out of memory: %zu bytes were asked for", bytes);
+        pu_fail(PU_ERR_MEMORY, "out of memory: %zu bytes were asked for", rounded);
         return NULL;
     }
     (void)madvise(pages, rounded, MADV_HUGEPAGE); /* a wish: without large pages it is slower, not wrong */

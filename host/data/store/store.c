@@ -43,9 +43,10 @@ static pu_status set_options(pu_store *store, pu_store_mode mode) {
         }
     }
     if (sqlite3_busy_timeout(store->db, BUSY_MS) != SQLITE_OK) return pu__store_failure(store, "set up");
-    PU_TRY(pu__sql_exec(
-        store, "PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -32768", "set up"));
-    if (mode == PU_STORE_READ) return PU_OK;
+    PU_TRY(pu__sql_exec(store, "PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY", "set up"));
+    /* Readers go through tables from one end to the other: what they read is not asked for again. */
+    if (mode == PU_STORE_READ) return pu__sql_exec(store, "PRAGMA cache_size = -4096", "set up");
+    PU_TRY(pu__sql_exec(store, "PRAGMA cache_size = -32768", "set up"));
     /* The page size takes effect on an empty database only. */
     return pu__sql_exec(store, "PRAGMA page_size = 8192; PRAGMA journal_mode = DELETE; PRAGMA synchronous = FULL",
                         "set up");
