@@ -268,6 +268,8 @@ static void warn_of_levels(pu__backtest *b) {
 static void warn_of_setting(pu__backtest *b) {
     const pu_config *config = b->config;
     warn_of_levels(b);
+    if (*pu_dataset_omitted(b->dataset))
+        pu__backtest_warn(b, "Features left out for want of an input: %s.", pu_dataset_omitted(b->dataset));
     if (config->backtest.latency_bars == 0) {
         pu__backtest_warn(b, "backtest.latency_bars is 0: orders fill at the very close they were decided on.");
     }

@@ -16,6 +16,7 @@
 #include "plusultra/log.h"
 #include "plusultra/memory.h"
 #include "tests/support/bars.h"
+#include "tests/support/blocks.h"
 #include "tests/support/market.h"
 #include "tests/support/process.h"
 
@@ -26,33 +27,6 @@ static pu_features_result build(const pu_config *config) {
     const pu_status status = pu_features_build(config, &result);
     if (status != PU_OK) fail_msg("%s", pu_error_message());
     return result;
-}
-
-/* One asset's rows of a kind, read back block by block. */
-static float *read_back(const pu_config *config, pu__block_kind kind, pu__blocks *out) {
-    pu_store *store = NULL;
-    pu__plan plan;
-    bool found = false;
-    pu__blocks other;
-    assert_int_equal(pu_store_open(config->data.store, PU_STORE_READ, &store), PU_OK);
-    assert_int_equal(pu__plan_open(config, store, &plan), PU_OK);
-    const pu_status status = kind == PU__BLOCKS_FEATURE ? pu__asset_blocks(&plan, 0, out, &other, &found)
-                                                        : pu__asset_blocks(&plan, 0, &other, out, &found);
-    assert_int_equal(status, PU_OK);
-    assert_true(found);
-    float *data = pu_calloc((size_t)(out->rows * out->columns), sizeof *data);
-    assert_non_null(data);
-    pu__block_reader reader = {.store = store};
-    for (int64_t i = 0; i < out->count; ++i) {
-        float *at = data + i * out->block_rows * out->columns;
-        assert_int_equal(pu__block_read(&reader, out, i, 0, pu__block_rows(out, i) * out->columns, at), PU_OK);
-        assert_int_equal(pu__block_verify(out, i, at), PU_OK);
-    }
-    pu__block_reader_rest(&reader);
-    pu__blocks_free(&other);
-    pu__plan_close(&plan);
-    pu_store_close(store);
-    return data;
 }
 
 static void blocks_hold_the_features(void **state) {
@@ -66,7 +40,7 @@ static void blocks_hold_the_features(void **state) {
     assert_int_equal(result.rows, BARS - 59);
     assert_int_equal(result.blocks_written, (BARS - 59 + BLOCK - 1) / BLOCK + (BARS + BLOCK - 1) / BLOCK);
     pu__blocks blocks;
-    float *got = read_back(config, PU__BLOCKS_FEATURE, &blocks);
+    float *got = test_blocks_read(config, 0, PU__BLOCKS_FEATURE, &blocks);
     assert_int_equal(blocks.rows, BARS - 59);
     assert_int_equal(blocks.first_bar, 59);
     pu_bars bars;
@@ -104,7 +78,7 @@ static void labels_follow_their_definition(void **state) {
         test_config(&market, "windows.horizons=[1, 7]", "backtest.latency_bars=2", "windows.vol_bars=32", NULL);
     build(config);
     pu__blocks blocks;
-    float *got = read_back(config, PU__BLOCKS_LABEL, &blocks);
+    float *got = test_blocks_read(config, 0, PU__BLOCKS_LABEL, &blocks);
     assert_int_equal(blocks.rows, BARS);
     assert_int_equal(blocks.columns, 3);
     pu_bars bars;
@@ -160,7 +134,7 @@ static void a_flipped_bit_is_found_and_repaired(void **state) {
     pu_config *config = test_config(&market, "features.block_bars=64", NULL);
     build(config);
     pu__blocks blocks, again;
-    float *whole = read_back(config, PU__BLOCKS_FEATURE, &blocks);
+    float *whole = test_blocks_read(config, 0, PU__BLOCKS_FEATURE, &blocks);
     test_market_flip(&market, blocks.block[1].id, 99);
     pu_store *store = NULL;
     assert_int_equal(pu_store_open(market.store, PU_STORE_READ, &store), PU_OK);
@@ -173,7 +147,7 @@ static void a_flipped_bit_is_found_and_repaired(void **state) {
     pu__block_reader_rest(&reader);
     pu_store_close(store);
     assert_true(build(config).blocks_written > 0);
-    float *repaired = read_back(config, PU__BLOCKS_FEATURE, &again);
+    float *repaired = test_blocks_read(config, 0, PU__BLOCKS_FEATURE, &again);
     assert_memory_equal(repaired, whole, (size_t)(blocks.rows * blocks.columns) * sizeof *whole);
     pu_free(whole);
     pu_free(repaired);

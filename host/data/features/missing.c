@@ -155,6 +155,17 @@ static pu_status resolve(pu__plan *plan, bool is_skipped, need *needs, int *coun
                                     plan->omission[0].input, plan->omission[0].assets);
 }
 
+static pu_status describe(pu__plan *plan) {
+    pu__buffer text = {0};
+    for (int i = 0; i < plan->omission_count; ++i) {
+        const pu__omission *o = &plan->omission[i];
+        pu__buffer_printf(&text, "%s%s (no %s for %s)", i ? "; " : "", o->features, o->input, o->assets);
+    }
+    if (plan->omission_count == 0) return PU_OK;
+    plan->omitted = pu__buffer_take(&text);
+    return plan->omitted ? PU_OK : PU_ERR_MEMORY;
+}
+
 pu_status pu__missing_resolve(const pu_config *config, pu__plan *plan) {
     size_t most = 1;
     int count = 0;
@@ -163,7 +174,8 @@ pu_status pu__missing_resolve(const pu_config *config, pu__plan *plan) {
     plan->omission = pu_calloc(most, sizeof *plan->omission);
     /* The default set is what fits the data; a name is a wish. */
     const bool is_skipped = config->features.names.count == 0 || strcmp(config->features.missing, "skip") == 0;
-    const pu_status status = needs && plan->omission ? resolve(plan, is_skipped, needs, &count) : PU_ERR_MEMORY;
+    pu_status status = needs && plan->omission ? resolve(plan, is_skipped, needs, &count) : PU_ERR_MEMORY;
+    if (status == PU_OK) status = describe(plan);
     for (int i = 0; i < count; ++i) pu_free(needs[i].assets);
     pu_free(needs);
     return status;

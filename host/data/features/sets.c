@@ -234,6 +234,7 @@ void pu__plan_close(pu__plan *plan) {
         pu_free(plan->omission[i].features);
     }
     pu_free(plan->omission);
+    pu_free(plan->omitted);
     pu_free(plan->too_short);
     *plan = (pu__plan){0};
 }

@@ -47,6 +47,7 @@ typedef struct pu__plan {
     pu__label_set labels;
     int omission_count;
     pu__omission *omission;
+    char *omitted;   /* the same as a text; null if none */
     char *too_short; /* a line about assets left out because they have too few bars; null if none */
 } pu__plan;
 

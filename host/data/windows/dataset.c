@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "host/data/store/sql.h"
@@ -30,24 +31,55 @@ static pu_status find_first(pu_dataset *dataset, int index) {
     return status == PU_OK ? pu__blocks_source(dataset->store, &asset->labels, asset->source_hash[1]) : status;
 }
 
-static pu_status check_history(const pu_dataset *dataset, int index) {
-    const int64_t needed = dataset->plan.features.lookback_bars + dataset->warmup_bars + dataset->window_bars;
-    const pu_asset *asset = &dataset->plan.asset[index];
-    if (asset->bars >= needed) return PU_OK;
-    return pu_fail(PU_ERR_DATA,
-                   "%s has %" PRId64 " bars, one window needs %" PRId64
-                   " (longest feature %d + windows.warmup_bars %" PRId64 " + windows.window_bars %" PRId64
-                   "): import more, shorten the window, or leave it out of data.symbols",
-                   asset->symbol, asset->bars, needed, dataset->plan.features.lookback_bars, dataset->warmup_bars,
-                   dataset->window_bars);
-}
-
 static pu_status load_asset(pu_dataset *dataset, int index, bool *found) {
     pu__dataset_asset *asset = &dataset->asset[index];
-    PU_TRY(check_history(dataset, index));
     PU_TRY(pu__asset_blocks(&dataset->plan, index, &asset->features, &asset->labels, found));
     if (!*found) return PU_OK;
     return find_first(dataset, index);
+}
+
+static int64_t needed_bars(const pu_dataset *dataset, int index) {
+    return dataset->asset[index].features.first_bar + dataset->warmup_bars + dataset->window_bars;
+}
+
+static void describe_short(const pu_dataset *dataset, int index, size_t size, char *text) {
+    snprintf(text, size,
+             "%s has %" PRId64 " bars, one window needs %" PRId64 " (first row at bar %" PRId64
+             " + windows.warmup_bars %" PRId64 " + windows.window_bars %" PRId64 ")",
+             dataset->plan.asset[index].symbol, dataset->plan.asset[index].bars, needed_bars(dataset, index),
+             dataset->asset[index].features.first_bar, dataset->warmup_bars, dataset->window_bars);
+}
+
+static void release_asset(pu__dataset_asset *asset) {
+    pu__blocks_free(&asset->features);
+    pu__blocks_free(&asset->labels);
+    pu_free(asset->block_ts);
+    *asset = (pu__dataset_asset){0};
+}
+
+/* An asset without one window is an error if it was named, else it is left out. It still counts among the assets
+ * that cross-sectional features compare. */
+static pu_status leave_short_out(const pu_config *config, pu_dataset *dataset) {
+    enum { TEXT_BYTES = 512 };
+    char text[TEXT_BYTES] = "";
+    int kept = 0;
+    for (int i = 0; i < dataset->plan.asset_count; ++i) {
+        if (dataset->plan.asset[i].bars >= needed_bars(dataset, i)) {
+            dataset->plan.asset[kept] = dataset->plan.asset[i];
+            dataset->asset[kept] = dataset->asset[i];
+            if (kept++ != i) dataset->asset[i] = (pu__dataset_asset){0};
+            continue;
+        }
+        describe_short(dataset, i, sizeof text, text);
+        if (config->data.symbols.count > 0)
+            return pu_fail(PU_ERR_DATA, "%s: import more, shorten the window, or leave it out of data.symbols",
+                           text);
+        pu_log(PU_LOG_WARNING, "windows.short_asset", "%s: left out", text);
+        release_asset(&dataset->asset[i]);
+    }
+    if (kept == 0) return pu_fail(PU_ERR_DATA, "no asset is long enough, the last: %s", text);
+    dataset->plan.asset_count = kept;
+    return PU_OK;
 }
 
 static pu_status own_horizons(pu_dataset *dataset) {
@@ -73,6 +105,7 @@ static pu_status load(const pu_config *config, pu_dataset *dataset, bool *found)
     *found = true;
     for (int i = 0; i < dataset->plan.asset_count && *found; ++i) PU_TRY(load_asset(dataset, i, found));
     if (!*found) return PU_OK;
+    PU_TRY(leave_short_out(config, dataset));
     PU_TRY(pu__cache_open(dataset));
     PU_TRY(pu_store_data_hash(dataset->store, dataset->plan.asset_count, dataset->plan.asset, dataset->hash));
     return pu__segments_compute(config, dataset);
@@ -118,12 +151,7 @@ pu_status pu_dataset_open(const pu_config *config, pu_dataset **out) {
 void pu_dataset_close(pu_dataset *dataset) {
     if (!dataset) return;
     pu__cache_close(dataset);
-    for (int i = 0; dataset->asset && i < dataset->plan.asset_count; ++i) {
-        pu__dataset_asset *asset = &dataset->asset[i];
-        pu__blocks_free(&asset->features);
-        pu__blocks_free(&asset->labels);
-        pu_free(asset->block_ts);
-    }
+    for (int i = 0; dataset->asset && i < dataset->plan.asset_count; ++i) release_asset(&dataset->asset[i]);
     pu__row_reader_close(&dataset->reader);
     pu_free(dataset->asset);
     pu_free(dataset->horizon_bars);
@@ -137,6 +165,9 @@ const pu_asset *pu_dataset_asset(const pu_dataset *dataset, int index) { return 
 int pu_dataset_features(const pu_dataset *dataset) { return dataset->plan.features.count; }
 const char *pu_dataset_feature_name(const pu_dataset *dataset, int column) {
     return dataset->plan.features.feature[column]->name;
+}
+const char *pu_dataset_omitted(const pu_dataset *dataset) {
+    return dataset->plan.omitted ? dataset->plan.omitted : "";
 }
 const char *pu_dataset_hash(const pu_dataset *dataset) { return dataset->hash; }
 const char *pu_dataset_feature_hash(const pu_dataset *dataset) { return dataset->plan.features.hash; }
