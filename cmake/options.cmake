@@ -26,7 +26,7 @@ endif()
 find_package(Threads REQUIRED)
 if(NOT PU_KERNEL_ONLY)
     find_package(PkgConfig REQUIRED)
-    pkg_check_modules(PU_LIBS REQUIRED IMPORTED_TARGET sqlite3 yaml-0.1 jansson libsodium)
+    pkg_check_modules(PU_LIBS REQUIRED IMPORTED_TARGET sqlite3 yaml-0.1 jansson libsodium zlib)
 endif()
 
 # CUDA is used where nvcc is found; everything else builds without it.

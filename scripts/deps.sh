@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the Debian packages that building and testing need, and only those that are missing.
 set -eu
-packages="build-essential cmake pkg-config libsqlite3-dev libyaml-dev libjansson-dev libsodium-dev libcmocka-dev libjs-chart.js"
+packages="build-essential cmake pkg-config libsqlite3-dev libyaml-dev libjansson-dev libsodium-dev zlib1g-dev libcmocka-dev libjs-chart.js"
 missing=""
 for package in $packages; do
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $package"

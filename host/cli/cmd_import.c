@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "host/cli/bar_length.h"
 #include "host/cli/cli.h"
@@ -11,10 +12,15 @@
 #include "plusultra/log.h"
 #include "plusultra/memory.h"
 
+enum { SYMBOLS_SHOWN = 20 };
+
 typedef struct tally {
     json_t *files;
-    int64_t done, failed, added, unchanged, replaced, rejected;
+    json_t *symbols; /* of the file at hand */
+    int64_t done, failed, added, unchanged, replaced, rejected, assets;
     double seconds;
+    double rejected_ratio_max; /* what --max-rejected says */
+    bool dry_run;
 } tally;
 
 /* Day of a bar, or its clock time when it is shorter than a day: a daily bar closes at the next day's 00:00. */
@@ -58,18 +64,44 @@ static json_t *file_json(const char *path, pu_status status, const pu_import_res
     char first[32], last[32];
     show_time(r->first_ts, r->bar_s, first);
     show_time(r->last_ts, r->bar_s, last);
-    json_object_update_new(file, json_pack("{s:s, s:s}", "first", first, "last", last));
+    json_object_update_new(
+        file, json_pack("{s:s, s:s, s:b}", "first", first, "last", last, "compressed", r->compressed));
     return file;
 }
 
-static void show_file(const char *path, const pu_import_result *r) {
+static json_t *symbol_json(const pu_import_symbol *s) {
     char first[32], last[32];
-    show_time(r->first_ts, r->bar_s, first);
-    show_time(r->last_ts, r->bar_s, last);
-    printf("%-12s %-8s %-8s %8" PRId64 " added %8" PRId64 " unchanged", r->symbol, r->asset_class,
-           pu_import_layout_name(r->layout), r->rows_added, r->rows_unchanged);
-    if (r->rows_replaced > 0) printf(" %8" PRId64 " replaced", r->rows_replaced);
-    printf(" %8" PRId64 " rejected  %s to %s\n", r->rows_rejected, first, last);
+    show_time(s->first_ts, s->bar_s, first);
+    show_time(s->last_ts, s->bar_s, last);
+    return json_pack("{s:s, s:s, s:I, s:f, s:I, s:I, s:I, s:I, s:I, s:s, s:s}", "symbol", s->symbol, "asset_class",
+                     s->asset_class, "bar_s", (json_int_t)s->bar_s, "periods_per_year", s->periods_per_year,
+                     "rows_read", (json_int_t)s->rows_read, "rows_added", (json_int_t)s->rows_added,
+                     "rows_unchanged", (json_int_t)s->rows_unchanged, "rows_replaced",
+                     (json_int_t)s->rows_replaced, "rows_rejected", (json_int_t)s->rows_rejected, "first", first,
+                     "last", last);
+}
+
+static void show_symbol(const pu_import_symbol *s) {
+    char first[32], last[32];
+    show_time(s->first_ts, s->bar_s, first);
+    show_time(s->last_ts, s->bar_s, last);
+    printf("%-12s %-9s %8" PRId64 " added %8" PRId64 " unchanged", s->symbol, s->asset_class, s->rows_added,
+           s->rows_unchanged);
+    if (s->rows_replaced > 0) printf(" %8" PRId64 " replaced", s->rows_replaced);
+    printf(" %8" PRId64 " rejected  %s to %s\n", s->rows_rejected, first, last);
+}
+
+/* One of a file's symbols; the file itself is reported after them. */
+static void on_symbol(void *context, const pu_import_symbol *symbol) {
+    tally *sum = context;
+    json_array_append_new(sum->symbols, symbol_json(symbol));
+    ++sum->assets;
+    if (json_array_size(sum->symbols) <= SYMBOLS_SHOWN) show_symbol(symbol);
+}
+
+static void show_file(const char *path, const pu_import_result *r) {
+    if (r->symbol_count > SYMBOLS_SHOWN)
+        printf("  and %" PRId64 " more symbols of %s\n", r->symbol_count - SYMBOLS_SHOWN, path);
     for (int i = 0; i < r->rejects_shown; ++i)
         printf("  %s:%" PRId64 ": %s\n", path, r->rejects[i].line, r->rejects[i].reason);
     if (r->rows_rejected > r->rejects_shown) {
@@ -83,7 +115,11 @@ static void show_file(const char *path, const pu_import_result *r) {
 
 static void report(void *context, const char *path, pu_status status, const pu_import_result *result) {
     tally *sum = context;
-    json_array_append_new(sum->files, file_json(path, status, result));
+    json_t *file = file_json(path, status, result);
+    json_object_set(file, "symbols", sum->symbols);
+    json_array_append_new(sum->files, file);
+    json_decref(sum->symbols);
+    sum->symbols = json_array();
     if (status != PU_OK) {
         ++sum->failed;
         pu_log(PU_LOG_ERROR, "import.file", "%s", pu_error_message());
@@ -115,7 +151,17 @@ static pu_status choose(const pu__cli *cli, const char *name, int count, const c
     return pu_fail(PU_ERR_CONFIG, "--%s: expects one of %s, not '%.60s'", name, known, value);
 }
 
-static pu_status read_options(const pu__cli *cli, pu_import_options *out) {
+static pu_status read_limits(const pu__cli *cli, tally *sum, pu_import_options *out) {
+    out->dry_run = sum->dry_run = pu__cli_flag(cli, "dry-run");
+    if (out->dry_run && (pu__cli_value(cli, "actions") || pu__cli_value(cli, "benchmark")))
+        return pu_fail(PU_ERR_CONFIG, "--dry-run is about bars: leave --actions and --benchmark out");
+    if (!pu__cli_value(cli, "max-rejected")) return PU_OK;
+    PU_TRY(pu__cli_real(cli, "max-rejected", 0, 0, 1, &sum->rejected_ratio_max));
+    out->rejected_ratio_max = &sum->rejected_ratio_max;
+    return PU_OK;
+}
+
+static pu_status read_options(const pu__cli *cli, tally *sum, pu_import_options *out) {
     static const char *const layouts[] = {"auto", "yahoo", "stooq", "binance", "generic"};
     static const char *const stamps[] = {"auto", "open", "close"};
     static const char *const classes[] = {"equity", "index", "future", "forex", "crypto", "synthetic"};
@@ -126,11 +172,16 @@ static pu_status read_options(const pu__cli *cli, pu_import_options *out) {
     *out = (pu_import_options){.layout = (pu_import_layout)layout,
                                .stamp = (pu_import_stamp)stamp,
                                .columns = pu__cli_value(cli, "columns"),
+                               .mapping = pu__cli_value(cli, "mapping"),
+                               .table = pu__cli_value(cli, "table"),
                                .symbol = pu__cli_value(cli, "symbol"),
                                .asset_class = pu__cli_value(cli, "asset-class"),
                                .currency = pu__cli_value(cli, "currency"),
-                               .replace = pu__cli_flag(cli, "replace")};
+                               .replace = pu__cli_flag(cli, "replace"),
+                               .on_symbol = on_symbol,
+                               .on_symbol_context = sum};
     PU_TRY(pu__cli_bar_length(cli, "bar", &out->bar_s));
+    PU_TRY(read_limits(cli, sum, out));
     return pu__cli_real(cli, "periods-per-year", 0, 0, 31622400, &out->periods_per_year);
 }
 
@@ -166,34 +217,62 @@ static pu_status import_all(pu__cli *cli, pu_store *store, const pu_import_optio
                    sum->failed + sum->done);
 }
 
+static void show_sum(const tally *sum) {
+    printf("%s%" PRId64 " files, %" PRId64 " assets: %" PRId64 " rows added, %" PRId64 " unchanged, %" PRId64
+           " rejected in %.2f s\n",
+           sum->dry_run ? "nothing was stored; would be: " : "", sum->done, sum->assets, sum->added,
+           sum->unchanged + sum->replaced, sum->rejected, sum->seconds);
+}
+
+static pu_status run_on(pu__cli *cli, const char *path, const pu_import_options *options, tally *sum) {
+    pu_store *store = NULL;
+    PU_TRY(pu_store_open(path, PU_STORE_CREATE, &store));
+    sum->files = json_array();
+    sum->symbols = json_array();
+    pu_status status = import_all(cli, store, options, sum);
+    if (status == PU_OK) status = pu__cli_import_actions(cli, store);
+    if (status == PU_OK) status = set_benchmark(cli, store);
+    show_sum(sum);
+    json_decref(sum->symbols);
+    json_object_set_new(cli->result, "files", sum->files);
+    json_object_update_new(cli->result,
+                           json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:b}", "store",
+                                     pu_store_path(store), "files_done", (json_int_t)sum->done, "files_failed",
+                                     (json_int_t)sum->failed, "assets", (json_int_t)sum->assets, "rows_added",
+                                     (json_int_t)sum->added, "rows_unchanged", (json_int_t)sum->unchanged,
+                                     "rows_replaced", (json_int_t)sum->replaced, "rows_rejected",
+                                     (json_int_t)sum->rejected, "seconds", sum->seconds, "dry_run", sum->dry_run));
+    pu_store_close(store);
+    return status;
+}
+
+/* A dry run must not make the store that it would need. */
+static pu_status run_on_scratch(pu__cli *cli, const pu_import_options *options, tally *sum) {
+    char folder[512], path[600];
+    const char *base = getenv("TMPDIR");
+    snprintf(folder, sizeof folder, "%.400s/plusultra-dry-XXXXXX", base && *base ? base : "/tmp");
+    if (!mkdtemp(folder)) return pu_fail(PU_ERR_IO, "cannot make a folder for the dry run: %s", folder);
+    snprintf(path, sizeof path, "%s/store.db", folder);
+    const pu_status status = run_on(cli, path, options, sum);
+    unlink(path);
+    rmdir(folder);
+    return status;
+}
+
 static pu_status run(pu__cli *cli) {
     const char *path = pu__cli_value(cli, "store");
     pu_import_options options;
-    pu_store *store = NULL;
     tally sum = {0};
     if (pu__imports_series(cli)) return pu__import_series(cli);
-    PU_TRY(read_options(cli, &options));
+    PU_TRY(read_options(cli, &sum, &options));
     if (options.symbol && cli->operand_count > 1)
         return pu_fail(PU_ERR_CONFIG, "--symbol names one file, %d are given", cli->operand_count);
     if (cli->operand_count == 0 && !pu__cli_value(cli, "actions"))
         return pu_fail(PU_ERR_CONFIG, "expects FILE..., or --actions FILE; see `plusultra import --help`");
     pu_interrupt_install();
-    PU_TRY(pu_store_open(path ? path : "market.db", PU_STORE_CREATE, &store));
-    sum.files = json_array();
-    pu_status status = import_all(cli, store, &options, &sum);
-    if (status == PU_OK) status = pu__cli_import_actions(cli, store);
-    if (status == PU_OK) status = set_benchmark(cli, store);
-    printf("%" PRId64 " files: %" PRId64 " rows added, %" PRId64 " unchanged, %" PRId64 " rejected in %.2f s\n",
-           sum.done, sum.added, sum.unchanged + sum.replaced, sum.rejected, sum.seconds);
-    json_object_set_new(cli->result, "files", sum.files);
-    json_object_update_new(cli->result,
-                           json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:f}", "store", pu_store_path(store),
-                                     "files_done", (json_int_t)sum.done, "files_failed", (json_int_t)sum.failed,
-                                     "rows_added", (json_int_t)sum.added, "rows_unchanged",
-                                     (json_int_t)sum.unchanged, "rows_replaced", (json_int_t)sum.replaced,
-                                     "rows_rejected", (json_int_t)sum.rejected, "seconds", sum.seconds));
-    pu_store_close(store);
-    return status;
+    if (!path) path = "market.db";
+    return sum.dry_run && access(path, F_OK) != 0 ? run_on_scratch(cli, &options, &sum)
+                                                  : run_on(cli, path, &options, &sum);
 }
 
 static const pu__option options[] = {
@@ -204,24 +283,32 @@ static const pu__option options[] = {
     {"currency", 0, "CODE", "currency of the prices"},
     {"bar", 0, "LENGTH", "bar length: seconds, or 5m, 1h, 1d, 1w (median distance of rows)"},
     {"stamp", 0, "open|close", "what the file's times are (open; a date alone is a day)"},
-    {"columns", 0, "NAMES", "header for files without one: date,open,high,low,close,volume"},
+    {"columns", 0, "NAMES",
+     "header for files without one: date,open,high,low,close; or by role: date=Datum,open=..."},
+    {"mapping", 'm', "FILE", "YAML that says how the files are read: columns, times, decimal mark (docs/data.md)"},
     {"periods-per-year", 0, "N", "bars in a year (by class and bar length)"},
     {"benchmark", 0, "SYMBOL", "then make this asset the benchmark of its class"},
     {"actions", 0, "FILE", "splits and dividends of --symbol: Date,Dividends, Date,Stock Splits, date,kind,value"},
     {"dividend-basis", 0, "raw|split_adjusted", "shares that its dividends are counted in (by layout)"},
     {"adjust", 0, NULL, "with --actions: make the adjusted close anew by the stored actions"},
+    {"max-rejected", 0, "RATIO",
+     "refuse a file with a larger share of rejected rows (0.1, and more than 20 rows)"},
+    {"dry-run", 0, NULL, "show what would be stored, and store nothing"},
     {"replace", 0, NULL, "a bar that differs from the stored one takes its place"},
     PU__SERIES_OPTIONS,
 };
 
 const pu__verb pu__verb_import = {
     .name = "import",
-    .summary = "read bars from CSV files into the store",
-    .details = "Reads files, or all .csv and .txt files of folders. A file is stored whole or not at all; "
-               "importing it again changes\n"
-               "nothing. Rows that fail a check are not stored but listed with line and reason, here and in the "
-               "table rejected_rows;\n"
-               "nothing is repaired. Times are stored as UTC seconds of the bar's close.",
+    .summary = "read bars from CSV files and other databases into the store",
+    .details =
+        "Reads CSV files, compressed by gzip or not, tables of other SQLite files, or all .csv, .txt and .gz "
+        "files of folders. A file\n"
+        "is stored whole or not at all; importing it again changes nothing, and a file that grew adds its new "
+        "bars. Each symbol of a\n"
+        "file becomes an asset. Rows that fail a check are not stored but listed with line and reason, here "
+        "and in the table\n"
+        "rejected_rows; nothing is repaired. Times are stored as UTC seconds of the bar's close.",
     .operands = "[FILE...]",
     .options = options,
     .option_count = sizeof options / sizeof options[0],

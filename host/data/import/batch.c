@@ -9,9 +9,11 @@
 enum { SLOTS = 2 };
 
 struct pu__batch_reader {
-    pu__lines *lines;
+    pu__row_source *source;
     pu__row_rules rules;
-    pu__row_state state;
+    pu__series_table series;
+    bool ended;        /* the source; held rows may be left */
+    int settled_count; /* those before it hold no rows any more, after the end */
     pu__batch *batch[SLOTS];
     pthread_t thread;
     pthread_mutex_t mutex; /* guards the members below */
@@ -35,30 +37,126 @@ void pu__reject_set(pu_import_reject *reject, int64_t line, const char *reason, 
     reject->text[bytes] = '\0';
 }
 
-static void fill(pu__batch_reader *reader, pu__batch *batch) {
-    char reason[PU_IMPORT_REASON_BYTES];
-    batch->bars = batch->repeated = batch->rejects = 0;
-    batch->last = false;
-    batch->status = PU_OK;
-    while (batch->bars < PU__BATCH_ROWS && batch->rejects < PU__BATCH_REJECTS) {
-        pu__text line;
-        bool found = false;
-        batch->status = pu__lines_next(reader->lines, &line, &found);
-        if (batch->status != PU_OK || !found) {
-            batch->last = true;
-            snprintf(batch->message, sizeof batch->message, "%s",
-                     batch->status != PU_OK ? pu_error_message() : "");
-            break;
-        }
-        const int64_t number = reader->lines->line;
-        switch (pu__row_read(&reader->rules, &reader->state, line, number, &batch->bar[batch->bars], reason)) {
-        case PU__ROW_BAR: batch->line[batch->bars++] = number; break;
-        case PU__ROW_REPEATED: ++batch->repeated; break;
-        case PU__ROW_REJECTED: pu__reject_set(&batch->reject[batch->rejects++], number, reason, line); break;
-        case PU__ROW_BLANK: break;
-        }
+static void reject(pu__batch *batch, int series, int64_t line, const char *reason, pu__text text) {
+    pu__reject_set(&batch->reject[batch->rejects], line, reason, text);
+    batch->reject_series[batch->rejects++] = series;
+    ++batch->rows;
+}
+
+/* The reason, with the symbol before it where there is more than one. */
+static void reject_of(pu__batch_reader *reader, pu__batch *batch, int series, int64_t line, const char *reason,
+                      pu__text text) {
+    char named[PU_IMPORT_REASON_BYTES + 66];
+    snprintf(named, sizeof named, "%s: %s", pu__series_at(&reader->series, series)->symbol, reason);
+    reject(batch, series, line, reader->rules.many ? named : reason, text);
+}
+
+/* One bar of a settled series, to its place behind those before it. A held row's text is gone. */
+static void place(pu__batch_reader *reader, pu__batch *batch, int index, const pu__held_row *row,
+                  const pu__text *text) {
+    char reason[PU_IMPORT_REASON_BYTES], shown[PU_IMPORT_TEXT_BYTES];
+    pu__series *series = pu__series_at(&reader->series, index);
+    pu__bar *bar = &batch->bar[batch->bars];
+    *bar = row->bar;
+    pu__row_place found = PU__ROW_MISPLACED;
+    if (series->bar_s == 0)
+        snprintf(reason, sizeof reason, "one time does not tell the bar length: give it with --bar");
+    else if (pu__row_close(&reader->rules, series->bar_s, &row->stamp, row->close_ts, &bar->ts, reason))
+        found = pu__row_follow(series->descending, &series->state, bar, row->line, reason);
+    switch (found) {
+    case PU__ROW_FOLLOWS:
+        batch->mixed |= batch->bars > 0 && batch->series[0] != index;
+        batch->line[batch->bars] = row->line;
+        batch->series[batch->bars++] = index;
+        ++batch->rows;
+        break;
+    case PU__ROW_REPEATED:
+        batch->repeated[batch->repeats++] = index;
+        ++batch->rows;
+        break;
+    case PU__ROW_MISPLACED: {
+        const pu__text words = {shown, text ? 0 : (size_t)pu__bar_text(bar, sizeof shown, shown)};
+        reject_of(reader, batch, index, row->line, reason, text ? *text : words);
+        break;
     }
-    batch->bytes = reader->lines->bytes;
+    }
+}
+
+static void place_held(pu__batch_reader *reader, pu__batch *batch, int index) {
+    pu__series *series = pu__series_at(&reader->series, index);
+    if (series->settled) return;
+    pu__series_settle(series, &reader->rules);
+    for (int i = 0; i < series->held_count; ++i) place(reader, batch, index, &series->held[i], NULL);
+    pu__series_release(series);
+}
+
+static pu_status place_row(pu__batch_reader *reader, pu__batch *batch, const pu__raw_row *row, char *reason) {
+    int index = 0;
+    if (reader->rules.many) PU_TRY(pu__series_find(&reader->series, row->symbol, row->period_s, &index, reason));
+    if (index < 0) {
+        reject(batch, index, row->line, reason, row->text);
+        return PU_OK;
+    }
+    pu__series *series = pu__series_at(&reader->series, index);
+    if (series->settled) {
+        const pu__held_row now = {row->line, row->stamp, row->close_ts, row->bar};
+        place(reader, batch, index, &now, &row->text);
+        return PU_OK;
+    }
+    PU_TRY(pu__series_hold(series, row));
+    if (series->held_count == PU__HELD_ROWS) place_held(reader, batch, index);
+    return PU_OK;
+}
+
+static pu_status reject_row(pu__batch_reader *reader, pu__batch *batch, const pu__raw_row *row,
+                            const char *reason) {
+    char ignored[PU_IMPORT_REASON_BYTES];
+    int index = reader->rules.many ? -1 : 0;
+    if (reader->rules.many && row->symbol.bytes > 0)
+        PU_TRY(pu__series_find(&reader->series, row->symbol, row->period_s, &index, ignored));
+    if (index >= 0) reject_of(reader, batch, index, row->line, reason, row->text);
+    else reject(batch, index, row->line, reason, row->text);
+    return PU_OK;
+}
+
+/* One row of the source. */
+static pu_status take_row(pu__batch_reader *reader, pu__batch *batch) {
+    char reason[PU_IMPORT_REASON_BYTES];
+    pu__raw_row row;
+    pu__row_outcome outcome = PU__ROW_END;
+    PU_TRY(reader->source->next(reader->source, &row, reason, &outcome));
+    switch (outcome) {
+    case PU__ROW_READ: return place_row(reader, batch, &row, reason);
+    case PU__ROW_REJECTED: return reject_row(reader, batch, &row, reason);
+    case PU__ROW_END: reader->ended = true; return PU_OK;
+    default: return PU_OK;
+    }
+}
+
+/* All rows that one row of the source, or one held series, may bring have room. */
+static bool has_room(const pu__batch *batch) {
+    return batch->bars + PU__HELD_ROWS <= PU__BATCH_ROWS && batch->repeats + PU__HELD_ROWS <= PU__BATCH_ROWS &&
+           batch->rejects + PU__HELD_ROWS <= PU__BATCH_REJECTS;
+}
+
+static void fill(pu__batch_reader *reader, pu__batch *batch) {
+    batch->bars = batch->rows = 0;
+    batch->rejects = batch->repeats = 0;
+    batch->last = batch->mixed = false;
+    batch->status = PU_OK;
+    batch->message[0] = '\0';
+    /* Blank lines without end must not keep an interrupt waiting. */
+    for (int lines = 0; lines < PU__BATCH_LINES && has_room(batch) && !reader->ended; ++lines) {
+        batch->status = take_row(reader, batch);
+        if (batch->status == PU_OK) continue;
+        batch->last = true;
+        snprintf(batch->message, sizeof batch->message, "%s", pu_error_message());
+        break;
+    }
+    while (reader->ended && reader->settled_count < reader->series.count && has_room(batch))
+        place_held(reader, batch, reader->settled_count++);
+    batch->last |= reader->ended && reader->settled_count == reader->series.count;
+    batch->done = reader->source->done;
 }
 
 static void *read_file(void *context) {
@@ -83,6 +181,7 @@ static void *read_file(void *context) {
 
 static void release(pu__batch_reader *reader) {
     for (int i = 0; i < SLOTS; ++i) pu_free(reader->batch[i]);
+    pu__series_free(&reader->series);
     pu_free(reader);
 }
 
@@ -91,6 +190,7 @@ static pu_status start(pu__batch_reader *reader) {
         reader->batch[i] = pu_calloc(1, sizeof(pu__batch));
         if (!reader->batch[i]) return PU_ERR_MEMORY;
     }
+    if (!reader->rules.many) PU_TRY(pu__series_single(&reader->series, &reader->rules));
     if (pthread_mutex_init(&reader->mutex, NULL) != 0) return pu_fail(PU_ERR_IO, "cannot make a mutex");
     if (pthread_cond_init(&reader->changed, NULL) != 0) {
         pthread_mutex_destroy(&reader->mutex);
@@ -99,16 +199,16 @@ static pu_status start(pu__batch_reader *reader) {
     if (pthread_create(&reader->thread, NULL, read_file, reader) != 0) {
         pthread_cond_destroy(&reader->changed);
         pthread_mutex_destroy(&reader->mutex);
-        return pu_fail(PU_ERR_IO, "cannot start a thread to read %s", reader->lines->path);
+        return pu_fail(PU_ERR_IO, "cannot start a thread that reads");
     }
     return PU_OK;
 }
 
-pu_status pu__batch_reader_open(pu__lines *lines, const pu__row_rules *rules, pu__batch_reader **out) {
+pu_status pu__batch_reader_open(pu__row_source *source, const pu__row_rules *rules, pu__batch_reader **out) {
     *out = NULL;
     pu__batch_reader *reader = pu_calloc(1, sizeof *reader);
     if (!reader) return PU_ERR_MEMORY;
-    reader->lines = lines;
+    reader->source = source;
     reader->rules = *rules;
     const pu_status status = start(reader);
     if (status != PU_OK) {
@@ -128,6 +228,10 @@ const pu__batch *pu__batch_next(pu__batch_reader *reader) {
     ++reader->taken;
     pthread_mutex_unlock(&reader->mutex);
     return batch;
+}
+
+const pu__series *pu__batch_series(const pu__batch_reader *reader, int index) {
+    return pu__series_at(&reader->series, index);
 }
 
 void pu__batch_reader_close(pu__batch_reader *reader) {

@@ -15,24 +15,59 @@ static pu_status read_failure(const char *what, const char *path) {
                    strerror(errno));
 }
 
-/* Moves the unread part to the front and reads until the buffer is full or the file ends. */
+/* Bytes as they are in the file, which the hash is of; 0 at its end. */
+static pu_status read_raw(pu__lines *lines, void *out, size_t capacity, size_t *got) {
+    for (;;) {
+        const ssize_t count = read(lines->file, out, capacity);
+        if (count < 0 && errno == EINTR) continue;
+        if (count < 0) return read_failure("read", lines->path);
+        crypto_hash_sha256_update(&lines->hash, out, (size_t)count);
+        lines->bytes += count;
+        *got = (size_t)count;
+        return PU_OK;
+    }
+}
+
+static pu_status read_plain(pu__lines *lines, char *out, size_t capacity, size_t *got) {
+    PU_TRY(read_raw(lines, out, capacity, got));
+    lines->at_end = *got == 0;
+    return PU_OK;
+}
+
+static pu_status read_compressed(pu__lines *lines, char *out, size_t capacity, size_t *got) {
+    if (pu__gunzip_hungry(lines->gunzip)) {
+        size_t space = 0, fed = 0;
+        void *raw = pu__gunzip_space(lines->gunzip, &space);
+        PU_TRY(read_raw(lines, raw, space, &fed));
+        pu__gunzip_fed(lines->gunzip, fed);
+    }
+    return pu__gunzip_take(lines->gunzip, out, capacity, got, &lines->at_end);
+}
+
+/* Moves the unread part to the front and reads until the buffer is full or the text ends. */
 static pu_status refill(pu__lines *lines) {
     memmove(lines->buffer, lines->buffer + lines->begin, lines->end - lines->begin);
     lines->end -= lines->begin;
     lines->begin = 0;
     while (lines->end < BUFFER_BYTES && !lines->at_end) {
-        const ssize_t got = read(lines->file, lines->buffer + lines->end, BUFFER_BYTES - lines->end);
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return read_failure("read", lines->path);
-        if (got == 0) {
-            lines->at_end = true;
-            break;
-        }
-        crypto_hash_sha256_update(&lines->hash, (const unsigned char *)lines->buffer + lines->end, (size_t)got);
-        lines->end += (size_t)got;
-        lines->bytes += got;
+        size_t got = 0;
+        char *out = lines->buffer + lines->end;
+        const size_t capacity = BUFFER_BYTES - lines->end;
+        PU_TRY(lines->gunzip ? read_compressed(lines, out, capacity, &got)
+                             : read_plain(lines, out, capacity, &got));
+        lines->end += got;
     }
     return PU_OK;
+}
+
+/* Whether the file is compressed, by its first two bytes. */
+static pu_status look_for_gzip(pu__lines *lines) {
+    char head[2];
+    ssize_t got = 0;
+    do got = pread(lines->file, head, sizeof head, 0);
+    while (got < 0 && errno == EINTR);
+    if (got < 0) return read_failure("read", lines->path);
+    return pu__gunzip_magic(head, (size_t)got) ? pu__gunzip_open(lines->path, &lines->gunzip) : PU_OK;
 }
 
 static pu_status open_file(const char *path, pu__lines *lines) {
@@ -41,8 +76,10 @@ static pu_status open_file(const char *path, pu__lines *lines) {
     if (lines->file < 0) return read_failure("open", path);
     if (fstat(lines->file, &info) != 0) return read_failure("inspect", path);
     if (!S_ISREG(info.st_mode)) return pu_fail(PU_ERR_IO, "%s is not a regular file", path);
+    lines->file_bytes = info.st_size;
     lines->buffer = pu_calloc(1, BUFFER_BYTES);
     if (!lines->buffer) return PU_ERR_MEMORY;
+    PU_TRY(look_for_gzip(lines));
     PU_TRY(refill(lines));
     if (lines->end >= 3 && memcmp(lines->buffer, "\xef\xbb\xbf", 3) == 0) lines->begin = 3;
     return PU_OK;
@@ -59,6 +96,8 @@ pu_status pu__lines_open(const char *path, pu__lines *lines) {
 void pu__lines_close(pu__lines *lines) {
     if (lines->file >= 0) close(lines->file);
     pu_free(lines->buffer);
+    pu__gunzip_close(lines->gunzip);
+    lines->gunzip = NULL;
     lines->file = -1;
     lines->buffer = NULL;
 }

@@ -4,21 +4,25 @@
 
 #include <sodium.h>
 
+#include "host/data/import/gunzip.h"
 #include "host/data/import/text.h"
 #include "plusultra/status.h"
 
 enum { PU__LINE_BYTES_MAX = 64 * 1024, PU__FIELDS_MAX = 64 };
 
-/* Reads a file once, front to back; the hash of all its bytes grows along. A byte order mark is skipped, LF and
- * CRLF end a line, the last line needs no end. */
+/* Reads a file once, front to back; the hash of all its bytes grows along. What gzip compressed is decompressed on
+ * the way, whatever the file is called. A byte order mark is skipped, LF and CRLF end a line, the last line needs no
+ * end. */
 typedef struct pu__lines {
     int file;
     const char *path; /* borrowed */
     char *buffer;
-    size_t begin, end; /* unread part of the buffer */
+    size_t begin, end;  /* unread part of the buffer */
+    pu__gunzip *gunzip; /* null: a plain file */
     bool at_end;
     int64_t line;  /* number of the line returned last, from 1 */
-    int64_t bytes; /* read so far */
+    int64_t bytes; /* of the file read so far, as they lie on the disk */
+    int64_t file_bytes;
     crypto_hash_sha256_state hash;
 } pu__lines;
 

@@ -10,7 +10,7 @@
 #include "plusultra/memory.h"
 
 const char *pu_import_layout_name(pu_import_layout layout) {
-    static const char *const names[] = {"auto", "yahoo", "stooq", "binance", "generic"};
+    static const char *const names[] = {"auto", "yahoo", "stooq", "binance", "generic", "sqlite"};
     return names[layout];
 }
 
@@ -24,9 +24,15 @@ static void free_paths(path_list *list) {
     pu_free(list->path);
 }
 
+/* NAME.csv, NAME.txt, and these with .gz behind. */
 static bool is_table(const char *name) {
-    const char *dot = strrchr(name, '.');
-    return dot && dot != name && (strcasecmp(dot, ".csv") == 0 || strcasecmp(dot, ".txt") == 0);
+    static const char *const endings[] = {".csv", ".txt"};
+    size_t length = strlen(name);
+    if (length > 3 && strcasecmp(name + length - 3, ".gz") == 0) length -= 3;
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; ++i) {
+        if (length > 4 && strncasecmp(name + length - 4, endings[i], 4) == 0) return true;
+    }
+    return false;
 }
 
 static pu_status add_path(path_list *list, const char *folder, const char *name) {
@@ -62,7 +68,7 @@ static pu_status list_folder(const char *folder, path_list *list) {
     }
     closedir(entries);
     PU_TRY(status);
-    if (list->count == 0) return pu_fail(PU_ERR_NOT_FOUND, "%s holds no .csv or .txt file", folder);
+    if (list->count == 0) return pu_fail(PU_ERR_NOT_FOUND, "%s holds no .csv, .txt or .gz file", folder);
     qsort(list->path, list->count, sizeof *list->path, compare_paths);
     return PU_OK;
 }

@@ -1,14 +1,14 @@
-/* One file into the store. The steps: guess the layout from the first line, bar length and order from the first
- * rows, then read on one thread and write on this one, all inside one transaction. */
+/* One file into the store. The steps: find out how it is read (mapping, first line, first rows), then read on one
+ * thread and write on this one, all inside one transaction. */
 #include "plusultra/import.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
-#include "host/data/import/batch.h"
 #include "host/data/import/probe.h"
-#include "host/data/import/record.h"
+#include "host/data/import/bar_sink.h"
+#include "host/data/import/database.h"
 #include "host/data/store/digest.h"
 #include "host/data/store/sql.h"
 #include "plusultra/log.h"
@@ -17,35 +17,53 @@
 typedef struct import_job {
     pu_store *store;
     const char *path;
-    const pu_import_options *options;
+    pu_import_options options; /* with what the mapping adds */
+    pu__mapping *mapping;      /* null: none */
+    pu_arena *arena;           /* the mapping's */
     pu_import_result *result;
-    pu__lines lines;
     pu__row_rules rules;
-    int64_t asset_id;
-    pu__bar_writer writer;
-    pu__record_list rejects; /* all of them, for the table */
-    int64_t file_bytes;
+    pu__bar_sink *sink;
+    int64_t total; /* bytes or rows to come, for the progress */
+    const char *unit;
+    int64_t per_unit;
 } import_job;
 
-/* "folder/EURUSD.csv" -> "EURUSD"; the ending is what follows the last dot, if anything stands before it. */
+/* "folder/EURUSD.csv.gz" -> "EURUSD": without .gz, then without what follows the last dot, if anything stands before
+ * it. */
 static void name_of(const char *path, const char **name, size_t *length) {
     const char *slash = strrchr(path, '/');
     *name = slash ? slash + 1 : path;
-    const char *dot = strrchr(*name, '.');
-    *length = dot && dot > *name ? (size_t)(dot - *name) : strlen(*name);
-}
-
-static void name_from_path(const char *path, char *out, size_t capacity) {
-    const char *name;
-    size_t length;
-    name_of(path, &name, &length);
-    snprintf(out, capacity, "%.*s", (int)(length < capacity ? length : capacity), name);
+    *length = strlen(*name);
+    if (*length > 3 && strcasecmp(*name + *length - 3, ".gz") == 0) *length -= 3;
+    for (size_t i = *length; i > 1; --i) {
+        if ((*name)[i - 1] != '.') continue;
+        *length = i - 1;
+        return;
+    }
 }
 
 /* A name that is cut would put the bars of two files into one asset. */
-static pu_status check_path_name(const import_job *job) {
-    const char *name;
-    size_t length;
+static pu_status name_asset(import_job *job) {
+    const char *name = job->options.symbol;
+    size_t length = 0;
+    if (name) {
+        snprintf(job->result->symbol, sizeof job->result->symbol, "%s", name);
+        return pu__asset_name_check(name);
+    }
+    name_of(job->path, &name, &length);
+    snprintf(job->result->symbol, sizeof job->result->symbol, "%.*s", (int)(length < 63 ? length : 63), name);
+    return PU_OK;
+}
+
+/* Once it is known that no column names the symbol. */
+static pu_status settle_name(import_job *job) {
+    const char *name = NULL;
+    size_t length = 0;
+    if (job->options.symbol || job->rules.many) return PU_OK;
+    if (job->rules.symbol[0]) {
+        snprintf(job->result->symbol, sizeof job->result->symbol, "%s", job->rules.symbol);
+        return PU_OK;
+    }
     name_of(job->path, &name, &length);
     if (length < sizeof job->result->symbol) return PU_OK;
     return pu_fail(PU_ERR_ARGUMENT,
@@ -53,161 +71,139 @@ static pu_status check_path_name(const import_job *job) {
                    job->path, length);
 }
 
-static pu_status settle_asset(import_job *job) {
-    pu_import_result *result = job->result;
-    const pu_import_options *options = job->options;
-    if (!options->symbol && !job->rules.symbol[0]) PU_TRY(check_path_name(job));
-    const char *symbol = options->symbol        ? options->symbol
-                         : job->rules.symbol[0] ? job->rules.symbol
-                                                : result->symbol;
-    if (!options->symbol && symbol != result->symbol)
-        snprintf(result->symbol, sizeof result->symbol, "%s", symbol);
-    const char *asset_class =
-        options->asset_class ? options->asset_class : pu__layout_class(&job->rules.layout, result->symbol);
-    snprintf(result->asset_class, sizeof result->asset_class, "%s", asset_class);
-    result->periods_per_year = options->periods_per_year > 0 ? options->periods_per_year
-                                                             : pu_periods_per_year(asset_class, job->rules.bar_s);
-    result->bar_s = job->rules.bar_s;
-    PU_TRY(pu__asset_find(job->store, result->symbol, result->bar_s, &job->asset_id));
-    if (job->asset_id != 0) {
-        return pu__record_same_asset(job->store, job->asset_id, result->symbol, options);
-    }
-    return pu__asset_make(job->store, result->symbol, asset_class, result->bar_s,
-                          options->currency ? options->currency : "", result->periods_per_year, &job->asset_id);
-}
-
-static pu_status reject(import_job *job, const pu_import_reject *row) {
-    pu_import_result *result = job->result;
-    ++result->rows_rejected;
-    if (result->rejects_shown < PU_IMPORT_REJECTS_SHOWN) result->rejects[result->rejects_shown++] = *row;
-    return pu__record_reject(&job->rejects, row);
-}
-
-static void accept_time(pu_import_result *result, int64_t ts) {
-    const bool first = result->rows_added + result->rows_unchanged + result->rows_replaced == 0;
-    if (first || ts < result->first_ts) result->first_ts = ts;
-    if (first || ts > result->last_ts) result->last_ts = ts;
-}
-
-static pu_status count_outcome(import_job *job, const pu__bar *bar, int64_t line, pu__bar_outcome outcome) {
-    pu_import_result *result = job->result;
-    if (outcome == PU__BAR_DIFFERS) {
-        char when[32], reason[PU_IMPORT_REASON_BYTES], text[PU_IMPORT_TEXT_BYTES];
-        pu_import_reject row;
-        pu_time_format(bar->ts, true, when);
-        snprintf(reason, sizeof reason, "another bar that closes %s is stored; --replace takes this one", when);
-        const int used =
-            snprintf(text, sizeof text, "open %.10g high %.10g low %.10g close %.10g adjusted %.10g volume %.10g",
-                     bar->open, bar->high, bar->low, bar->close, bar->adjusted, bar->volume);
-        pu__reject_set(&row, line, reason, (pu__text){text, (size_t)used});
-        return reject(job, &row);
-    }
-    accept_time(result, bar->ts);
-    result->rows_added += outcome == PU__BAR_ADDED;
-    result->rows_unchanged += outcome == PU__BAR_UNCHANGED;
-    result->rows_replaced += outcome == PU__BAR_REPLACED;
-    return PU_OK;
-}
-
-static pu_status store_batch(import_job *job, const pu__batch *batch, pu__bar_outcome *outcome) {
-    pu_import_result *result = job->result;
-    PU_TRY(pu__bars_put(&job->writer, batch->bar, batch->bars, job->options->replace, outcome));
-    for (int64_t i = 0; i < batch->bars; ++i)
-        PU_TRY(count_outcome(job, &batch->bar[i], batch->line[i], outcome[i]));
-    for (int i = 0; i < batch->rejects; ++i) PU_TRY(reject(job, &batch->reject[i]));
-    result->rows_unchanged += batch->repeated;
-    result->rows_read += batch->bars + batch->repeated + batch->rejects;
-    result->bytes = batch->bytes;
-    if (batch->status != PU_OK) return pu_fail(batch->status, "%s", batch->message);
-    if (pu_interrupted())
-        return pu_fail(PU_ERR_INTERRUPTED, "interrupted: nothing of %s was stored; run again", job->path);
-    return PU_OK;
-}
-
 static pu_status store_all(import_job *job, pu__batch_reader *reader) {
-    enum { MEGABYTE = 1000000 };
-    pu__bar_outcome *outcome = pu_calloc(PU__BATCH_ROWS, sizeof *outcome);
-    if (!outcome) return PU_ERR_MEMORY;
     pu_progress progress;
-    pu_progress_begin(&progress, job->result->symbol, "MB", job->file_bytes / MEGABYTE);
-    pu_status status = PU_OK;
-    for (bool last = false; !last && status == PU_OK;) {
+    pu_progress_begin(&progress, job->result->symbol, job->unit, job->total / job->per_unit);
+    for (bool last = false; !last;) {
         const pu__batch *batch = pu__batch_next(reader);
-        status = store_batch(job, batch, outcome);
+        PU_TRY(pu__bar_sink_put(job->sink, reader, batch));
         last = batch->last;
-        if (job->file_bytes >= 16 * MEGABYTE) pu_progress_update(&progress, batch->bytes / MEGABYTE, NULL);
+        if (batch->status != PU_OK) return pu_fail(batch->status, "%s", batch->message);
+        if (pu_interrupted())
+            return pu_fail(PU_ERR_INTERRUPTED, "interrupted: nothing of %s was stored; run again", job->path);
+        if (job->total >= 16 * job->per_unit) pu_progress_update(&progress, batch->done / job->per_unit, NULL);
     }
-    pu_free(outcome);
-    return status;
+    return pu__bar_sink_end(job->sink, reader);
 }
 
-static pu_status check_usable(const import_job *job) {
-    const pu_import_result *result = job->result;
-    if (result->rows_read == 0) return pu_fail(PU_ERR_DATA, "%s holds no row of bars", job->path);
-    if (result->rows_rejected < result->rows_read) return PU_OK;
-    return pu_fail(PU_ERR_DATA, "%s: none of its %lld rows can be used; line %lld: %s", job->path,
-                   (long long)result->rows_read, (long long)result->rejects[0].line, result->rejects[0].reason);
-}
-
-static pu_status write_file(import_job *job) {
+static pu_status write_rows(import_job *job, pu__row_source *source) {
     pu__batch_reader *reader = NULL;
-    PU_TRY(pu__bar_writer_open(job->store, job->asset_id, &job->writer));
-    pu_status status = pu__batch_reader_open(&job->lines, &job->rules, &reader);
-    if (status == PU_OK) status = store_all(job, reader);
+    PU_TRY(pu__batch_reader_open(source, &job->rules, &reader));
+    const pu_status status = store_all(job, reader);
     pu__batch_reader_close(reader);
-    if (status == PU_OK) pu__digest_end(&job->lines.hash, job->result->sha256);
-    if (status == PU_OK) status = check_usable(job);
-    return pu__bar_writer_close(&job->writer, status);
-}
-
-/* A file that was imported before and adds nothing leaves the store as it is. */
-static pu_status record_import(import_job *job) {
-    bool known = false;
-    const pu_import_result *result = job->result;
-    if (result->rows_added == 0 && result->rows_replaced == 0)
-        PU_TRY(pu__record_known(job->store, job->asset_id, result->sha256, &known));
-    return known ? PU_OK : pu__record_import(job->store, job->asset_id, job->path, result, &job->rejects);
-}
-
-static pu_status run_transaction(import_job *job) {
-    pu_status status = settle_asset(job);
-    if (status == PU_OK) status = write_file(job);
-    if (status == PU_OK) status = record_import(job);
     return status;
+}
+
+static pu_status run_transaction(import_job *job, pu__row_source *source, crypto_hash_sha256_state *hash,
+                                 const int64_t *bytes) {
+    PU_TRY(pu_store_begin(job->store));
+    pu_status status = write_rows(job, source);
+    job->result->bytes = *bytes;
+    if (status == PU_OK) {
+        pu__digest_end(hash, job->result->sha256);
+        status = pu__bar_sink_record(job->sink);
+    }
+    if (status == PU_OK && job->options.dry_run) {
+        pu_store_rollback(job->store);
+        pu__bar_sink_report(job->sink);
+        return PU_OK;
+    }
+    status = pu__sql_leave(job->store, true, status);
+    if (status == PU_OK) pu__bar_sink_report(job->sink);
+    return status;
+}
+
+static pu_status run_rows(import_job *job, pu__row_source *source, crypto_hash_sha256_state *hash,
+                          const int64_t *bytes) {
+    pu_import_result *result = job->result;
+    result->layout = job->rules.layout.kind;
+    result->stamp = job->rules.stamp;
+    PU_TRY(settle_name(job));
+    PU_TRY(pu__bar_sink_open(job->store, job->path, &job->options, &job->rules, result, &job->sink));
+    const pu_status status = run_transaction(job, source, hash, bytes);
+    pu__bar_sink_close(job->sink);
+    return status;
+}
+
+static pu_status run_text(import_job *job, pu__lines *lines) {
+    PU_TRY(pu__probe(lines, &job->options, job->mapping, &job->rules, &job->result->stamp_assumed));
+    job->result->compressed = lines->gunzip != NULL;
+    pu__text_source source = pu__text_rows(lines, &job->rules);
+    for (int64_t i = 0; i < job->rules.head_lines; ++i) {
+        pu__text line;
+        bool found = false;
+        PU_TRY(pu__lines_next(lines, &line, &found));
+    }
+    job->total = lines->file_bytes;
+    job->unit = "MB";
+    job->per_unit = 1000000;
+    return run_rows(job, &source.base, &lines->hash, &lines->bytes);
+}
+
+static pu_status import_text(import_job *job) {
+    pu__lines lines;
+    PU_TRY(pu__lines_open(job->path, &lines));
+    const pu_status status = run_text(job, &lines);
+    pu__lines_close(&lines);
+    return status;
+}
+
+static pu_status import_table(import_job *job) {
+    pu__database *table = NULL;
+    PU_TRY(pu__database_open(job->path, &job->options, job->mapping, job->result->symbol, &job->rules, &table));
+    job->result->stamp_assumed = pu__database_stamp_assumed(table);
+    job->total = pu__database_rows(table);
+    job->unit = "rows";
+    job->per_unit = 1;
+    const pu_status status =
+        run_rows(job, pu__database_source(table), pu__database_hash(table), pu__database_bytes(table));
+    pu__database_close(table);
+    return status;
+}
+
+/* What is given on its own goes before the mapping. */
+static void take_from_mapping(import_job *job) {
+    pu_import_options *options = &job->options;
+    const pu__mapping *mapping = job->mapping;
+    if (options->stamp == PU_IMPORT_STAMP_AUTO) options->stamp = mapping->stamp;
+    if (!options->table) options->table = mapping->table;
+    if (!options->symbol) options->symbol = mapping->symbol;
+    if (!options->asset_class) options->asset_class = mapping->asset_class;
+    if (!options->currency) options->currency = mapping->currency;
+    if (options->bar_s == 0) options->bar_s = mapping->bar_s;
+    if (!(options->periods_per_year > 0)) options->periods_per_year = mapping->periods_per_year;
+}
+
+static pu_status read_mapping(import_job *job) {
+    const char *columns = job->options.columns;
+    const bool by_role = columns && strchr(columns, '=');
+    if (!job->options.mapping && !by_role) return PU_OK;
+    PU_TRY(pu_arena_new(0, &job->arena));
+    PU_TRY(job->options.mapping ? pu__mapping_load(job->arena, job->options.mapping, &job->mapping)
+                                : pu__mapping_new(job->arena, &job->mapping));
+    if (by_role) PU_TRY(pu__mapping_columns(job->arena, columns, job->mapping));
+    take_from_mapping(job);
+    return PU_OK;
 }
 
 static pu_status run_job(import_job *job) {
-    pu_import_result *result = job->result;
-    PU_TRY(pu__probe(&job->lines, job->options, &job->rules, &result->stamp_assumed));
-    result->layout = job->rules.layout.kind;
-    result->stamp = job->rules.stamp;
-    if (job->rules.layout.has_header) {
-        pu__text header;
-        bool found = false;
-        PU_TRY(pu__lines_next(&job->lines, &header, &found));
-    }
-    PU_TRY(pu_store_begin(job->store));
-    return pu__sql_leave(job->store, true, run_transaction(job));
+    bool database = false;
+    PU_TRY(read_mapping(job));
+    PU_TRY(name_asset(job));
+    PU_TRY(pu__database_magic(job->path, &database));
+    return database ? import_table(job) : import_text(job);
 }
 
 pu_status pu_import_file(pu_store *store, const char *path, const pu_import_options *options,
                          pu_import_result *result) {
-    static const pu_import_options defaults = {0};
     const double started_s = pu_clock_s();
     *result = (pu_import_result){0};
     import_job *job = pu_calloc(1, sizeof *job);
     if (!job) return PU_ERR_MEMORY;
-    *job = (import_job){.store = store, .path = path, .options = options ? options : &defaults, .result = result};
-    if (job->options->symbol) snprintf(result->symbol, sizeof result->symbol, "%s", job->options->symbol);
-    else name_from_path(path, result->symbol, sizeof result->symbol);
-    pu_status status = job->options->symbol ? pu__asset_name_check(job->options->symbol) : PU_OK;
-    if (status == PU_OK) status = pu__record_file_bytes(path, &job->file_bytes);
-    if (status == PU_OK) status = pu__lines_open(path, &job->lines);
-    if (status == PU_OK) {
-        status = run_job(job);
-        pu__lines_close(&job->lines);
-    }
-    pu__record_list_free(&job->rejects);
+    *job = (import_job){.store = store, .path = path, .result = result};
+    if (options) job->options = *options;
+    const pu_status status = run_job(job);
+    pu_arena_free(job->arena);
     pu_free(job);
     result->seconds = pu_clock_s() - started_s;
     return status;

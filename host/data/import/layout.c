@@ -43,7 +43,7 @@ static const struct {
 
 enum { NAME_COUNT = sizeof names / sizeof *names, BINANCE_COLUMNS = 12 };
 
-static int role_of(pu__text field) {
+int pu__role_of(pu__text field) {
     char plain[32];
     size_t used = 0;
     for (size_t i = 0; i < field.bytes; ++i) {
@@ -83,7 +83,7 @@ static pu_status map_header(const char *path, pu__text header, pu__layout *out) 
     }
     out->columns = count;
     for (int i = 0; i < count; ++i) {
-        const int role = role_of(fields[i]);
+        const int role = pu__role_of(fields[i]);
         if (role < 0) continue;
         if (out->column[role] >= 0) {
             return pu_fail(
@@ -135,10 +135,56 @@ static bool looks_like_binance(pu__text line) {
            pu__parse_integer(fields[6], &close_time) && open_time > 100000000 && close_time > open_time;
 }
 
+/* The column that a mapping calls by its name in the header, or by its number from 1. */
+static pu_status find_column(const char *path, const char *name, int count, const pu__text *fields, int *out) {
+    const pu__text text = {name, strlen(name)};
+    int64_t number = 0;
+    for (int i = 0; fields && i < count; ++i) {
+        if (fields[i].bytes != text.bytes || strncasecmp(fields[i].data, name, text.bytes) != 0) continue;
+        *out = i;
+        return PU_OK;
+    }
+    if (!pu__parse_integer(text, &number)) {
+        return fields ? pu_fail(PU_ERR_DATA, "%s: no column is called '%.60s': see the header, or give its number",
+                                path, name)
+                      : pu_fail(PU_ERR_DATA, "%s: without a header columns are numbers from 1, not '%.60s'", path,
+                                name);
+    }
+    if (number < 1 || number > count)
+        return pu_fail(PU_ERR_DATA, "%s: column %.20s is asked for, there are %d", path, name, count);
+    *out = (int)number - 1;
+    return PU_OK;
+}
+
+static pu_status map_columns(const char *path, pu__text first_line, const pu__mapping *mapping, pu__layout *out) {
+    pu__text fields[PU__FIELDS_MAX + 1];
+    const int count = pu__split_fields(first_line, out->delimiter, fields);
+    if (count < 0 || count > PU__FIELDS_MAX) {
+        return pu_fail(PU_ERR_DATA, "%s: a first line with an open quote or more than %d columns", path,
+                       PU__FIELDS_MAX);
+    }
+    out->columns = count;
+    out->kind = PU_IMPORT_GENERIC;
+    for (int role = 0; role < PU__ROLE_COUNT; ++role) {
+        if (mapping->column[role]) {
+            PU_TRY(find_column(path, mapping->column[role], count, out->has_header ? fields : NULL,
+                               &out->column[role]));
+        } else if (role <= PU__ROLE_CLOSE && role != PU__ROLE_CLOCK) {
+            return pu_fail(PU_ERR_CONFIG, "%s: the mapping names no column for the %s", path, pu__role_name[role]);
+        }
+    }
+    return PU_OK;
+}
+
 pu_status pu__layout_detect(const char *path, pu__text first_line, const pu_import_options *options,
-                            pu__layout *out) {
+                            const pu__mapping *mapping, pu__layout *out) {
     *out = (pu__layout){.has_header = true, .delimiter = pu__find_delimiter(first_line)};
     for (int i = 0; i < PU__ROLE_COUNT; ++i) out->column[i] = -1;
+    if (mapping) {
+        out->has_header = mapping->has_header;
+        if (mapping->delimiter) out->delimiter = *mapping->delimiter;
+        if (pu__mapping_has_columns(mapping)) return map_columns(path, first_line, mapping, out);
+    }
     if (options->columns) {
         out->has_header = false;
         const char delimiter = out->delimiter;
@@ -154,6 +200,7 @@ pu_status pu__layout_detect(const char *path, pu__text first_line, const pu_impo
         out->has_header = false;
         set_binance(out);
     } else {
+        out->has_header = true;
         PU_TRY(map_header(path, first_line, out));
         out->kind = kind_of_header(out);
     }

@@ -4,7 +4,8 @@
 
 #include "host/data/import/rows.h"
 
-/* Takes nothing off `lines`. */
-pu_status pu__probe(pu__lines *lines, const pu_import_options *options, pu__row_rules *rules, bool *stamp_assumed);
+/* Takes nothing off `lines`. The mapping may be null. */
+pu_status pu__probe(pu__lines *lines, const pu_import_options *options, const pu__mapping *mapping,
+                    pu__row_rules *rules, bool *stamp_assumed);
 
 #endif

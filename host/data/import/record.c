@@ -1,35 +1,36 @@
 #include "host/data/import/record.h"
 
-#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "host/data/store/sql.h"
 #include "plusultra/memory.h"
 
 static pu_status bind_failure(pu_store *store) { return pu__store_failure(store, "record an import in"); }
 
-pu_status pu__record_file_bytes(const char *path, int64_t *bytes) {
-    struct stat info;
-    if (stat(path, &info) != 0)
-        return pu_fail(errno == ENOENT ? PU_ERR_NOT_FOUND : PU_ERR_IO, "cannot open %s: %s", path,
-                       strerror(errno));
-    *bytes = info.st_size;
-    return PU_OK;
-}
-
-pu_status pu__record_reject(pu__record_list *list, const pu_import_reject *row) {
+pu_status pu__record_reject(pu__record_list *list, int series, const pu_import_reject *row) {
+    if (list->count == PU__RECORD_ROWS_MAX) return PU_OK;
     if (list->count == list->capacity) {
         const size_t capacity = list->capacity ? 2 * list->capacity : 64;
-        pu_import_reject *grown =
+        pu__record_row *grown =
             list->row ? pu_regrow(list->row, list->capacity * sizeof *grown, capacity * sizeof *grown)
                       : pu_calloc(capacity, sizeof *grown);
         if (!grown) return PU_ERR_MEMORY;
         list->row = grown;
         list->capacity = capacity;
     }
-    list->row[list->count++] = *row;
+    list->row[list->count++] = (pu__record_row){series, *row};
     return PU_OK;
+}
+
+static int compare_rows(const void *a, const void *b) {
+    const pu__record_row *left = a, *right = b;
+    if (left->series != right->series) return left->series < right->series ? -1 : 1;
+    return (left->row.line > right->row.line) - (left->row.line < right->row.line);
+}
+
+void pu__record_sort(pu__record_list *list) {
+    if (list->count > 1) qsort(list->row, list->count, sizeof *list->row, compare_rows);
 }
 
 void pu__record_list_free(pu__record_list *list) {
@@ -37,14 +38,37 @@ void pu__record_list_free(pu__record_list *list) {
     *list = (pu__record_list){0};
 }
 
-pu_status pu__record_known(pu_store *store, int64_t asset_id, const char *sha256, bool *known) {
+static pu_status read_ids(pu_store *store, sqlite3_stmt *query, int64_t **ids, size_t *count) {
+    size_t capacity = 0;
+    for (bool row = true; row;) {
+        PU_TRY(pu__sql_step(store, query, &row, "read the imports of"));
+        if (!row) return PU_OK;
+        if (*count == capacity) {
+            const size_t wanted = capacity ? 2 * capacity : 16;
+            int64_t *grown = *ids ? pu_regrow(*ids, capacity * sizeof *grown, wanted * sizeof *grown)
+                                  : pu_calloc(wanted, sizeof *grown);
+            if (!grown) return PU_ERR_MEMORY;
+            *ids = grown;
+            capacity = wanted;
+        }
+        (*ids)[(*count)++] = sqlite3_column_int64(query, 0);
+    }
+    return PU_OK;
+}
+
+pu_status pu__record_known(pu_store *store, const char *sha256, int64_t **ids, size_t *count) {
     sqlite3_stmt *query = NULL;
-    PU_TRY(pu__sql_prepare(store, "SELECT 1 FROM imports WHERE asset_id = ?1 AND sha256 = ?2 LIMIT 1", &query));
-    const int code =
-        sqlite3_bind_int64(query, 1, asset_id) | sqlite3_bind_text(query, 2, sha256, -1, SQLITE_STATIC);
-    const pu_status status =
-        code == SQLITE_OK ? pu__sql_step(store, query, known, "read the imports of") : bind_failure(store);
+    *ids = NULL;
+    *count = 0;
+    PU_TRY(pu__sql_prepare(store, "SELECT DISTINCT asset_id FROM imports WHERE sha256 = ?1 ORDER BY asset_id",
+                           &query));
+    pu_status status =
+        sqlite3_bind_text(query, 1, sha256, -1, SQLITE_STATIC) == SQLITE_OK ? PU_OK : bind_failure(store);
+    if (status == PU_OK) status = read_ids(store, query, ids, count);
     sqlite3_finalize(query);
+    if (status == PU_OK) return PU_OK;
+    pu_free(*ids);
+    *ids = NULL;
     return status;
 }
 
@@ -85,13 +109,14 @@ pu_status pu__record_same_asset(pu_store *store, int64_t asset_id, const char *s
     return status;
 }
 
-static pu_status write_rejects(pu_store *store, int64_t import_id, const pu__record_list *list) {
+static pu_status write_rejects(pu_store *store, int64_t import_id, const pu__record_row *rows, size_t count) {
+    if (count == 0) return PU_OK;
     sqlite3_stmt *insert = NULL;
     PU_TRY(pu__sql_prepare(
         store, "INSERT INTO rejected_rows (import_id, line, reason, text) VALUES (?1, ?2, ?3, ?4)", &insert));
     pu_status status = sqlite3_bind_int64(insert, 1, import_id) == SQLITE_OK ? PU_OK : bind_failure(store);
-    for (size_t i = 0; i < list->count && status == PU_OK; ++i) {
-        const pu_import_reject *row = &list->row[i];
+    for (size_t i = 0; i < count && status == PU_OK; ++i) {
+        const pu_import_reject *row = &rows[i].row;
         const int code = sqlite3_bind_int64(insert, 2, row->line) |
                          sqlite3_bind_text(insert, 3, row->reason, -1, SQLITE_STATIC) |
                          sqlite3_bind_text(insert, 4, row->text, -1, SQLITE_STATIC);
@@ -101,8 +126,8 @@ static pu_status write_rejects(pu_store *store, int64_t import_id, const pu__rec
     return status;
 }
 
-pu_status pu__record_import(pu_store *store, int64_t asset_id, const char *path, const pu_import_result *result,
-                            const pu__record_list *list) {
+pu_status pu__record_import(pu_store *store, int64_t asset_id, const char *path, const pu_import_result *file,
+                            const pu_import_symbol *counts, const pu__record_row *rows, size_t row_count) {
     sqlite3_stmt *insert = NULL;
     PU_TRY(pu__sql_prepare(store,
                            "INSERT INTO imports (asset_id, bytes, rows_read, rows_added, rows_unchanged, "
@@ -110,14 +135,14 @@ pu_status pu__record_import(pu_store *store, int64_t asset_id, const char *path,
                            "sha256, layout, stamp) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
                            &insert));
     const int64_t whole[] = {asset_id,
-                             result->bytes,
-                             result->rows_read,
-                             result->rows_added,
-                             result->rows_unchanged,
-                             result->rows_replaced,
-                             result->rows_rejected};
-    const char *const text[] = {path, result->sha256, pu_import_layout_name(result->layout),
-                                result->stamp == PU_IMPORT_STAMP_OPEN ? "open" : "close"};
+                             file->bytes,
+                             counts->rows_read,
+                             counts->rows_added,
+                             counts->rows_unchanged,
+                             counts->rows_replaced,
+                             counts->rows_rejected};
+    const char *const text[] = {path, file->sha256, pu_import_layout_name(file->layout),
+                                file->stamp == PU_IMPORT_STAMP_OPEN ? "open" : "close"};
     int code = SQLITE_OK;
     for (int i = 0; i < 7; ++i) code |= sqlite3_bind_int64(insert, 1 + i, whole[i]);
     for (int i = 0; i < 4; ++i) code |= sqlite3_bind_text(insert, 8 + i, text[i], -1, SQLITE_STATIC);
@@ -125,5 +150,5 @@ pu_status pu__record_import(pu_store *store, int64_t asset_id, const char *path,
         code == SQLITE_OK ? pu__sql_run(store, insert, "record an import in") : bind_failure(store);
     sqlite3_finalize(insert);
     PU_TRY(status);
-    return write_rejects(store, sqlite3_last_insert_rowid(pu_store_sqlite(store)), list);
+    return write_rejects(store, sqlite3_last_insert_rowid(pu_store_sqlite(store)), rows, row_count);
 }

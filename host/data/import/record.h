@@ -1,4 +1,4 @@
-/* What the store keeps about imports: one row per file, and its rejected rows. */
+/* What the store keeps about imports: one row per file and asset, and the rejected rows. */
 #ifndef PU_HOST_DATA_IMPORT_RECORD_H
 #define PU_HOST_DATA_IMPORT_RECORD_H
 
@@ -6,26 +6,36 @@
 
 #include "plusultra/import.h"
 
+/* Rows listed of one file; the others are only counted, so that a file of nothing but faults does not fill the
+ * memory. */
+enum { PU__RECORD_ROWS_MAX = 10000 };
+
+typedef struct pu__record_row {
+    int series; /* -1: its symbol could not be read */
+    pu_import_reject row;
+} pu__record_row;
+
 /* Rejected rows of the file at hand; zeroed to begin with. */
 typedef struct pu__record_list {
-    pu_import_reject *row;
+    pu__record_row *row;
     size_t count, capacity;
 } pu__record_list;
 
-pu_status pu__record_reject(pu__record_list *list, const pu_import_reject *row);
+pu_status pu__record_reject(pu__record_list *list, int series, const pu_import_reject *row);
+/* By series, and by line within one. */
+void pu__record_sort(pu__record_list *list);
 void pu__record_list_free(pu__record_list *list);
 
-pu_status pu__record_file_bytes(const char *path, int64_t *bytes);
-
-/* Whether an import of this content into this asset is recorded. */
-pu_status pu__record_known(pu_store *store, int64_t asset_id, const char *sha256, bool *known);
+/* The assets for which an import of this content is recorded, in increasing order; free *ids with pu_free. */
+pu_status pu__record_known(pu_store *store, const char *sha256, int64_t **ids, size_t *count);
 
 /* PU_ERR_DATA when the asset is stored with another class, currency or number of bars a year than the options ask
  * for. */
 pu_status pu__record_same_asset(pu_store *store, int64_t asset_id, const char *symbol,
                                 const pu_import_options *options);
 
-pu_status pu__record_import(pu_store *store, int64_t asset_id, const char *path, const pu_import_result *result,
-                            const pu__record_list *list);
+/* One asset's share of a file, and `row_count` rejected rows of it. */
+pu_status pu__record_import(pu_store *store, int64_t asset_id, const char *path, const pu_import_result *file,
+                            const pu_import_symbol *counts, const pu__record_row *rows, size_t row_count);
 
 #endif

@@ -49,18 +49,24 @@ static int64_t epoch_unit(int64_t value) {
                                        : 1;
 }
 
-bool pu__row_stamp(const pu__layout *layout, const pu__text *fields, pu__moment *out) {
+const char *pu__row_stamp(const pu__row_rules *rules, const pu__text *fields, pu__moment *out) {
+    static const char *const problem = "is not a time that is understood (write 2020-12-31)";
+    const pu__layout *layout = &rules->layout;
     const pu__text date = fields[layout->column[PU__ROLE_DATE]];
-    if (!pu__parse_moment(date, out)) return false;
     const int clock = layout->column[PU__ROLE_CLOCK];
-    if (clock < 0) return true;
+    if (rules->mapping && pu__mapping_has_time(rules->mapping)) {
+        const pu__text none = {NULL, 0};
+        return pu__mapping_time(rules->mapping, date, clock < 0 ? none : fields[clock], out);
+    }
+    if (!pu__parse_moment(date, out)) return problem;
+    if (clock < 0) return NULL;
     int64_t seconds = 0;
-    if (!out->date_only || !pu__parse_clock(fields[clock], &seconds)) return false;
+    if (!out->date_only || !pu__parse_clock(fields[clock], &seconds)) return problem;
     out->ts += seconds;
     /* Stooq writes 000000 beside the date of a daily bar: that is no clock time. */
     const int period = layout->column[PU__ROLE_PERIOD];
     out->date_only = period >= 0 && pu__row_period(fields[period]) >= DAY_S;
-    return true;
+    return NULL;
 }
 
 static int64_t next_month(int64_t ts) {
@@ -83,49 +89,54 @@ static bool binance_close(const pu__row_rules *rules, const pu__text *fields, in
     return true;
 }
 
-static bool read_time(const pu__row_rules *rules, const pu__text *fields, int64_t *ts, char *reason) {
-    pu__moment stamp;
-    if (!pu__row_stamp(&rules->layout, fields, &stamp)) {
-        const pu__text field = fields[rules->layout.column[PU__ROLE_DATE]];
-        return refuse(reason, "date: '%.*s' is not a time that is understood (write 2020-12-31)", shown(field),
-                      field.data);
+static bool read_time(const pu__row_rules *rules, const pu__text *fields, pu__raw_row *row, char *reason) {
+    const pu__layout *layout = &rules->layout;
+    row->close_ts = INT64_MIN;
+    const char *problem = pu__row_stamp(rules, fields, &row->stamp);
+    if (problem) {
+        const pu__text field = fields[layout->column[PU__ROLE_DATE]];
+        return refuse(reason, "date: '%.*s' %s", shown(field), field.data, problem);
     }
-    const bool opens = rules->stamp == PU_IMPORT_STAMP_OPEN;
-    if (opens && rules->layout.kind == PU_IMPORT_BINANCE && rules->layout.column[PU__ROLE_CLOSE_TIME] >= 0) {
-        if (!binance_close(rules, fields, ts, reason)) return false;
-    } else if (opens) {
-        *ts = pu__bar_is_month(rules->bar_s) ? next_month(stamp.ts) : stamp.ts + rules->bar_s;
+    if (rules->stamp == PU_IMPORT_STAMP_OPEN && layout->kind == PU_IMPORT_BINANCE &&
+        layout->column[PU__ROLE_CLOSE_TIME] >= 0) {
+        return binance_close(rules, fields, &row->close_ts, reason);
+    }
+    return true;
+}
+
+bool pu__row_close(const pu__row_rules *rules, int64_t bar_s, const pu__moment *stamp, int64_t close_ts,
+                   int64_t *ts, char *reason) {
+    if (close_ts != INT64_MIN) {
+        *ts = close_ts;
+    } else if (!pu__ts_plausible(stamp->ts)) {
+        return refuse(reason, "the time is outside the years 1800 to 2200");
+    } else if (rules->stamp == PU_IMPORT_STAMP_OPEN) {
+        *ts = pu__bar_is_month(bar_s) ? next_month(stamp->ts) : stamp->ts + bar_s;
     } else {
-        *ts = stamp.ts + (stamp.date_only ? DAY_S : 0);
+        *ts = stamp->ts + (stamp->date_only ? DAY_S : 0);
     }
     if (!pu__ts_plausible(*ts)) return refuse(reason, "the time is outside the years 1800 to 2200");
     return true;
+}
+
+/* What the mapping calls missing: no number, but not a mistake either. */
+static bool is_missing(const pu__row_rules *rules, pu__text field) {
+    return field.bytes == 0 || (rules->mapping && pu__mapping_missing(rules->mapping, field));
+}
+
+static bool read_number(const pu__row_rules *rules, pu__text field, double *out) {
+    return rules->mapping ? pu__mapping_real(rules->mapping, field, out) : pu__parse_real(field, out);
 }
 
 static bool read_price(const pu__row_rules *rules, const pu__text *fields, pu__role role, double *out,
                        char *reason) {
     const pu__text field = fields[rules->layout.column[role]];
     if (field.bytes == 0) return refuse(reason, "%s: empty", pu__role_name[role]);
-    if (!pu__parse_real(field, out))
+    if (is_missing(rules, field))
+        return refuse(reason, "%s: missing ('%.*s')", pu__role_name[role], shown(field), field.data);
+    if (!read_number(rules, field, out))
         return refuse(reason, "%s: '%.*s' is not a number", pu__role_name[role], shown(field), field.data);
-    if (!(*out > 0))
-        return refuse(reason, "%s: %.*s is not positive", pu__role_name[role], shown(field), field.data);
-    if (*out > value_max)
-        return refuse(reason, "%s: %.*s is too large", pu__role_name[role], shown(field), field.data);
-    return true;
-}
-
-/* A file without the column, or a row with nothing in it, has no volume; that is not a volume of zero. */
-static bool read_volume(const pu__row_rules *rules, const pu__text *fields, double *out, char *reason) {
-    *out = NAN;
-    const int column = rules->layout.column[PU__ROLE_VOLUME];
-    if (column < 0 || fields[column].bytes == 0) return true;
-    const pu__text field = fields[column];
-    if (!pu__parse_real(field, out))
-        return refuse(reason, "volume: '%.*s' is not a number", shown(field), field.data);
-    if (*out < 0) return refuse(reason, "volume: %.*s is negative", shown(field), field.data);
-    if (*out > value_max) return refuse(reason, "volume: %.*s is too large", shown(field), field.data);
-    *out += 0.0; /* "-0" is 0 */
+    if (rules->mapping) *out *= rules->mapping->price_scale;
     return true;
 }
 
@@ -138,6 +149,22 @@ static bool read_values(const pu__row_rules *rules, const pu__text *fields, pu__
     if (rules->layout.column[PU__ROLE_ADJUSTED] >= 0 &&
         !read_price(rules, fields, PU__ROLE_ADJUSTED, &bar->adjusted, reason))
         return false;
+    /* A file without the column, or a row with nothing in it, has no volume; that is not a volume of zero. */
+    const int volume = rules->layout.column[PU__ROLE_VOLUME];
+    bar->volume = NAN;
+    if (volume >= 0 && !is_missing(rules, fields[volume]) && !read_number(rules, fields[volume], &bar->volume))
+        return refuse(reason, "volume: '%.*s' is not a number", shown(fields[volume]), fields[volume].data);
+    bar->volume += 0.0; /* "-0" is 0 */
+    return pu__row_check(bar, reason);
+}
+
+bool pu__row_check(const pu__bar *bar, char *reason) {
+    const double price[] = {bar->open, bar->high, bar->low, bar->close, bar->adjusted};
+    for (int i = 0; i < 5; ++i) {
+        const char *name = pu__role_name[PU__ROLE_OPEN + i];
+        if (!(price[i] > 0)) return refuse(reason, "%s: %.10g is not positive", name, price[i]);
+        if (price[i] > value_max) return refuse(reason, "%s: %.10g is too large", name, price[i]);
+    }
     if (bar->high < bar->low) return refuse(reason, "high %.10g is below low %.10g", bar->high, bar->low);
     const double low = bar->low * (1 - PU__BAR_TOLERANCE), high = bar->high * (1 + PU__BAR_TOLERANCE);
     if (bar->open < low || bar->open > high)
@@ -145,30 +172,62 @@ static bool read_values(const pu__row_rules *rules, const pu__text *fields, pu__
     if (bar->close < low || bar->close > high) {
         return refuse(reason, "close %.10g is outside low %.10g to high %.10g", bar->close, bar->low, bar->high);
     }
-    return read_volume(rules, fields, &bar->volume, reason);
+    if (bar->volume < 0) return refuse(reason, "volume: %.10g is negative", bar->volume);
+    if (bar->volume > value_max) return refuse(reason, "volume: %.10g is too large", bar->volume);
+    return true;
 }
 
-static bool read_fields(const pu__row_rules *rules, pu__text line, pu__bar *bar, char *reason) {
+static bool read_symbol(const pu__row_rules *rules, const pu__text *fields, pu__raw_row *row, char *reason) {
+    const int column = rules->layout.column[PU__ROLE_SYMBOL], period = rules->layout.column[PU__ROLE_PERIOD];
+    if (column < 0) return true;
+    const pu__text symbol = fields[column];
+    row->symbol = symbol;
+    if (period >= 0) row->period_s = pu__row_period(fields[period]);
+    if (rules->many ||
+        (symbol.bytes == strlen(rules->symbol) && memcmp(symbol.data, rules->symbol, symbol.bytes) == 0))
+        return true;
+    return refuse(reason, "symbol: '%.*s' among rows of '%s', and --symbol names one asset", shown(symbol),
+                  symbol.data, rules->symbol);
+}
+
+static bool read_row(const pu__row_rules *rules, pu__text line, pu__raw_row *row, char *reason) {
     pu__text fields[PU__FIELDS_MAX + 1];
     if (memchr(line.data, '\0', line.bytes)) return refuse(reason, "a zero byte: the file is damaged or not text");
     const int count = pu__split_fields(line, rules->layout.delimiter, fields);
     if (count < 0) return refuse(reason, "a quote is not closed");
     if (count != rules->layout.columns)
         return refuse(reason, "%d columns, %d are expected", count, rules->layout.columns);
-    const int symbol = rules->layout.column[PU__ROLE_SYMBOL];
-    if (symbol >= 0 && (fields[symbol].bytes != strlen(rules->symbol) ||
-                        memcmp(fields[symbol].data, rules->symbol, fields[symbol].bytes) != 0)) {
-        return refuse(reason, "symbol: '%.*s' among rows of '%s'; import one file per symbol",
-                      shown(fields[symbol]), fields[symbol].data, rules->symbol);
-    }
-    return read_time(rules, fields, &bar->ts, reason) && read_values(rules, fields, bar, reason);
+    return read_symbol(rules, fields, row, reason) && read_time(rules, fields, row, reason) &&
+           read_values(rules, fields, &row->bar, reason);
 }
 
-pu__row_outcome pu__row_read(const pu__row_rules *rules, pu__row_state *state, pu__text line, int64_t line_number,
-                             pu__bar *bar, char *reason) {
-    if (pu__trim(line).bytes == 0) return PU__ROW_BLANK;
-    if (!read_fields(rules, line, bar, reason)) return PU__ROW_REJECTED;
-    const bool forward = rules->descending ? bar->ts < state->last.ts : bar->ts > state->last.ts;
+bool pu__row_is_blank(const pu__row_rules *rules, pu__text line) {
+    if (pu__trim(line).bytes == 0) return true;
+    return rules->mapping && pu__mapping_comment(rules->mapping, line);
+}
+
+static pu_status next_line(pu__row_source *base, pu__raw_row *row, char *reason, pu__row_outcome *outcome) {
+    pu__text_source *source = (pu__text_source *)(void *)base;
+    bool found = false;
+    PU_TRY(pu__lines_next(source->lines, &row->text, &found));
+    base->done = source->lines->bytes;
+    row->line = source->lines->line;
+    row->symbol = (pu__text){NULL, 0};
+    row->period_s = 0;
+    *outcome = !found                                            ? PU__ROW_END
+               : pu__row_is_blank(source->rules, row->text)      ? PU__ROW_BLANK
+               : read_row(source->rules, row->text, row, reason) ? PU__ROW_READ
+                                                                 : PU__ROW_REJECTED;
+    return PU_OK;
+}
+
+pu__text_source pu__text_rows(pu__lines *lines, const pu__row_rules *rules) {
+    return (pu__text_source){.base = {.next = next_line}, .lines = lines, .rules = rules};
+}
+
+pu__row_place pu__row_follow(bool descending, pu__row_state *state, const pu__bar *bar, int64_t line,
+                             char *reason) {
+    const bool forward = descending ? bar->ts < state->last.ts : bar->ts > state->last.ts;
     if (state->any && !forward) {
         char now[32], before[32];
         if (bar->ts == state->last.ts && pu__bar_hash(bar) == pu__bar_hash(&state->last)) return PU__ROW_REPEATED;
@@ -181,8 +240,8 @@ pu__row_outcome pu__row_read(const pu__row_rules *rules, pu__row_state *state, p
             refuse(reason, "out of order: closes %s, line %lld closes %s", now, (long long)state->last_line,
                    before);
         }
-        return PU__ROW_REJECTED;
+        return PU__ROW_MISPLACED;
     }
-    *state = (pu__row_state){true, *bar, line_number};
-    return PU__ROW_BAR;
+    *state = (pu__row_state){true, *bar, line};
+    return PU__ROW_FOLLOWS;
 }

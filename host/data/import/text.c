@@ -81,10 +81,24 @@ bool pu__parse_real(pu__text text, double *out) {
     return true;
 }
 
+/* Nanoseconds of today: 19 digits that fit begin with a digit below 9. */
+static bool parse_19(pu__text text, int64_t *out) {
+    if (text.data[0] > '8') return false;
+    int64_t value = 0;
+    for (size_t i = 0; i < 19; ++i) {
+        if (!is_digit(text.data[i])) return false;
+        value = value * 10 + (text.data[i] - '0');
+    }
+    *out = value;
+    return true;
+}
+
 bool pu__parse_integer(pu__text text, int64_t *out) {
     const bool negative = text.bytes > 0 && text.data[0] == '-';
     size_t i = negative ? 1 : 0;
-    if (i == text.bytes || text.bytes - i > 18) return false; /* 18 digits always fit */
+    if (i == text.bytes || text.bytes - i > 18) {
+        return text.bytes == 19 && !negative && parse_19(text, out); /* 18 digits always fit */
+    }
     int64_t value = 0;
     for (; i < text.bytes; ++i) {
         if (!is_digit(text.data[i])) return false;
@@ -156,9 +170,11 @@ bool pu__parse_clock(pu__text text, int64_t *seconds) {
     return used == text.bytes;
 }
 
-/* Z, +02:00, +0200, or nothing, at the end of a clock time: removed from it, its distance from UTC in *offset. */
-static bool take_zone(pu__text *text, int64_t *offset) {
+/* Z, +02:00, +0200, or nothing, at the end of a clock time: removed from it, its distance from UTC in *offset.
+ * *local: there is nothing. */
+static bool take_zone(pu__text *text, int64_t *offset, bool *local) {
     *offset = 0;
+    *local = false;
     if (text->bytes > 0 && (text->data[text->bytes - 1] == 'Z' || text->data[text->bytes - 1] == 'z')) {
         --text->bytes;
         return true;
@@ -174,6 +190,7 @@ static bool take_zone(pu__text *text, int64_t *offset) {
         text->bytes = i;
         return true;
     }
+    *local = true;
     return true;
 }
 
@@ -191,6 +208,12 @@ static size_t parse_date(pu__text text, int64_t *days) {
 }
 
 bool pu__parse_moment(pu__text text, pu__moment *out) {
+    bool local = false;
+    return pu__parse_moment_local(text, out, &local);
+}
+
+bool pu__parse_moment_local(pu__text text, pu__moment *out, bool *local) {
+    *local = false;
     int64_t days = 0, clock = 0, offset = 0;
     if (text.bytes > 8 && all_digits(text)) return parse_epoch(text, out);
     const size_t date_bytes = parse_date(text, &days);
@@ -202,7 +225,7 @@ bool pu__parse_moment(pu__text text, pu__moment *out) {
     const char separator = text.data[date_bytes];
     if (separator != 'T' && separator != 't' && separator != ' ') return false;
     pu__text rest = {text.data + date_bytes + 1, text.bytes - date_bytes - 1};
-    if (!take_zone(&rest, &offset)) return false;
+    if (!take_zone(&rest, &offset, local)) return false;
     if (!pu__parse_clock(pu__trim(rest), &clock)) return false;
     *out = (pu__moment){days * 86400 + clock - offset, false};
     return true;

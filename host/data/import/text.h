@@ -16,7 +16,7 @@ typedef struct pu__text {
  * NaN, infinity, hexadecimal, a grouping character, text behind the digits, an overflow. */
 bool pu__parse_real(pu__text text, double *out);
 
-/* Digits with an optional minus sign, within 64 bits. */
+/* Digits with an optional minus sign: up to 18, or 19 below 9 * 10^18. */
 bool pu__parse_integer(pu__text text, int64_t *out);
 
 /* A point in time, in UTC seconds. */
@@ -29,6 +29,9 @@ typedef struct pu__moment {
  * perhaps Z or +02:00. A number of 9 to 11 digits is seconds since 1970, and 3, 6 or 9 digits more are milli-,
  * micro- and nanoseconds. */
 bool pu__parse_moment(pu__text text, pu__moment *out);
+
+/* The same; *local: a clock time that says nothing of its zone, read as UTC. */
+bool pu__parse_moment_local(pu__text text, pu__moment *out, bool *local);
 
 /* 15:30, 15:30:00 or 153000: seconds of the day. */
 bool pu__parse_clock(pu__text text, int64_t *seconds);

@@ -282,6 +282,17 @@ static pu_status store_summary(pu__bar_writer *writer) {
     return status;
 }
 
+pu_status pu__bar_writer_turn(pu__bar_writer *writer, int64_t asset_id) {
+    if (asset_id == writer->asset_id) return PU_OK;
+    if (writer->changed) PU_TRY(store_summary(writer));
+    writer->changed = false;
+    writer->asset_id = asset_id;
+    PU_TRY(load_summary(writer));
+    return sqlite3_bind_int64(writer->insert, 1, asset_id) == SQLITE_OK
+               ? PU_OK
+               : pu__store_failure(writer->store, "write bars to");
+}
+
 pu_status pu__bar_writer_close(pu__bar_writer *writer, pu_status status) {
     if (status == PU_OK && writer->changed) status = store_summary(writer);
     return release(writer, status);

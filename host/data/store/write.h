@@ -67,6 +67,8 @@ pu_status pu__bar_writer_open(pu_store *store, int64_t asset_id, pu__bar_writer 
  * ask. */
 pu_status pu__bars_put(pu__bar_writer *writer, const pu__bar *bars, int64_t count, bool replace,
                        pu__bar_outcome *outcome);
+/* Goes on with another asset; the summary of the one before is stored. */
+pu_status pu__bar_writer_turn(pu__bar_writer *writer, int64_t asset_id);
 /* Stores the summary unless `status` is a failure, releases the statements, and returns the first failure. */
 pu_status pu__bar_writer_close(pu__bar_writer *writer, pu_status status);
 
