@@ -17,26 +17,14 @@ bool pu__imports_series(const pu__cli *cli) {
     return pu__cli_value(cli, "series") != NULL || pu__cli_value(cli, "regimes") != NULL;
 }
 
-/* The option as seconds: "300", "5m", "1h", "1d", "1w"; *given is false without it. */
+/* The option as seconds; *given is false without it. */
 static pu_status read_length(const pu__cli *cli, const char *name, int64_t most_s, bool *given, int64_t *seconds) {
-    static const struct {
-        const char *unit;
-        int64_t seconds;
-    } units[] = {{"", 1}, {"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}, {"w", 604800}};
     const char *value = pu__cli_value(cli, name);
     *given = value != NULL;
     *seconds = 0;
-    if (!value) return PU_OK;
-    char *end = NULL;
-    const long long count = strtoll(value, &end, 10);
-    for (size_t i = 0; i < sizeof units / sizeof *units; ++i) {
-        if (end == value || strcmp(end, units[i].unit) != 0) continue;
-        if (count < 0 || count > most_s / units[i].seconds) break;
-        *seconds = count * units[i].seconds;
-        return PU_OK;
-    }
-    return pu_fail(PU_ERR_CONFIG, "--%s %.40s: write seconds, or 5m, 1h, 1d, 1w; at most %" PRId64 " days", name,
-                   value, most_s / 86400);
+    if (!value || pu_series_length(value, most_s, seconds)) return PU_OK;
+    return pu_fail(PU_ERR_CONFIG, "--%s %.40s: write seconds, or 5m, 1h, 1d, 1w; at most %lld days", name, value,
+                   (long long)(most_s / 86400));
 }
 
 static pu_status read_kind(const pu__cli *cli, pu_series_kind *out) {
@@ -54,7 +42,6 @@ static pu_status read_kind(const pu__cli *cli, pu_series_kind *out) {
 }
 
 static pu_status read_options(const pu__cli *cli, pu_series_options *out) {
-    static const int64_t limit_s = 36500LL * 86400, lag_s = 3650LL * 86400;
     static const char *const of_bars[] = {"layout", "asset-class",      "currency", "bar",
                                           "stamp",  "periods-per-year", "benchmark"};
     const char *series = pu__cli_value(cli, "series"), *regimes = pu__cli_value(cli, "regimes");
@@ -69,13 +56,14 @@ static pu_status read_options(const pu__cli *cli, pu_series_options *out) {
                                .symbol = pu__cli_value(cli, "symbol"),
                                .unit = pu__cli_value(cli, "unit"),
                                .columns = pu__cli_value(cli, "columns"),
+                               .mapping = pu__cli_value(cli, "mapping"),
                                .table = pu__cli_value(cli, "table"),
                                .replace = pu__cli_flag(cli, "replace")};
     PU_TRY(read_kind(cli, &out->kind));
-    PU_TRY(read_length(cli, "stale-after", limit_s, &given, &out->stale_after_s));
+    PU_TRY(read_length(cli, "stale-after", PU_SERIES_LIMIT_S_MAX, &given, &out->stale_after_s));
     if (given && out->stale_after_s == 0)
         return pu_fail(PU_ERR_CONFIG, "--stale-after: every value would be missing at once");
-    return read_length(cli, "published-lag", lag_s, &out->has_published_lag, &out->published_lag_s);
+    return read_length(cli, "published-lag", PU_SERIES_LAG_S_MAX, &out->has_published_lag, &out->published_lag_s);
 }
 
 /* JSON is UTF-8; file names and messages need not be. */

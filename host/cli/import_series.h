@@ -9,14 +9,16 @@ bool pu__imports_series(const pu__cli *cli);
 pu_status pu__import_series(pu__cli *cli);
 
 /* Rows of the verb's table of options. */
-#define PU__SERIES_OPTIONS                                                                                       \
-    {"series", 0, "NAME", "read an alternative series of this name instead of bars"},                            \
-        {"regimes", 0, "NAME", "read the labels of a named regime instead of bars"},                             \
-        {"kind", 0, "NAME", "of a series: macro, onchain, funding, sentiment, other"},                           \
-        {"unit", 0, "TEXT", "of a series' values"},                                                              \
-        {"stale-after", 0, "LENGTH", "a value this long after its publication counts as missing (by kind)"},     \
-        {"published-lag", 0, "LENGTH", "for files without publication times: known this long after the time"}, { \
-        "table", 0, "NAME", "of a SQLite file with several"                                                      \
-    }
+// clang-format off
+#define PU__SERIES_OPTIONS                                                                                         \
+    {"series", 0, "NAME", "read an alternative series of this name instead of bars"},                              \
+    {"regimes", 0, "NAME", "read the labels of a named regime instead of bars"},                                   \
+    {"kind", 0, "NAME", "of a series: macro, onchain, funding, sentiment, other"},                                 \
+    {"unit", 0, "TEXT", "of a series' values"},                                                                    \
+    {"stale-after", 0, "LENGTH", "a series' value this long after its publication counts as missing (by kind)"},   \
+    {"published-lag", 0, "LENGTH", "for series without publication times: known this long after their time"},      \
+    {"mapping", 0, "FILE", "YAML that says how the file is read"},                                                 \
+    {"table", 0, "NAME", "of a SQLite file with several"}
+// clang-format on
 
 #endif

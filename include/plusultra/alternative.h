@@ -63,6 +63,12 @@ typedef struct pu_series_view {
 /* What is known of one series at time T, in UTC seconds. */
 pu_status pu_series_at(pu_store *store, const pu_series *series, int64_t T, pu_series_view *out);
 
+#define PU_SERIES_LIMIT_S_MAX (36500LL * 86400) /* of stale_after_s */
+#define PU_SERIES_LAG_S_MAX (3650LL * 86400)    /* of published_lag_s */
+
+/* "300", "5m", "1h", "1d", "1w" in seconds; false for anything else, below 0 or above `most_s`. */
+bool pu_series_length(const char *text, int64_t most_s, int64_t *seconds);
+
 /* Zeros mean: the kind's usual. */
 typedef struct pu_series_options {
     /* Of the series or the regime: letters, digits, '_', '-' and '.'. A file with a column of series or events fills
@@ -81,8 +87,9 @@ typedef struct pu_series_options {
     /* Columns that are called something else, "time=observation_date,value=GDP"; or the header of a CSV file that has
      * none, "time,published,value". */
     const char *columns;
-    const char *table; /* of a SQLite file; null: its only one */
-    bool replace;      /* a value that differs from the stored one of the same two times takes its place */
+    const char *mapping; /* a YAML file that says what is not said here; see docs/data.md */
+    const char *table;   /* of a SQLite file; null: its only one */
+    bool replace;        /* a value that differs from the stored one of the same two times takes its place */
 } pu_series_options;
 
 /* rows_read = rows_added + rows_unchanged + rows_replaced + rows_rejected. */

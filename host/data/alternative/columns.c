@@ -74,13 +74,17 @@ static const struct {
 
 enum { USUAL_COUNT = sizeof usual / sizeof *usual, NAMED_FIELDS = PU__FIELD_SETTLED };
 
-/* Names the column of one field; `where` begins the message. */
-static pu_status name_column(pu__columns *columns, const char *where, const char *field, const char *column) {
-    int found = -1;
+int pu__columns_find(const pu__columns *columns, const char *field) {
+    if (strcmp(field, "date") == 0 || strcmp(field, "timestamp") == 0) return PU__FIELD_TIME; /* as for bars */
+    if (columns->kind == PU_SERIES_REGIME && strcmp(field, "label") == 0) return PU__FIELD_VALUE;
     for (int i = 0; i < NAMED_FIELDS; ++i) {
-        if (strcmp(field, pu__field_name[i]) == 0) found = i;
+        if (strcmp(field, pu__field_name[i]) == 0) return i;
     }
-    if (columns->kind == PU_SERIES_REGIME && strcmp(field, "label") == 0) found = PU__FIELD_VALUE;
+    return -1;
+}
+
+pu_status pu__columns_name(pu__columns *columns, const char *where, const char *field, const char *column) {
+    const int found = pu__columns_find(columns, field);
     if (found < 0) {
         const char *nearest = pu__nearest(field, NAMED_FIELDS, pu__field_name);
         return pu_fail(
@@ -111,7 +115,7 @@ pu_status pu__columns_make(pu_series_kind kind, const char *list, pu__columns *o
                            (int)(length < 60 ? length : 60), at);
         snprintf(field, sizeof field, "%.*s", (int)split, at);
         snprintf(column, sizeof column, "%.*s", (int)(length - split - 1), at + split + 1);
-        PU_TRY(name_column(out, "--columns", field, column));
+        PU_TRY(pu__columns_name(out, "--columns", field, column));
         at += length + (at[length] == ',');
     }
     return PU_OK;

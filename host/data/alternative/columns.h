@@ -30,6 +30,12 @@ typedef struct pu__columns {
 /* `list`: null, a header, or "time=observation_date,value=GDP". */
 pu_status pu__columns_make(pu_series_kind kind, const char *list, pu__columns *out);
 
+/* The field that users call so: -1 when there is none. */
+int pu__columns_find(const pu__columns *columns, const char *field);
+
+/* Names the column of one field; PU_ERR_CONFIG when it is unknown or has a name, `where` begins the message. */
+pu_status pu__columns_name(pu__columns *columns, const char *where, const char *field, const char *column);
+
 /* Whether the list is the header of a file without one. */
 bool pu__columns_is_header(const char *list);
 

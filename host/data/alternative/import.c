@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "host/data/alternative/mapping.h"
 #include "host/data/alternative/write.h"
 #include "host/data/import/batch.h"
 #include "host/data/store/sql.h"
@@ -196,15 +197,27 @@ static pu_status check_options(pu_store *store, const pu_series_options *options
     return check_symbol(store, options->symbol);
 }
 
-static pu_status run_job(series_job *job) {
-    pu__columns columns;
+static pu_status run_with(series_job *job, const pu__columns *columns) {
     PU_TRY(check_options(job->store, job->options));
-    PU_TRY(pu__columns_make(job->options->kind, job->options->columns, &columns));
-    PU_TRY(pu__reader_open(job->path, &columns, job->options, &job->reader));
+    PU_TRY(pu__reader_open(job->path, columns, job->options, &job->reader));
     snprintf(job->result->format, sizeof job->result->format, "%s", job->reader->format);
     pu_status status = pu_store_begin(job->store);
     if (status == PU_OK) status = pu__sql_leave(job->store, true, run_transaction(job));
     job->reader->close(job->reader);
+    return status;
+}
+
+static pu_status run_job(series_job *job) {
+    enum { CHUNK_BYTES = 4096 };
+    pu_series_options options = *job->options;
+    pu__columns columns;
+    pu_arena *arena = NULL;
+    PU_TRY(pu__columns_make(options.kind, options.columns, &columns));
+    PU_TRY(pu_arena_new(CHUNK_BYTES, &arena));
+    job->options = &options;
+    pu_status status = pu__series_mapping_load(arena, &columns, &options);
+    if (status == PU_OK) status = run_with(job, &columns);
+    pu_arena_free(arena);
     return status;
 }
 
