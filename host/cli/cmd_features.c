@@ -158,8 +158,8 @@ static bool is_listed(const char *name, int count, const char *const *names) {
     return false;
 }
 
-/* What is audited: features.names, else the default set; with --all every feature there is; and in any case those of
- * the plug-ins, which the audit is for. */
+/* What is audited: features.names, else the default set; with --all every feature whose inputs are there; and in any
+ * case those of the plug-ins, which the audit is for. */
 static pu_status choose_audited(pu__cli *cli, const char ***out) {
     const bool all = pu__cli_flag(cli, "all");
     const pu_text_list *named = &cli->config->features.names;
@@ -178,6 +178,7 @@ static pu_status choose_audited(pu__cli *cli, const char ***out) {
             names[count++] = feature->name;
     }
     *out = names;
+    if (all) cli->config->features.missing = "skip";
     if (extra) cli->config->features.names = (pu_text_list){count, names};
     return PU_OK;
 }
@@ -251,7 +252,7 @@ static const pu__option options[] = {
     {"tag", 't', "TAG", "list only features with this tag"},
     {"cuts", 0, "N", "cuts per asset in the audit (8)"},
     {"seed", 0, "N", "seed of the audit's cuts (run.seed)"},
-    {"all", 0, NULL, "audit every feature, not only those of features.names"},
+    {"all", 0, NULL, "audit every feature whose inputs are there, not only those of features.names"},
 };
 
 const pu__verb pu__verb_features = {

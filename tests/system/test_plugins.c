@@ -107,11 +107,32 @@ static void it_is_built_and_another_build_of_it_is_another(void **state) {
     expect(2, "", "there is no feature 'example_momentum_30'", RUN("build", "--set", names));
 }
 
+/* A model is of the very file it was trained with. */
+static void a_model_knows_the_plugin_it_learnt_from(void **state) {
+    (void)state;
+    test_write(test_path(market.folder, "e.yaml"),
+               "run: {name: r, device: cpu}\n"
+               "data: {store: market.db}\n"
+               "features: {plugins: [trained.so], names: [example_momentum_30, rsi_14]}\n"
+               "windows: {window_bars: 8, warmup_bars: 8, stride_bars: 2, horizons: [1]}\n"
+               "split: {embargo_bars: 2}\n"
+               "model: {width: 8, layers: 1, heads: 1, dilations: [1]}\n"
+               "train: {steps: 4, batch: 4, warmup_steps: 1, eval_every: 2}\n");
+    compile("cc", "docs/examples/plugin_momentum.c", "trained", NULL);
+    expect(0, NULL, NULL, test_plusultra(market.folder, "train", "--config", "e.yaml", NULL));
+    expect(0, NULL, NULL, test_plusultra(market.folder, "predict", "--config", "e.yaml", NULL));
+    compile("cc", "docs/examples/plugin_momentum.c", "trained", "-O0");
+    expect(2, NULL, "was trained with other features",
+           test_plusultra(market.folder, "predict", "--config", "e.yaml", NULL));
+}
+
 static void the_audit_passes_it(void **state) {
     (void)state;
     expect(0, "values are the same without the future", "",
            RUN("audit", "--plugin", "momentum.so", "--cuts", "20", "--seed", "7", "--set",
                "features.names=[example_momentum_30]"));
+    expect(0, "values are the same", "left out active_addresses_z_30, active_addresses_z_30_known",
+           RUN("audit", "--all", "--plugin", "momentum.so", "--cuts", "3"));
 }
 
 /* Each is found by name, beside honest features, without being named by anybody. */
@@ -211,6 +232,7 @@ int main(void) {
         cmocka_unit_test(the_example_is_listed_and_described),
         cmocka_unit_test(its_file_is_its_identity),
         cmocka_unit_test(it_is_built_and_another_build_of_it_is_another),
+        cmocka_unit_test(a_model_knows_the_plugin_it_learnt_from),
         cmocka_unit_test(the_audit_passes_it),
         cmocka_unit_test(the_audit_names_what_looks_ahead),
         cmocka_unit_test(broken_ones_are_refused),
