@@ -241,6 +241,13 @@ static const char *write_long_table(void) {
     return path;
 }
 
+/* Until the import has begun to write: it is far from its end then. */
+static void wait_for_journal(const char *store) {
+    char journal[600];
+    snprintf(journal, sizeof journal, "%s-journal", store);
+    for (int tries = 0; tries < 20000 && access(journal, F_OK) != 0; ++tries) pause_s(0.0005);
+}
+
 static void break_at_random_points(int signal_number, int stopped_code) {
     pu_random random = pu_random_at(SEED, (uint64_t)signal_number);
     char table[512], path[512], identity[PU__ASOF_IDENTITY_BYTES];
@@ -252,7 +259,8 @@ static void break_at_random_points(int signal_number, int stopped_code) {
         assert_int_equal(pu_store_open(path, PU_STORE_CREATE, &store), PU_OK);
         pu_store_close(store);
         const pid_t child = start_import(path, table);
-        pause_s(pu_random_uniform(&random) * whole_run_s);
+        if (i == 0) wait_for_journal(path);
+        else pause_s(pu_random_uniform(&random) * whole_run_s);
         kill(child, signal_number);
         const int code = wait_for(child);
         assert_true(code == 0 || code == stopped_code);
