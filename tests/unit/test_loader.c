@@ -1,14 +1,19 @@
 /* The loader: order, content, resumption, number of readers, shutdown, errors. */
+#define _GNU_SOURCE
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "host/data/windows/dataset.h"
+#include "host/data/windows/waits.h"
 #include "plusultra/log.h"
 #include "plusultra/memory.h"
 #include "plusultra/random.h"
@@ -36,6 +41,11 @@ static int remove_market(void **state) {
     (void)state;
     test_market_remove(&market);
     return 0;
+}
+
+static int ascending(const void *a, const void *b) {
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
 }
 
 /* What a batch holds, copied. */
@@ -268,6 +278,198 @@ static void a_block_replaced_meanwhile_is_reported(void **state) {
     pu_config_free(config);
 }
 
+/* In evaluation's order: every batch before the first that needs the damaged block, then the error, with any number
+ * of readers. */
+static void errors_come_in_order(void **state) {
+    (void)state;
+    static const char *const readers[] = {"windows.readers=1", "windows.readers=2", "windows.readers=5"};
+    for (int n = 0; n < 3; ++n) {
+        session s = {.config = test_config(&market, SMALL, readers[n], "windows.cache_mib=0", NULL)};
+        assert_int_equal(pu_dataset_open(s.config, &s.dataset), PU_OK);
+        pu__sampler sampler;
+        assert_int_equal(pu__sampler_open(s.dataset, PU_SEGMENT_TEST, false, &sampler), PU_OK);
+        const pu__blocks *blocks = &s.dataset->asset[0].features;
+        const int64_t damaged = blocks->count - 2;
+        int64_t first = 0; /* window that reaches into the block */
+        while (pu__sampler_window(&sampler, first).start + WINDOW <= damaged * blocks->block_rows) ++first;
+        test_market_flip(&market, blocks->block[damaged].id, 77);
+        assert_int_equal(pu_loader_open(s.dataset, s.config, PU_SEGMENT_TEST, NULL, false, SEED, 0, &s.loader),
+                         PU_OK);
+        pu_status status = PU_OK;
+        int64_t batches = 0;
+        for (; status == PU_OK && batches < 1000; ++batches) {
+            pu_batch batch;
+            status = pu_loader_next(s.loader, &batch);
+            if (status == PU_OK) pu_loader_release(s.loader, &batch);
+        }
+        assert_int_equal(status, PU_ERR_CORRUPT);
+        assert_true(first > BATCH);
+        assert_int_equal(batches - 1, first / BATCH);
+        test_market_flip(&market, blocks->block[damaged].id, 77);
+        pu__sampler_close(&sampler);
+        session_close(&s);
+    }
+}
+
+/* Takes batches until one fails; the last status. */
+static pu_status drain(pu_loader *loader, int most) {
+    pu_status status = PU_OK;
+    for (int i = 0; i < most && status == PU_OK; ++i) {
+        pu_batch batch;
+        status = pu_loader_next(loader, &batch);
+        if (status == PU_OK) pu_loader_release(loader, &batch);
+    }
+    return status;
+}
+
+/* Blocks that another process makes anew, of more bars, take the places and may take the ids of the old ones: rows of
+ * both would go into one batch. */
+static void blocks_made_anew_are_reported(void **state) {
+    (void)state;
+    test_market own = test_market_new();
+    test_market_walk(&own, "AAA", 1, BARS, true);
+    test_market_walk(&own, "BBB", 2, BARS, true);
+    session s = {.config = test_config(&own, SMALL, "windows.cache_mib=0", "windows.ring_slots=2", NULL)};
+    assert_int_equal(pu_dataset_open(s.config, &s.dataset), PU_OK);
+    assert_int_equal(pu_loader_open(s.dataset, s.config, PU_SEGMENT_TRAIN, NULL, true, SEED, 0, &s.loader), PU_OK);
+    assert_int_equal(drain(s.loader, 5), PU_OK);
+    test_market_walk(&own, "AAA", 1, BARS + 1, true);
+    pu_features_result built;
+    assert_int_equal(pu_features_build(s.config, &built), PU_OK);
+    assert_true(built.blocks_written > 0);
+    assert_int_equal(drain(s.loader, 50), PU_ERR_STORE);
+    assert_non_null(strstr(pu_error_message(), "blocks of AAA were replaced by another process; run again"));
+    pu_loader_close(s.loader);
+    assert_int_equal(pu_loader_open(s.dataset, s.config, PU_SEGMENT_VALID, NULL, false, SEED, 0, &s.loader),
+                     PU_OK);
+    assert_int_equal(drain(s.loader, 1), PU_ERR_STORE); /* connections made later see it too */
+    session_close(&s);
+    test_market_remove(&own);
+}
+
+/* Another file under the store's name: open connections keep the old one, new ones must not mix the two. A file that
+ * is cut off or written over in place is an error. */
+static void a_replaced_file_is_an_error(void **state) {
+    (void)state;
+    for (int n = 0; n < 3; ++n) {
+        test_market own = test_market_new(), other = test_market_new();
+        test_market_walk(&own, "AAA", 1, BARS, true);
+        test_market_walk(&other, "AAA", 7, BARS, true);
+        session s = {.config = test_config(&own, SMALL, "windows.cache_mib=0", "windows.ring_slots=2", NULL)};
+        pu_config *config = test_config(&other, SMALL, NULL);
+        pu_features_result built;
+        assert_int_equal(pu_features_build(config, &built), PU_OK);
+        assert_int_equal(pu_dataset_open(s.config, &s.dataset), PU_OK);
+        assert_int_equal(pu_loader_open(s.dataset, s.config, PU_SEGMENT_TRAIN, NULL, true, SEED, 0, &s.loader),
+                         PU_OK);
+        assert_int_equal(drain(s.loader, 3), PU_OK);
+        if (n == 0) {
+            assert_int_equal(rename(other.store, own.store), 0);
+            assert_int_equal(drain(s.loader, 20), PU_OK);
+            pu_loader_close(s.loader);
+            assert_int_equal(
+                pu_loader_open(s.dataset, s.config, PU_SEGMENT_VALID, NULL, false, SEED, 0, &s.loader), PU_OK);
+        } else {
+            FILE *file = fopen(own.store, "r+b");
+            assert_non_null(file);
+            assert_int_equal(ftruncate(fileno(file), n == 1 ? 3 * 8192 : 0), 0);
+            if (n == 2) {
+                for (int i = 0; i < 100000; ++i) fputs("not a store ", file);
+            }
+            assert_int_equal(fclose(file), 0);
+        }
+        const pu_status status = drain(s.loader, 2000);
+        if (status != PU_ERR_STORE && status != PU_ERR_CORRUPT && status != PU_ERR_IO)
+            fail_msg("case %d: %d: %s", n, (int)status, pu_error_message());
+        session_close(&s);
+        pu_config_free(config);
+        test_market_remove(&own);
+        test_market_remove(&other);
+    }
+}
+
+/* A consumer that takes nothing stops the readers after ring_slots batches; one that is slow waits for nothing, and
+ * the readers for it. */
+static void a_slow_consumer_stops_the_readers(void **state) {
+    (void)state;
+    session s = session_open("windows.readers=3", "windows.ring_slots=4", PU_SEGMENT_TRAIN, true, 0);
+    const struct timespec pause = {0, 20000000};
+    static copy got;
+    next(s.loader, &got);
+    nanosleep(&pause, NULL);
+    pu_batch batch;
+    for (int i = 0; i < 4; ++i) { /* all that stand ready, and no more while they are held */
+        bool ready = false;
+        assert_int_equal(pu_loader_try(s.loader, &batch, &ready), PU_OK);
+        assert_true(ready);
+    }
+    bool ready = true;
+    nanosleep(&pause, NULL);
+    assert_int_equal(pu_loader_try(s.loader, &batch, &ready), PU_OK);
+    assert_false(ready);
+    const pu_loader_metrics held = pu_loader_measure(s.loader);
+    assert_int_equal(held.batches, 5);
+    assert_int_equal(held.windows, 5 * BATCH);
+    session_close(&s);
+    s = session_open("windows.readers=1", "windows.ring_slots=2", PU_SEGMENT_TRAIN, true, 0);
+    for (int i = 0; i < 8; ++i) {
+        next(s.loader, &got);
+        nanosleep(&pause, NULL);
+    }
+    const pu_loader_metrics slow = pu_loader_measure(s.loader);
+    assert_true(slow.blocked_s > 0.05); /* of 0.16 s */
+    assert_true(slow.waited_p50_s < 0.005 && slow.ready_mean > 1);
+    session_close(&s);
+}
+
+/* What is read, what comes from memory, and how long a consumer in a hurry waits. */
+static void metrics_add_up(void **state) {
+    (void)state;
+    session s = session_open("windows.readers=2", "windows.ring_slots=2", PU_SEGMENT_TRAIN, true, 0);
+    const int64_t epoch = pu_loader_windows(s.loader) / BATCH + 1;
+    assert_int_equal(drain(s.loader, (int)epoch), PU_OK);
+    const pu_loader_metrics first = pu_loader_measure(s.loader);
+    assert_int_equal(first.batches, epoch);
+    assert_true(first.bytes_read > 0 && first.bytes_read <= pu_dataset_cache_bytes(s.dataset) * 3);
+    assert_true(first.waited_s > 0 && first.reading_s > 0 && first.waited_max_s <= first.waited_s);
+    assert_true(first.waited_p50_s <= first.waited_p99_s && first.waited_p99_s <= first.waited_max_s);
+    assert_int_equal(drain(s.loader, 4 * (int)epoch), PU_OK);
+    const pu_loader_metrics later = pu_loader_measure(s.loader);
+    assert_int_equal(later.bytes_read, first.bytes_read); /* everything is kept by now */
+    assert_true(later.in_memory_ratio > first.in_memory_ratio && later.in_memory_ratio < 1);
+    session_close(&s);
+    s = session_open("windows.readers=2", "windows.cache_mib=0", PU_SEGMENT_TRAIN, true, 0);
+    assert_int_equal(drain(s.loader, 2 * (int)epoch), PU_OK);
+    assert_true(pu_loader_measure(s.loader).bytes_read > first.bytes_read);
+    session_close(&s);
+}
+
+static void waits_are_counted_in_bins(void **state) {
+    (void)state;
+    pu__waits waits = {0};
+    assert_true(pu__waits_quantile(&waits, 0.5) == 0);
+    enum { WAITS = 10007 };
+    static double all[WAITS];
+    pu_random random = pu_random_at(SEED, 2);
+    double sum = 0;
+    for (int i = 0; i < WAITS; ++i) {
+        all[i] = i < 7 ? 0 : exp(3 * pu_random_normal(&random)) * 1e-3;
+        sum += all[i];
+        pu__waits_add(&waits, all[i]);
+    }
+    qsort(all, WAITS, sizeof *all, ascending);
+    assert_true(waits.count == WAITS && fabs(waits.sum_s - sum) < 1e-9 * sum && waits.max_s == all[WAITS - 1]);
+    static const double q[] = {0.001, 0.1, 0.5, 0.9, 0.99, 0.9999, 1};
+    for (int i = 0; i < 7; ++i) {
+        const double want = all[(int)ceil(q[i] * WAITS) - 1], got = pu__waits_quantile(&waits, q[i]);
+        const bool none = want <= 1e-7 && got == 0;
+        if (!none && (got < want * (1 - 1e-12) || got > want * 1.0906))
+            fail_msg("q %g: %g, not %g", q[i], got, want);
+    }
+    pu__waits_add(&waits, 1e9); /* behind the last bin */
+    assert_true(pu__waits_quantile(&waits, 1) == 1e9);
+}
+
 /* Readers that wait for a slow consumer hold no lock on the store. */
 static void a_waiting_loader_lets_others_write(void **state) {
     (void)state;
@@ -310,6 +512,12 @@ int main(void) {
         cmocka_unit_test(closing_at_any_time_is_clean),
         cmocka_unit_test(a_damaged_block_is_reported),
         cmocka_unit_test(a_block_replaced_meanwhile_is_reported),
+        cmocka_unit_test(errors_come_in_order),
+        cmocka_unit_test(blocks_made_anew_are_reported),
+        cmocka_unit_test(a_replaced_file_is_an_error),
+        cmocka_unit_test(a_slow_consumer_stops_the_readers),
+        cmocka_unit_test(metrics_add_up),
+        cmocka_unit_test(waits_are_counted_in_bins),
         cmocka_unit_test(a_waiting_loader_lets_others_write),
         cmocka_unit_test(allocation_failures_are_reported),
     };

@@ -18,6 +18,7 @@ double pu__waits_quantile(const pu__waits *waits, double q) {
     for (int i = 0; i < PU__WAIT_BINS; ++i) {
         seen += waits->bin[i];
         if (seen == 0 || (double)seen < wanted) continue;
+        if (i == 0) return 0;
         const double end_s = i == PU__WAIT_BINS - 1 ? waits->max_s : least_s * exp2(i / bins_per_octave);
         return end_s < waits->max_s ? end_s : waits->max_s;
     }

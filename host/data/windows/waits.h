@@ -13,7 +13,8 @@ typedef struct pu__waits {
 } pu__waits;
 
 void pu__waits_add(pu__waits *waits, double seconds);
-/* Quantile q in [0, 1] by nearest rank: the upper end of its bin, never above the longest wait. 0 without any. */
+/* Quantile q in [0, 1] by nearest rank: the upper end of its bin, never above the longest wait. 0 without any, and
+ * for what is below 100 ns. */
 double pu__waits_quantile(const pu__waits *waits, double q);
 
 #endif
