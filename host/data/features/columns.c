@@ -139,22 +139,22 @@ PU__WIDTHS void pu__deviations(pu__power power, const double *x, int n, int coun
     }
 }
 
-PU__WIDTHS void pu__lag_products(const double *x, int n, int lag, int count, const double *mean,
-                                 double *restrict out) {
+PU__WIDTHS void pu__products(const double *x, const double *y, int n, int count, const double *x_mean,
+                             const double *y_mean, double *restrict out) {
     for (int t = 0; t < count; ++t) out[t] = 0;
-    int k = lag;
+    int k = 0;
     for (; k + 4 <= n; k += 4) {
-        const double *w = x - (n - 1) + k, *v = w - lag;
+        const double *w = x - (n - 1) + k, *v = y - (n - 1) + k;
         for (int t = 0; t < count; ++t) {
-            const double m = mean[t];
-            out[t] = (((out[t] + (w[t] - m) * (v[t] - m)) + (w[t + 1] - m) * (v[t + 1] - m)) +
-                      (w[t + 2] - m) * (v[t + 2] - m)) +
-                     (w[t + 3] - m) * (v[t + 3] - m);
+            const double a = x_mean[t], b = y_mean[t];
+            out[t] = (((out[t] + (w[t] - a) * (v[t] - b)) + (w[t + 1] - a) * (v[t + 1] - b)) +
+                      (w[t + 2] - a) * (v[t + 2] - b)) +
+                     (w[t + 3] - a) * (v[t + 3] - b);
         }
     }
     for (; k < n; ++k) {
-        const double *w = x - (n - 1) + k, *v = w - lag;
-        for (int t = 0; t < count; ++t) out[t] += (w[t] - mean[t]) * (v[t] - mean[t]);
+        const double *w = x - (n - 1) + k, *v = y - (n - 1) + k;
+        for (int t = 0; t < count; ++t) out[t] += (w[t] - x_mean[t]) * (v[t] - y_mean[t]);
     }
 }
 

@@ -147,8 +147,9 @@ void pu__ages(const double *x, int n, int count, double *restrict out);
 typedef enum pu__power { PU__SQUARES = 0, PU__CUBES, PU__FOURTHS, PU__SIZES } pu__power;
 void pu__deviations(pu__power power, const double *x, int n, int count, const double *mean, double *restrict out);
 
-/* Sum over the window of (x_i - mean)(x_(i - lag) - mean). */
-void pu__lag_products(const double *x, int n, int lag, int count, const double *mean, double *restrict out);
+/* Sum over the window of (x - x_mean[t])(y - y_mean[t]). */
+void pu__products(const double *x, const double *y, int n, int count, const double *x_mean, const double *y_mean,
+                  double *restrict out);
 
 /* Sum of weight[i] times the window's i-th value, the oldest first. */
 void pu__dots(const double *weight, const double *x, int n, int count, double *restrict out);
@@ -198,6 +199,34 @@ static inline void pu__chain(pu__seeded *means, int stages, int n, int64_t first
                              double (*stage)[PU__BLOCK_BARS]) {
     for (int i = 0; i < stages; ++i)
         pu__means_push(&means[i], n, first - (int64_t)i * (n - 1), i == 0 ? x : stage[i - 1], count, stage[i]);
+}
+
+/* pandas' ewm(span=n, adjust=True).mean(): the weights' sum is divided out. Inputs below number 0 do not count. */
+typedef struct pu__weighted {
+    pu__decay sum, weight;
+} pu__weighted;
+
+static inline void pu__weighted_push(pu__weighted *mean, double span, int64_t first, const double *x, int count,
+                                     double *restrict out) {
+    const double keep = 1 - 2 / (span + 1);
+    double input[PU__BLOCK_BARS], one[PU__BLOCK_BARS], weight[PU__BLOCK_BARS];
+    for (int t = 0; t < count; ++t) {
+        input[t] = first + t < 0 ? 0 : x[t];
+        one[t] = first + t < 0 ? 0 : 1;
+    }
+    pu__decays(&mean->sum, keep, input, count, out);
+    pu__decays(&mean->weight, keep, one, count, weight);
+    for (int t = 0; t < count; ++t) out[t] /= weight[t];
+}
+
+/* Per-bar volatility: root of the exponentially weighted mean square log return; NaN at the first bar. */
+static inline void pu__volatilities(pu__weighted *square, double span, const pu_feature_chunk *block,
+                                    double *restrict out) {
+    const int count = (int)block->count;
+    double squares[PU__BLOCK_BARS];
+    for (int t = 0; t < count; ++t) squares[t] = block->log_return[t] * block->log_return[t];
+    pu__weighted_push(square, span, block->first - 1, squares, count, out);
+    for (int t = 0; t < count; ++t) out[t] = sqrt(out[t]);
 }
 
 /* Wilder's smoothing: factor 1 / n, seeded likewise. */
@@ -255,7 +284,7 @@ static inline void pu__gains_push(pu__gains *gains, int n, const pu_feature_chun
                                   double *loss) {
     const int count = (int)block->count;
     pu__span span;
-    double up[PU__BLOCK_BARS] = {0}, down[PU__BLOCK_BARS] = {0};
+    double up[PU__BLOCK_BARS], down[PU__BLOCK_BARS];
     const double *close = pu__span_of(&gains->close, 1, block->close, count, &span);
     for (int t = 0; t < count; ++t) {
         const double change = close[t] - close[t - 1];

@@ -95,7 +95,7 @@ const pu_feature pu__feature_downside_share_20 = {
 static inline void correlations(const double *x, int n, int lag, int count, double *restrict out) {
     double mean[PU__BLOCK_BARS], variance[PU__BLOCK_BARS];
     pu__variances(x, n, count, mean, variance);
-    pu__lag_products(x, n, lag, count, mean, out);
+    pu__products(x, x - lag, n - lag, count, mean, mean, out);
     for (int t = 0; t < count; ++t) {
         const double value = out[t] / (n * variance[t]);
         out[t] = sqrt(variance[t]) > PU__FLAT ? value : 0;
