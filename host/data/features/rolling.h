@@ -52,23 +52,6 @@ static inline double pu__ewma_push(pu__ewma *ewma, double span, double value) {
     return ewma->sum / ewma->weight;
 }
 
-/* TA-Lib's EMA: seeded by the simple mean of the first n values; NaN before. */
-typedef struct pu__ema {
-    int count;
-    double value;
-} pu__ema;
-
-static inline double pu__ema_push(pu__ema *ema, int n, double value) {
-    if (ema->count < n) {
-        ema->value += value;
-        if (++ema->count < n) return NAN;
-        ema->value /= n;
-        return ema->value;
-    }
-    ema->value = (value - ema->value) * (2.0 / (n + 1)) + ema->value;
-    return ema->value;
-}
-
 /* Per-bar volatility: root of the exponentially weighted mean square log return. 0 before the first return. */
 typedef struct pu__volatility {
     double last;

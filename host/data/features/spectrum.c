@@ -2,92 +2,90 @@
  *
  * Power at frequency k / n is |X_k|^2, doubled for k strictly between 0 and n / 2 (one-sided); the mean, k = 0, is
  * left out. No taper. */
-#include "host/data/features/window.h"
+#include "host/data/features/columns.h"
 
-enum { SPECTRUM_BARS_MAX = 64, SPECTRUM_BINS_MAX = SPECTRUM_BARS_MAX / 2 };
+enum {
+    SPECTRUM_BARS_MAX = 64,
+    BINS_MAX = SPECTRUM_BARS_MAX / 2,
+    TIMES = 64, /* bars transformed at once */
+    ROW = TIMES + SPECTRUM_BARS_MAX + 8
+};
 
 static const char *const bars_name[] = {"bars"};
 static const char *const band_names[] = {"bars", "first_frequency", "last_frequency"};
 static const char *const level_names[] = {"bars", "level"};
 
-typedef struct complex_value {
-    double re, im;
-} complex_value;
+/* Transforms of some length of windows ending at successive bars: frequency k of the one at place i. */
+typedef struct transforms {
+    double re[BINS_MAX + 1][ROW], im[BINS_MAX + 1][ROW];
+} transforms;
 
-typedef struct spectrum_state {
-    pu__returns returns;
-    complex_value turn[SPECTRUM_BINS_MAX]; /* exp(-2 pi i k / n) */
-} spectrum_state;
-
-/* Cooley & Tukey 1965, n a power of two, in place; `turn` is that of 2 n. */
-static void transform(complex_value *x, int n, const complex_value *turn) {
-    for (int i = 1, j = 0; i < n; ++i) {
-        int bit = n >> 1;
-        for (; j & bit; bit >>= 1) j ^= bit;
-        j ^= bit;
-        if (i >= j) continue;
-        const complex_value swap = x[i];
-        x[i] = x[j];
-        x[j] = swap;
-    }
-    for (int half = 1; half < n; half *= 2) {
-        for (int start = 0; start < n; start += 2 * half) {
-            for (int k = 0; k < half; ++k) {
-                const complex_value w = turn[k * (n / half)], a = x[start + k], b = x[start + k + half];
-                const complex_value c = {b.re * w.re - b.im * w.im, b.re * w.im + b.im * w.re};
-                x[start + k] = (complex_value){a.re + c.re, a.im + c.im};
-                x[start + k + half] = (complex_value){a.re - c.re, a.im - c.im};
-            }
+/* From length m to 2 m (Cooley & Tukey 1965, by decimation in time), for windows whose values lie `stride` bars apart:
+ * the even places are the window that ends a stride earlier, the odd ones the window itself. So a transform at one bar
+ * is put together from those of half the length that earlier bars use too, and costs n butterflies and not n log n. */
+static inline void double_length(const transforms *half, int m, int stride, int places, transforms *out) {
+    for (int k = 0; k <= m / 2; ++k) {
+        const double turn_re = cos(M_PI * k / m), turn_im = -sin(M_PI * k / m);
+        const double *re = half->re[k], *im = half->im[k];
+        double *restrict low_re = out->re[k], *restrict low_im = out->im[k];
+        double *restrict high_re = out->re[m - k], *restrict high_im = out->im[m - k];
+        for (int i = stride; i < places; ++i) {
+            const double odd_re = re[i] * turn_re - im[i] * turn_im, odd_im = re[i] * turn_im + im[i] * turn_re;
+            const double even_re = re[i - stride], even_im = im[i - stride];
+            if (k < m - k) high_re[i] = even_re - odd_re, high_im[i] = odd_im - even_im;
+            low_re[i] = even_re + odd_re;
+            low_im[i] = even_im + odd_im;
         }
     }
 }
 
-/* |X_k|^2 of 2 n real values, of which x is the transform of n pairs (even, odd) as complex numbers; n is a power
- * of two. */
-static double power_at(const complex_value *x, int n, int k, const complex_value *turn) {
-    const complex_value a = x[k & (n - 1)], b = x[(n - k) & (n - 1)];
-    const complex_value even = {(a.re + b.re) / 2, (a.im - b.im) / 2},
-                        odd = {(a.im + b.im) / 2, (b.re - a.re) / 2};
-    const complex_value w = k < n ? turn[k] : (complex_value){-1, 0};
-    const double re = even.re + odd.re * w.re - odd.im * w.im, im = even.im + odd.re * w.im + odd.im * w.re;
-    return re * re + im * im;
-}
-
-/* power[k - 1] of frequencies k = 1 to n / 2 as shares of their sum; false while there are too few returns. All
- * shares are 0 where the returns do not vary. */
-static bool spectrum_push(spectrum_state *state, int n, const pu_feature_bar *bar, int64_t index, double *power) {
-    if (index == 0) {
-        for (int k = 0; k < n / 2; ++k)
-            state->turn[k] = (complex_value){cos(2 * M_PI * k / n), -sin(2 * M_PI * k / n)};
-    }
-    const double *window = pu__returns_push(&state->returns, n, bar->close, index);
-    if (!window) return false;
-    complex_value x[SPECTRUM_BINS_MAX];
-    for (int i = 0; i < n / 2; ++i) x[i] = (complex_value){window[2 * i], window[2 * i + 1]};
-    transform(x, n / 2, state->turn);
-    double total = 0;
+/* power[k - 1] of frequencies k = 1 to n / 2 of the windows of n = 2^i values that end at x[0 .. count), and their
+ * sum. */
+PU__WIDTHS static void powers(const double *x, int n, int count, double (*restrict power)[TIMES],
+                              double *restrict total) {
+    transforms room[2];
+    const int before = n - 1, places = count + before;
+    memcpy(room[0].re[0], x - before, (size_t)places * sizeof(double));
+    memset(room[0].im[0], 0, (size_t)places * sizeof(double));
+    int side = 0;
+    for (int m = 1; m < n; m *= 2, side = !side) double_length(&room[side], m, n / (2 * m), places, &room[!side]);
+    const transforms *whole = &room[side];
+    for (int t = 0; t < count; ++t) total[t] = 0;
     for (int k = 1; k <= n / 2; ++k) {
-        power[k - 1] = (k < n / 2 ? 2 : 1) * power_at(x, n / 2, k, state->turn);
-        total += power[k - 1];
+        const double *re = whole->re[k] + before, *im = whole->im[k] + before;
+        const double sides = k < n / 2 ? 2 : 1;
+        for (int t = 0; t < count; ++t) {
+            power[k - 1][t] = sides * (re[t] * re[t] + im[t] * im[t]);
+            total[t] += power[k - 1][t];
+        }
     }
-    const bool is_flat = sqrt(total) <= PU__FLAT * n; /* Parseval: total = n^2 times the variance */
-    for (int k = 0; k < n / 2; ++k) power[k] = is_flat ? 0 : power[k] / total;
-    return true;
 }
 
-static double band_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
-    double power[SPECTRUM_BINS_MAX];
-    if (!spectrum_push(memory, (int)parameters[0], bar, index, power)) return NAN;
-    double sum = 0;
-    for (int k = (int)parameters[1]; k <= (int)parameters[2]; ++k) sum += power[k - 1];
-    return sum;
+/* Where returns do not vary there is no spectrum. By Parseval, the total is n^2 times the variance. */
+static inline bool is_flat(double total, int n) { return !(sqrt(total) > PU__FLAT * n); }
+
+PU__BLOCK(band) {
+    const int n = (int)parameters[0], first = (int)parameters[1], last = (int)parameters[2];
+    double power[BINS_MAX][TIMES], total[TIMES];
+    pu__span span;
+    const double *x = pu__span_of(memory, n - 1, block->log_return, (int)block->count, &span);
+    for (int at = 0; at < (int)block->count; at += TIMES) {
+        const int count = (int)block->count - at < TIMES ? (int)block->count - at : TIMES;
+        double *sum = out + at;
+        powers(x + at, n, count, power, total);
+        for (int t = 0; t < count; ++t) sum[t] = 0;
+        for (int k = first; k <= last; ++k) {
+            for (int t = 0; t < count; ++t) sum[t] += power[k - 1][t];
+        }
+        for (int t = 0; t < count; ++t) sum[t] = is_flat(total[t], n) ? 0 : sum[t] / total[t];
+    }
 }
 
 #define BAND(first, last)                                                                                     \
-    .version = 1, .tags = "spectrum", PU__PARAMETERS(band_names, 64, first, last), .lookback_bars = 64,       \
+    .version = 2, .tags = "spectrum", PU__PARAMETERS(band_names, 64, first, last), .lookback_bars = 64,       \
     .source = "periodogram (scipy.signal.periodogram, boxcar): share of the frequencies " #first " to " #last \
               " of 64 in the sum over 1 to 32",                                                               \
-    PU__UPDATE(spectrum_state, band_update)
+    PU__BLOCKS(pu__tail, band)
 
 const pu_feature pu__feature_spectral_low_64 = {
     .name = "spectral_low_64",
@@ -105,20 +103,33 @@ const pu_feature pu__feature_spectral_high_64 = {
     BAND(16, 32),
 };
 
-static double entropy_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
-    const int bars = (int)parameters[0];
-    double power[SPECTRUM_BINS_MAX];
-    if (!spectrum_push(memory, bars, bar, index, power)) return NAN;
-    double sum = 0;
-    for (int k = 0; k < bars / 2; ++k) sum -= power[k] > 0 ? power[k] * log(power[k]) : 0;
-    return sum / log(bars / 2.0);
+PU__BLOCK(entropy) {
+    const int n = (int)parameters[0];
+    const double most = log(n / 2.0);
+    double power[BINS_MAX][TIMES], total[TIMES], logs[TIMES], sum[TIMES];
+    pu__span span;
+    const double *x = pu__span_of(memory, n - 1, block->log_return, (int)block->count, &span);
+    for (int at = 0; at < (int)block->count; at += TIMES) {
+        const int count = (int)block->count - at < TIMES ? (int)block->count - at : TIMES;
+        powers(x + at, n, count, power, total);
+        for (int t = 0; t < count; ++t) sum[t] = 0;
+        for (int k = 0; k < n / 2; ++k) {
+            for (int t = 0; t < count; ++t) {
+                const double share = power[k][t] / total[t];
+                power[k][t] = share > 0 ? share : 1;
+            }
+            pu__logs(power[k], count, logs);
+            for (int t = 0; t < count; ++t) sum[t] -= power[k][t] * logs[t];
+        }
+        for (int t = 0; t < count; ++t) out[at + t] = is_flat(total[t], n) ? 0 : sum[t] / most;
+    }
 }
 
 #define ENTROPY(n)                                                                                 \
-    .version = 1, .tags = "spectrum", PU__PARAMETERS(bars_name, n), .lookback_bars = n,            \
+    .version = 2, .tags = "spectrum", PU__PARAMETERS(bars_name, n), .lookback_bars = n,            \
     .source = "Shannon entropy of the periodogram's shares over frequencies 1 to n / 2, over its " \
               "maximum ln(n / 2)",                                                                 \
-    PU__UPDATE(spectrum_state, entropy_update)
+    PU__BLOCKS(pu__tail, entropy)
 
 const pu_feature pu__feature_spectral_entropy_32 = {
     .name = "spectral_entropy_32",
@@ -131,31 +142,51 @@ const pu_feature pu__feature_spectral_entropy_64 = {
     ENTROPY(64),
 };
 
-/* Energy of the Haar details of one level as a share of that of all levels. The transform is orthonormal: the
- * energies of the levels add up to n times the variance. */
-static double haar_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
-    const int bars = (int)parameters[0], level = (int)parameters[1];
-    const double *window = pu__returns_push(memory, bars, bar->close, index);
-    if (!window) return NAN;
-    double rest[SPECTRUM_BARS_MAX], total = 0, energy = 0;
-    for (int i = 0; i < bars; ++i) rest[i] = window[i];
-    for (int step = 1, count = bars / 2; count >= 1; ++step, count /= 2) {
-        double sum = 0;
-        for (int i = 0; i < count; ++i) {
-            const double a = rest[2 * i], b = rest[2 * i + 1];
-            sum += (a - b) * (a - b) / 2;
-            rest[i] = (a + b) * M_SQRT1_2;
+/* Energies of the Haar details of levels 1, 2, ... of the windows of n = 2^i values, and of one of them. A detail of level
+ * j is the difference of two sums of 2^(j-1) values over the root of 2^j; in a window they lie 2^j apart. The transform
+ * is orthonormal: the energies of the levels add up to n times the variance. */
+PU__WIDTHS static void haar_energies(const double *x, int n, int level, int count, double *restrict total,
+                                     double *restrict energy) {
+    double sums[2][PU__SPAN_BARS_MAX], squares[2][PU__SPAN_BARS_MAX];
+    const int places = count + n - 1;
+    const double *sum = x - (n - 1);
+    for (int t = 0; t < count; ++t) total[t] = 0;
+    for (int m = 1, side = 0, step = 1; m < n; m *= 2, side = !side, ++step) {
+        double *restrict next = sums[side], *square = squares[0];
+        for (int i = 2 * m - 1; i < places; ++i) {
+            const double older = sum[i - m], newer = sum[i], difference = older - newer;
+            square[i] = difference * difference;
+            next[i] = older + newer;
         }
-        total += sum;
-        if (step == level) energy = sum;
+        sum = next;
+        int at = 0;
+        for (int apart = 2 * m; apart < n; apart *= 2, at = !at) {
+            const double *from = squares[at];
+            double *restrict to = squares[!at];
+            for (int i = 2 * apart - 1; i < places; ++i) to[i] = from[i - apart] + from[i];
+        }
+        const double *all = squares[at] + n - 1;
+        for (int t = 0; t < count; ++t) total[t] += all[t] * (0.5 / m);
+        for (int t = 0; t < count && step == level; ++t) energy[t] = all[t] * (0.5 / m);
     }
-    return sqrt(total / bars) > PU__FLAT ? energy / total : 0;
+}
+
+PU__BLOCK(haar) {
+    const int n = (int)parameters[0], count = (int)block->count;
+    pu__span span;
+    double total[PU__BLOCK_BARS];
+    const double *x = pu__span_of(memory, n - 1, block->log_return, count, &span);
+    haar_energies(x, n, (int)parameters[1], count, total, out);
+    for (int t = 0; t < count; ++t) {
+        const double share = out[t] / total[t];
+        out[t] = sqrt(total[t] / n) > PU__FLAT ? share : 0;
+    }
 }
 
 #define HAAR(level)                                                                                             \
-    .version = 1, .tags = "spectrum,wavelet", PU__PARAMETERS(level_names, 32, level), .lookback_bars = 32,      \
+    .version = 2, .tags = "spectrum,wavelet", PU__PARAMETERS(level_names, 32, level), .lookback_bars = 32,      \
     .source = "Haar 1910: detail energy of level " #level " over that of levels 1 to 5, orthonormal transform", \
-    PU__UPDATE(pu__returns, haar_update)
+    PU__BLOCKS(pu__tail, haar)
 
 const pu_feature pu__feature_haar_energy_1 = {
     .name = "haar_energy_1",
