@@ -1,8 +1,6 @@
 /* Where the bar's close lies in the day, the week, the month and the year, UTC. A close at midnight belongs to the
  * day it ends. */
-#include <math.h>
-
-#include "host/data/features/features_internal.h"
+#include "host/data/features/columns.h"
 
 enum { DAY_S = 86400, MONTHS = 12, DAYS_OF_WEEK = 7, MONDAY_OFFSET_DAYS = 3 /* 1970-01-01 was a Thursday */ };
 
@@ -12,68 +10,78 @@ typedef struct no_state {
 
 static int64_t floor_divide(int64_t value, int64_t by) { return value / by - (value % by < 0); }
 
-static double week_angle(int64_t ts) {
-    const int64_t day = floor_divide(ts - 1, DAY_S) + MONDAY_OFFSET_DAYS;
-    return 2 * M_PI * (double)(day - floor_divide(day, DAYS_OF_WEEK) * DAYS_OF_WEEK) / DAYS_OF_WEEK;
+/* Monday 0. */
+static inline int week_day(int64_t unix_day) {
+    const int64_t from_monday = unix_day + MONDAY_OFFSET_DAYS;
+    return (int)(from_monday - floor_divide(from_monday, DAYS_OF_WEEK) * DAYS_OF_WEEK);
 }
 
-static double day_angle(int64_t ts) { return 2 * M_PI * (double)(ts - floor_divide(ts, DAY_S) * DAY_S) / DAY_S; }
-
-static double week_sin_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
+PU__BLOCK(week_sin) {
     (void)memory;
-    (void)parameters;
-    (void)index;
-    return sin(week_angle(bar->ts));
+    double of_day[DAYS_OF_WEEK];
+    for (int i = 0; i < DAYS_OF_WEEK; ++i) of_day[i] = sin(2 * M_PI * i / DAYS_OF_WEEK);
+    for (int t = 0; t < (int)block->count; ++t) out[t] = of_day[week_day(floor_divide(block->ts[t] - 1, DAY_S))];
 }
 
-static double week_cos_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
+PU__BLOCK(week_cos) {
     (void)memory;
-    (void)parameters;
-    (void)index;
-    return cos(week_angle(bar->ts));
+    double of_day[DAYS_OF_WEEK];
+    for (int i = 0; i < DAYS_OF_WEEK; ++i) of_day[i] = cos(2 * M_PI * i / DAYS_OF_WEEK);
+    for (int t = 0; t < (int)block->count; ++t) out[t] = of_day[week_day(floor_divide(block->ts[t] - 1, DAY_S))];
 }
 
-static double day_sin_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
-    (void)memory;
-    (void)parameters;
-    (void)index;
-    return sin(day_angle(bar->ts));
+static int64_t second_of_day(int64_t ts) { return ts - floor_divide(ts, DAY_S) * DAY_S; }
+
+/* Bars of a day or longer all close at one time of the day. */
+static inline __attribute__((always_inline)) void day_waves(double (*wave)(double), const pu_feature_chunk *block,
+                                                            double *restrict out) {
+    int64_t last = -1;
+    double value = 0;
+    for (int t = 0; t < (int)block->count; ++t) {
+        const int64_t second = second_of_day(block->ts[t]);
+        if (second != last) value = wave(2 * M_PI * (double)second / DAY_S);
+        last = second;
+        out[t] = value;
+    }
 }
 
-static double day_cos_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
+PU__BLOCK(day_sin) {
     (void)memory;
-    (void)parameters;
-    (void)index;
-    return cos(day_angle(bar->ts));
+    day_waves(sin, block, out);
+}
+
+PU__BLOCK(day_cos) {
+    (void)memory;
+    day_waves(cos, block, out);
 }
 
 #define CALENDAR_FEATURE(function) \
-    .version = 1, .source = "2 pi x over the period, UTC", .lookback_bars = 0, PU__UPDATE(no_state, function)
+    .version = 1, .source = "2 pi x over the period, UTC", .lookback_bars = 0, PU__BLOCKS(no_state, function)
 
 const pu_feature pu__feature_day_of_week_sin = {
     .name = "day_of_week_sin",
     .tags = "calendar",
     .description = "Sine of the day of the week, Monday 0.",
-    CALENDAR_FEATURE(week_sin_update),
+    CALENDAR_FEATURE(week_sin),
 };
 const pu_feature pu__feature_day_of_week_cos = {
     .name = "day_of_week_cos",
     .tags = "calendar",
     .description = "Cosine of the day of the week, Monday 0.",
-    CALENDAR_FEATURE(week_cos_update),
+    CALENDAR_FEATURE(week_cos),
 };
 /* The tag "intraday" keeps a feature out of the default set of bars of a day or longer. */
 const pu_feature pu__feature_time_of_day_sin = {
     .name = "time_of_day_sin",
     .tags = "calendar,intraday",
     .description = "Sine of the time of day of the bar's close, midnight 0.",
-    CALENDAR_FEATURE(day_sin_update),
+    CALENDAR_FEATURE(day_sin),
 };
 const pu_feature pu__feature_time_of_day_cos = {
     .name = "time_of_day_cos",
     .tags = "calendar,intraday",
     .description = "Cosine of the time of day of the bar's close, midnight 0.",
-    CALENDAR_FEATURE(day_cos_update),
+    CALENDAR_FEATURE(day_cos),
 };
 
 typedef struct date {
@@ -95,65 +103,68 @@ static date date_of(int64_t ts) {
     const int64_t calendar_year = era * ERA_YEARS + year + (out.month <= FEBRUARY);
     const bool is_leap = calendar_year % 4 == 0 && (calendar_year % 100 != 0 || calendar_year % ERA_YEARS == 0);
     out.days = month_days[out.month] + (is_leap && out.month == FEBRUARY);
-    const int64_t from_monday = unix_day + MONDAY_OFFSET_DAYS;
-    out.week_day = (int)(from_monday - floor_divide(from_monday, DAYS_OF_WEEK) * DAYS_OF_WEEK);
+    out.week_day = week_day(unix_day);
     return out;
 }
 
-static double month_sin_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
+PU__BLOCK(month_sin) {
     (void)memory;
-    (void)parameters;
-    (void)index;
-    return sin(2 * M_PI * date_of(bar->ts).month / MONTHS);
+    double of_month[MONTHS];
+    for (int i = 0; i < MONTHS; ++i) of_month[i] = sin(2 * M_PI * i / MONTHS);
+    for (int t = 0; t < (int)block->count; ++t) out[t] = of_month[date_of(block->ts[t]).month];
 }
 
-static double month_cos_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
+PU__BLOCK(month_cos) {
     (void)memory;
-    (void)parameters;
-    (void)index;
-    return cos(2 * M_PI * date_of(bar->ts).month / MONTHS);
+    double of_month[MONTHS];
+    for (int i = 0; i < MONTHS; ++i) of_month[i] = cos(2 * M_PI * i / MONTHS);
+    for (int t = 0; t < (int)block->count; ++t) out[t] = of_month[date_of(block->ts[t]).month];
 }
 
-static double day_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
+PU__BLOCK(day) {
     (void)memory;
-    (void)parameters;
-    (void)index;
-    const date when = date_of(bar->ts);
-    return (double)when.day / (when.days - 1);
+    for (int t = 0; t < (int)block->count; ++t) {
+        const date when = date_of(block->ts[t]);
+        out[t] = (double)when.day / (when.days - 1);
+    }
 }
 
-static bool is_weekday(const date *when, int days_on) {
-    return ((when->week_day + days_on) % DAYS_OF_WEEK + DAYS_OF_WEEK) % DAYS_OF_WEEK < 5;
+/* Monday to Friday among `days` days of which the first has the day of the week `first`. */
+static int weekdays(int first, int days) {
+    enum { WORKWEEK_DAYS = 5, WORKWEEK = 0x1f, TWO_WEEKS = WORKWEEK | WORKWEEK << DAYS_OF_WEEK };
+    const unsigned rest = (unsigned)TWO_WEEKS >> first & ((1u << days % DAYS_OF_WEEK) - 1);
+    return days / DAYS_OF_WEEK * WORKWEEK_DAYS + __builtin_popcount(rest);
 }
 
 /* Weekdays stand for trading days: which holidays lie ahead is not in the bars. */
-static double turn_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
+PU__BLOCK(turn) {
     (void)memory;
-    (void)index;
-    const date when = date_of(bar->ts);
-    int so_far = 0, ahead = 0;
-    for (int i = 0; i <= when.day; ++i) so_far += is_weekday(&when, -i);
-    for (int i = 1; i < when.days - when.day; ++i) ahead += is_weekday(&when, i);
-    return so_far <= (int)parameters[1] || ahead < (int)parameters[0];
+    for (int t = 0; t < (int)block->count; ++t) {
+        const date when = date_of(block->ts[t]);
+        const int first = (when.week_day - when.day % DAYS_OF_WEEK + DAYS_OF_WEEK) % DAYS_OF_WEEK;
+        const int so_far = weekdays(first, when.day + 1);
+        const int ahead = weekdays((when.week_day + 1) % DAYS_OF_WEEK, when.days - when.day - 1);
+        out[t] = so_far <= (int)parameters[1] || ahead < (int)parameters[0];
+    }
 }
 
 #define MONTH_FEATURE(formula, function) \
-    .version = 1, .tags = "calendar", .source = formula, .lookback_bars = 0, PU__UPDATE(no_state, function)
+    .version = 1, .tags = "calendar", .source = formula, .lookback_bars = 0, PU__BLOCKS(no_state, function)
 
 const pu_feature pu__feature_month_sin = {
     .name = "month_sin",
     .description = "Sine of the month, January 0.",
-    MONTH_FEATURE("sin(2 pi month / 12), UTC", month_sin_update),
+    MONTH_FEATURE("sin(2 pi month / 12), UTC", month_sin),
 };
 const pu_feature pu__feature_month_cos = {
     .name = "month_cos",
     .description = "Cosine of the month, January 0.",
-    MONTH_FEATURE("cos(2 pi month / 12), UTC", month_cos_update),
+    MONTH_FEATURE("cos(2 pi month / 12), UTC", month_cos),
 };
 const pu_feature pu__feature_day_of_month = {
     .name = "day_of_month",
     .description = "Day of the month, 0 on the first to 1 on the last.",
-    MONTH_FEATURE("(day - 1) / (days of the month - 1), UTC", day_update),
+    MONTH_FEATURE("(day - 1) / (days of the month - 1), UTC", day),
 };
 
 static const char *const turn_names[] = {"last_weekdays", "first_weekdays"};
@@ -161,6 +172,6 @@ static const char *const turn_names[] = {"last_weekdays", "first_weekdays"};
 const pu_feature pu__feature_turn_of_month = {
     .name = "turn_of_month",
     .description = "1 from the last weekday of a month to the third of the next, else 0.",
-    MONTH_FEATURE("Lakonishok & Smidt 1988, with weekdays for trading days, UTC", turn_update),
+    MONTH_FEATURE("Lakonishok & Smidt 1988, with weekdays for trading days, UTC", turn),
     PU__PARAMETERS(turn_names, 1, 3),
 };

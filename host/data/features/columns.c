@@ -1,5 +1,6 @@
 #include "host/data/features/columns.h"
 
+#include <float.h>
 #include <stdint.h>
 
 /* ---- windows by doubling: level m holds the folds of m values, so a window is one piece per binary digit ---- */
@@ -207,8 +208,11 @@ void pu__seeded_push(pu__seeded *sum, int n, double seed_weight, double keep, do
 
 /* x = 2^e m with m between the roots of 1/2 and 2; ln m = 2 artanh s, s = (m - 1) / (m + 1), by its series to s^21,
  * beyond which a term is below 2^-57 of the whole. */
-PU__WIDTHS static void logs_of_normal(const double *x, int count, double *restrict out) {
+/* Returns how many were not normal numbers above 0. */
+PU__WIDTHS static int logs_of_normal(const double *x, int count, double *restrict out) {
     const double ln2_high = 0x1.62e42fefa38p-1, ln2_low = 0x1.ef35793c7673p-45; /* e * ln2_high is exact */
+    int odd = 0;
+    for (int t = 0; t < count; ++t) odd += !(x[t] >= DBL_MIN && x[t] <= DBL_MAX);
     for (int t = 0; t < count; ++t) {
         uint64_t bits;
         memcpy(&bits, &x[t], sizeof bits);
@@ -227,10 +231,13 @@ PU__WIDTHS static void logs_of_normal(const double *x, int count, double *restri
         const double tail = z * (low + z4 * high); /* ln m = 2 s + s tail, and 2 s = f - s f */
         out[t] = exponent * ln2_high + (f - (s * (f - tail) - exponent * ln2_low));
     }
+    return odd;
 }
 
 void pu__logs(const double *x, int count, double *out) {
     double room[PU__BLOCK_BARS];
-    logs_of_normal(x, count, room);
-    for (int t = 0; t < count; ++t) out[t] = isnormal(x[t]) && x[t] > 0 ? room[t] : log(x[t]);
+    const int odd = logs_of_normal(x, count, room);
+    for (int t = 0; t < count && odd > 0; ++t)
+        if (!(x[t] >= DBL_MIN && x[t] <= DBL_MAX)) room[t] = log(x[t]);
+    memcpy(out, room, (size_t)count * sizeof *out);
 }

@@ -15,6 +15,19 @@ static const char *const bars_name[] = {"bars"};
 static const char *const band_names[] = {"bars", "first_frequency", "last_frequency"};
 static const char *const level_names[] = {"bars", "level"};
 
+typedef struct turns {
+    double re[BINS_MAX + 1], im[BINS_MAX + 1]; /* exp(-2 pi i k / n) */
+} turns;
+
+typedef struct spectrum_state {
+    pu__tail returns;
+    turns turn;
+} spectrum_state;
+
+static void turns_make(int n, turns *out) {
+    for (int k = 0; k <= n / 2; ++k) out->re[k] = cos(2 * M_PI * k / n), out->im[k] = -sin(2 * M_PI * k / n);
+}
+
 /* Transforms of some length of windows ending at successive bars: frequency k of the one at place i. */
 typedef struct transforms {
     double re[BINS_MAX + 1][ROW], im[BINS_MAX + 1][ROW];
@@ -23,13 +36,14 @@ typedef struct transforms {
 /* From length m to 2 m (Cooley & Tukey 1965, by decimation in time), for windows whose values lie `stride` bars apart:
  * the even places are the window that ends a stride earlier, the odd ones the window itself. So a transform at one bar
  * is put together from those of half the length that earlier bars use too, and costs n butterflies and not n log n. */
-static inline void double_length(const transforms *half, int m, int stride, int places, transforms *out) {
+static inline void double_length(const transforms *half, int m, int stride, int n, int places, const turns *turn,
+                                 transforms *out) {
     for (int k = 0; k <= m / 2; ++k) {
-        const double turn_re = cos(M_PI * k / m), turn_im = -sin(M_PI * k / m);
+        const double turn_re = turn->re[k * stride], turn_im = turn->im[k * stride];
         const double *re = half->re[k], *im = half->im[k];
         double *restrict low_re = out->re[k], *restrict low_im = out->im[k];
         double *restrict high_re = out->re[m - k], *restrict high_im = out->im[m - k];
-        for (int i = stride; i < places; ++i) {
+        for (int i = n - stride; i < places; ++i) {
             const double odd_re = re[i] * turn_re - im[i] * turn_im, odd_im = re[i] * turn_im + im[i] * turn_re;
             const double even_re = re[i - stride], even_im = im[i - stride];
             if (k < m - k) high_re[i] = even_re - odd_re, high_im[i] = odd_im - even_im;
@@ -41,14 +55,15 @@ static inline void double_length(const transforms *half, int m, int stride, int 
 
 /* power[k - 1] of frequencies k = 1 to n / 2 of the windows of n = 2^i values that end at x[0 .. count), and their
  * sum. */
-PU__WIDTHS static void powers(const double *x, int n, int count, double (*restrict power)[TIMES],
-                              double *restrict total) {
+PU__WIDTHS static void powers(const turns *turn, const double *x, int n, int count,
+                              double (*restrict power)[TIMES], double *restrict total) {
     transforms room[2];
     const int before = n - 1, places = count + before;
     memcpy(room[0].re[0], x - before, (size_t)places * sizeof(double));
     memset(room[0].im[0], 0, (size_t)places * sizeof(double));
     int side = 0;
-    for (int m = 1; m < n; m *= 2, side = !side) double_length(&room[side], m, n / (2 * m), places, &room[!side]);
+    for (int m = 1; m < n; m *= 2, side = !side)
+        double_length(&room[side], m, n / (2 * m), n, places, turn, &room[!side]);
     const transforms *whole = &room[side];
     for (int t = 0; t < count; ++t) total[t] = 0;
     for (int k = 1; k <= n / 2; ++k) {
@@ -68,11 +83,13 @@ PU__BLOCK(band) {
     const int n = (int)parameters[0], first = (int)parameters[1], last = (int)parameters[2];
     double power[BINS_MAX][TIMES], total[TIMES];
     pu__span span;
-    const double *x = pu__span_of(memory, n - 1, block->log_return, (int)block->count, &span);
+    spectrum_state *state = memory;
+    if (block->first == 0) turns_make(n, &state->turn);
+    const double *x = pu__span_of(&state->returns, n - 1, block->log_return, (int)block->count, &span);
     for (int at = 0; at < (int)block->count; at += TIMES) {
         const int count = (int)block->count - at < TIMES ? (int)block->count - at : TIMES;
         double *sum = out + at;
-        powers(x + at, n, count, power, total);
+        powers(&state->turn, x + at, n, count, power, total);
         for (int t = 0; t < count; ++t) sum[t] = 0;
         for (int k = first; k <= last; ++k) {
             for (int t = 0; t < count; ++t) sum[t] += power[k - 1][t];
@@ -85,7 +102,7 @@ PU__BLOCK(band) {
     .version = 2, .tags = "spectrum", PU__PARAMETERS(band_names, 64, first, last), .lookback_bars = 64,       \
     .source = "periodogram (scipy.signal.periodogram, boxcar): share of the frequencies " #first " to " #last \
               " of 64 in the sum over 1 to 32",                                                               \
-    PU__BLOCKS(pu__tail, band)
+    PU__BLOCKS(spectrum_state, band)
 
 const pu_feature pu__feature_spectral_low_64 = {
     .name = "spectral_low_64",
@@ -106,16 +123,18 @@ const pu_feature pu__feature_spectral_high_64 = {
 PU__BLOCK(entropy) {
     const int n = (int)parameters[0];
     const double most = log(n / 2.0);
-    double power[BINS_MAX][TIMES], total[TIMES], logs[TIMES], sum[TIMES];
+    double power[BINS_MAX][TIMES], total[TIMES], scale[TIMES], logs[TIMES], sum[TIMES];
     pu__span span;
-    const double *x = pu__span_of(memory, n - 1, block->log_return, (int)block->count, &span);
+    spectrum_state *state = memory;
+    if (block->first == 0) turns_make(n, &state->turn);
+    const double *x = pu__span_of(&state->returns, n - 1, block->log_return, (int)block->count, &span);
     for (int at = 0; at < (int)block->count; at += TIMES) {
         const int count = (int)block->count - at < TIMES ? (int)block->count - at : TIMES;
-        powers(x + at, n, count, power, total);
-        for (int t = 0; t < count; ++t) sum[t] = 0;
+        powers(&state->turn, x + at, n, count, power, total);
+        for (int t = 0; t < count; ++t) sum[t] = 0, scale[t] = 1 / total[t];
         for (int k = 0; k < n / 2; ++k) {
             for (int t = 0; t < count; ++t) {
-                const double share = power[k][t] / total[t];
+                const double share = power[k][t] * scale[t];
                 power[k][t] = share > 0 ? share : 1;
             }
             pu__logs(power[k], count, logs);
@@ -129,7 +148,7 @@ PU__BLOCK(entropy) {
     .version = 2, .tags = "spectrum", PU__PARAMETERS(bars_name, n), .lookback_bars = n,            \
     .source = "Shannon entropy of the periodogram's shares over frequencies 1 to n / 2, over its " \
               "maximum ln(n / 2)",                                                                 \
-    PU__BLOCKS(pu__tail, entropy)
+    PU__BLOCKS(spectrum_state, entropy)
 
 const pu_feature pu__feature_spectral_entropy_32 = {
     .name = "spectral_entropy_32",
@@ -142,9 +161,9 @@ const pu_feature pu__feature_spectral_entropy_64 = {
     ENTROPY(64),
 };
 
-/* Energies of the Haar details of levels 1, 2, ... of the windows of n = 2^i values, and of one of them. A detail of level
- * j is the difference of two sums of 2^(j-1) values over the root of 2^j; in a window they lie 2^j apart. The transform
- * is orthonormal: the energies of the levels add up to n times the variance. */
+/* Energies of the Haar details of levels 1, 2, ... of the windows of n = 2^i values, and of one of them. A detail of
+ * level j is the difference of two sums of 2^(j-1) values over the root of 2^j; in a window they lie 2^j apart. The
+ * transform is orthonormal: the energies of the levels add up to n times the variance. */
 PU__WIDTHS static void haar_energies(const double *x, int n, int level, int count, double *restrict total,
                                      double *restrict energy) {
     double sums[2][PU__SPAN_BARS_MAX], squares[2][PU__SPAN_BARS_MAX];

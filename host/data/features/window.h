@@ -1,4 +1,4 @@
-/* More building blocks of the features: sums and extremes of a window in constant time, log returns. */
+/* More building blocks of the features that stream bar by bar: log returns, sums of products. */
 #ifndef PU_HOST_DATA_FEATURES_WINDOW_H
 #define PU_HOST_DATA_FEATURES_WINDOW_H
 
@@ -49,13 +49,6 @@ static inline double pu__centre(const double *x, int n, double *out) {
     const double mean = pu__mean(x, n);
     for (int i = 0; i < n; ++i) out[i] = x[i] - mean;
     return pu__dot(out, out, n) / n;
-}
-
-/* Slope of the least-squares line through n values one bar apart. */
-static inline double pu__slope(const double *y, int n) {
-    double centred[PU__ROLL_BARS_MAX];
-    for (int i = 0; i < n; ++i) centred[i] = i - 0.5 * (n - 1);
-    return pu__dot(centred, y, n) / (n * ((double)n * n - 1) / 12);
 }
 
 #endif
