@@ -67,7 +67,8 @@ static void check_rows(pu_dataset *dataset) {
     assert_true(weight > 1000);
 }
 
-static void check_folder(const char *name, int64_t rows_min) {
+/* A store with all files of a folder of the shared data; skips the test where it is not there. */
+static test_market market_of(const char *name) {
     const char *folder = data_folder(name);
     if (!folder) {
         print_message("%s is not here: skipped\n", name);
@@ -79,6 +80,11 @@ static void check_folder(const char *name, int64_t rows_min) {
     assert_int_equal(pu_store_open(market.store, PU_STORE_WRITE, &store), PU_OK);
     if (pu_import_path(store, folder, &options, NULL, NULL) != PU_OK) fail_msg("%s", pu_error_message());
     pu_store_close(store);
+    return market;
+}
+
+static void check_folder(const char *name, int64_t rows_min) {
+    test_market market = market_of(name);
     pu_config *config = test_config(&market, NULL);
     pu_dataset *dataset = NULL;
     pu_loader *loader = NULL;
@@ -126,6 +132,33 @@ static void crypto_5m(void **state) {
 static void dirty_equities(void **state) {
     (void)state;
     check_folder("dirty/equities", 20000);
+}
+
+/* Every feature there is, against SPY and each other; those of alternative series are left out. */
+static void all_features_of_equities(void **state) {
+    (void)state;
+    enum { LIST_BYTES = 16384 };
+    test_market market = market_of("real/equities");
+    char *list = pu_calloc(1, LIST_BYTES);
+    assert_non_null(list);
+    int used = snprintf(list, LIST_BYTES, "features.names=[");
+    for (int i = 0; i < pu_feature_count() && used < LIST_BYTES; ++i)
+        used += snprintf(list + used, (size_t)(LIST_BYTES - used), "%s%s", i ? ", " : "", pu_feature_at(i)->name);
+    assert_true(used + 2 < LIST_BYTES);
+    list[used] = ']';
+    pu_config *config = test_config(&market, "data.benchmark=SPY", "features.missing=skip", list, NULL);
+    pu_dataset *dataset = NULL;
+    pu_audit_result audit;
+    if (pu_dataset_open(config, &dataset) != PU_OK) fail_msg("%s", pu_error_message());
+    assert_int_equal(pu_dataset_assets(dataset), 10); /* eleven files, SPY among them */
+    assert_true(pu_dataset_features(dataset) >= 180 && pu_dataset_features(dataset) < pu_feature_count());
+    check_rows(dataset);
+    assert_int_equal(pu_features_audit(config, CUTS, SEED, &audit), PU_OK);
+    if (audit.leaks + audit.stale > 0) fail_msg("%s of %s", audit.feature, audit.symbol);
+    pu_dataset_close(dataset);
+    pu_config_free(config);
+    pu_free(list);
+    test_market_remove(&market);
 }
 
 /* The bars of one Yahoo file, as import stores them. */
@@ -193,8 +226,13 @@ static void features_equal_talib(void **state) {
 int main(void) {
     pu_progress_silence(true);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(equities),  cmocka_unit_test(forex),          cmocka_unit_test(crypto),
-        cmocka_unit_test(crypto_5m), cmocka_unit_test(dirty_equities), cmocka_unit_test(features_equal_talib),
+        cmocka_unit_test(equities),
+        cmocka_unit_test(all_features_of_equities),
+        cmocka_unit_test(forex),
+        cmocka_unit_test(crypto),
+        cmocka_unit_test(crypto_5m),
+        cmocka_unit_test(dirty_equities),
+        cmocka_unit_test(features_equal_talib),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
