@@ -483,6 +483,45 @@ static void documentation_is_current(void **state) {
     free(page);
 }
 
+/* One table for all: what it says is what docs/data.md says, and what bars per year and gaps are counted by. */
+static void calendars_are_documented_and_used(void **state) {
+    (void)state;
+    const char *source = getenv("PU_SOURCE");
+    char path[4096], line[512];
+    snprintf(path, sizeof path, "%s/docs/data.md", source ? source : ".");
+    char *page = test_read(path);
+    assert_non_null(page);
+    for (int i = 0; i < pu_calendar_count(); ++i) {
+        const pu_calendar *c = pu_calendar_at(i);
+        snprintf(line, sizeof line, "\n| %s | %g | %g | %s | %s |\n", c->asset_class, c->days_per_year,
+                 c->session_s / 3600, c->weekend ? "Saturday, Sunday" : "none", c->note);
+        if (!strstr(page, line)) fail_msg("docs/data.md lacks:%s", line);
+        assert_ptr_equal(pu_calendar_of(c->asset_class), c);
+        assert_true(pu_periods_per_year(c->asset_class, DAY_S) == c->days_per_year);
+        assert_true(pu_periods_per_year(c->asset_class, 60) == c->days_per_year * c->session_s / 60);
+        assert_true(pu_calendar_trades(c, DAY_S, 0)); /* a Thursday */
+        assert_int_equal(pu_calendar_trades(c, DAY_S, 3), c->weekend == 0);
+    }
+    free(page);
+    assert_null(pu_calendar_of("bond"));
+    assert_null(pu_calendar_at(-1));
+    assert_null(pu_calendar_at(pu_calendar_count()));
+    const pu_calendar *equity = pu_calendar_of("equity"), *crypto = pu_calendar_of("crypto");
+    const pu_calendar *forex = pu_calendar_of("forex"), *synthetic = pu_calendar_of("synthetic");
+    /* Day 1 is a Friday: a daily bar of it closes at 2 days, Monday's at 5. */
+    assert_int_equal(pu_calendar_bars_between(equity, DAY_S, 2 * DAY_S, 5 * DAY_S), 0);
+    assert_int_equal(pu_calendar_bars_between(crypto, DAY_S, 2 * DAY_S, 5 * DAY_S), 2);
+    assert_int_equal(pu_calendar_bars_between(equity, DAY_S, 2 * DAY_S, (2 + 7) * DAY_S), 4);
+    assert_int_equal(pu_calendar_bars_between(equity, DAY_S, 2 * DAY_S, (2 + 70) * DAY_S), 49);
+    assert_int_equal(pu_calendar_bars_between(equity, 300, 2 * DAY_S - 3600, 6 * DAY_S - 3600), 78); /* Monday's */
+    assert_int_equal(pu_calendar_bars_between(crypto, 300, 3000, 6000), 9);
+    assert_int_equal(pu_calendar_bars_between(synthetic, 300, 3000, 6000), 9);
+    assert_int_equal(pu_calendar_bars_between(crypto, 300, 6000, 3000), 0);
+    assert_int_equal(pu_calendar_bars_between(equity, 7 * DAY_S, 9 * DAY_S, 30 * DAY_S), 2);
+    assert_true(pu_calendar_trades(forex, 300, 3) && !pu_calendar_trades(forex, 300, 2)); /* Sunday evening */
+    assert_true(!pu_calendar_trades(equity, 300, 3) && pu_calendar_trades(synthetic, 300, 3));
+}
+
 static void allocation_failures_are_reported(void **state) {
     (void)state;
     pu_store *store = create("memory.db");
@@ -523,6 +562,7 @@ int main(void) {
         cmocka_unit_test(wrong_databases_are_refused),
         cmocka_unit_test(times_and_calendars),
         cmocka_unit_test(documentation_is_current),
+        cmocka_unit_test(calendars_are_documented_and_used),
         cmocka_unit_test(allocation_failures_are_reported),
     };
     return cmocka_run_group_tests(tests, make_folder, drop_folder);
