@@ -137,19 +137,19 @@ static pu_status time_pass(const market *m, int count, const pu_feature *const *
     return status;
 }
 
-static pu_status compute(const pu_feature *feature, const pu_feature_chunk *bars, double *out) {
-    pu__stream *stream = NULL;
-    PU_TRY(pu__stream_open(1, &feature, 1, false, &stream));
-    pu__stream_run(stream, 0, bars, NULL, out);
-    pu__stream_close(stream);
-    return PU_OK;
+/* One feature over columns that are ready, as TA-Lib's functions get them, from a fresh state. */
+static void compute(const pu_feature *feature, void *state, const pu_feature_chunk *bars, double *out) {
+    memset(state, 0, feature->state_bytes);
+    feature->update_many(state, feature->parameters, bars, out);
 }
 
-/* One feature over columns that are ready, as TA-Lib's functions get them. */
 static pu_status time_feature(const pu_feature *feature, const market *m, double *seconds) {
+    void *state = pu_calloc(1, feature->state_bytes);
+    if (!state) return PU_ERR_MEMORY;
     const double started_s = pu_clock_s();
-    for (int a = 0; a < ASSETS; ++a) PU_TRY(compute(feature, &m->asset[a], m->out[0]));
+    for (int a = 0; a < ASSETS; ++a) compute(feature, state, &m->asset[a], m->out[0]);
     *seconds = fmin(*seconds, pu_clock_s() - started_s);
+    pu_free(state);
     return PU_OK;
 }
 
@@ -188,9 +188,13 @@ static pu_status talib_difference(const struct talib_row *row, talib_function *f
     double *own = pu_calloc((size_t)m->count, sizeof *own);
     pu_status status = own && row->call(function, &run) == 0 ? PU_OK : PU_ERR_MEMORY;
     for (int i = 0; i < TALIB_OUTPUTS_MAX && row->features[i] && status == PU_OK; ++i) {
-        status = compute(pu_feature_find(row->features[i]), run.bars, own);
+        const pu_feature *feature = pu_feature_find(row->features[i]);
+        void *state = pu_calloc(1, feature->state_bytes);
+        if (!state) status = PU_ERR_MEMORY;
+        else compute(feature, state, run.bars, own);
+        pu_free(state);
         double largest = 0, difference = 0;
-        for (int t = 0; t < run.count && status == PU_OK; ++t) {
+        for (int t = feature->lookback_bars - run.begin; t < run.count && status == PU_OK; ++t) {
             largest = fmax(largest, fabs(own[run.begin + t]));
             difference = fmax(difference, fabs(own[run.begin + t] - run.out[i][t]));
         }
