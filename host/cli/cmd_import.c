@@ -308,7 +308,10 @@ const pu__verb pu__verb_import = {
         "bars. Each symbol of a\n"
         "file becomes an asset. Rows that fail a check are not stored but listed with line and reason, here "
         "and in the table\n"
-        "rejected_rows; nothing is repaired. Times are stored as UTC seconds of the bar's close.",
+        "rejected_rows; nothing is repaired. Times are stored as UTC seconds of the bar's close.\n\n"
+        "With --series or --regimes the files (CSV, JSON lines or SQLite) hold alternative data: values with the "
+        "time they are about\n"
+        "and the time they were published, see docs/data.md.",
     .operands = "[FILE...]",
     .options = options,
     .option_count = sizeof options / sizeof options[0],

@@ -41,11 +41,12 @@ static pu_status read_kind(const pu__cli *cli, pu_series_kind *out) {
                    word ? ", not '" : "", word ? word : "", word ? "'" : "");
 }
 
-static pu_status read_options(const pu__cli *cli, pu_series_options *out) {
+static pu_status read_options(const pu__cli *cli, double *rejected_ratio_max, pu_series_options *out) {
     static const char *const of_bars[] = {"layout", "asset-class",      "currency", "bar",
                                           "stamp",  "periods-per-year", "benchmark"};
     const char *series = pu__cli_value(cli, "series"), *regimes = pu__cli_value(cli, "regimes");
     bool given = false;
+    if (cli->operand_count == 0) return pu_fail(PU_ERR_CONFIG, "expects FILE...; see `plusultra import --help`");
     if (series && regimes) return pu_fail(PU_ERR_CONFIG, "--series and --regimes: one of the two");
     for (size_t i = 0; i < sizeof of_bars / sizeof *of_bars; ++i) {
         if (pu__cli_value(cli, of_bars[i]))
@@ -58,7 +59,12 @@ static pu_status read_options(const pu__cli *cli, pu_series_options *out) {
                                .columns = pu__cli_value(cli, "columns"),
                                .mapping = pu__cli_value(cli, "mapping"),
                                .table = pu__cli_value(cli, "table"),
-                               .replace = pu__cli_flag(cli, "replace")};
+                               .replace = pu__cli_flag(cli, "replace"),
+                               .dry_run = pu__cli_flag(cli, "dry-run")};
+    if (pu__cli_value(cli, "max-rejected")) {
+        PU_TRY(pu__cli_real(cli, "max-rejected", 0, 0, 1, rejected_ratio_max));
+        out->rejected_ratio_max = rejected_ratio_max;
+    }
     PU_TRY(read_kind(cli, &out->kind));
     PU_TRY(read_length(cli, "stale-after", PU_SERIES_LIMIT_S_MAX, &given, &out->stale_after_s));
     if (given && out->stale_after_s == 0)
@@ -155,21 +161,24 @@ pu_status pu__import_series(pu__cli *cli) {
     pu_series_options options;
     pu_store *store = NULL;
     series_tally sum = {0};
-    PU_TRY(read_options(cli, &options));
+    double rejected_ratio_max = 0;
+    PU_TRY(read_options(cli, &rejected_ratio_max, &options));
     pu_interrupt_install();
-    PU_TRY(pu_store_open(path ? path : "market.db", PU_STORE_CREATE, &store));
+    PU_TRY(pu_store_open(path ? path : "market.db", options.dry_run ? PU_STORE_WRITE : PU_STORE_CREATE, &store));
     sum.files = json_array();
     const pu_status status = import_all(cli, store, &options, &sum);
-    printf("%" PRId64 " files: %" PRId64 " rows added, %" PRId64 " unchanged, %" PRId64 " replaced, %" PRId64
+    printf("%s%" PRId64 " files: %" PRId64 " rows added, %" PRId64 " unchanged, %" PRId64 " replaced, %" PRId64
            " rejected\n",
-           sum.done, sum.added, sum.unchanged, sum.replaced, sum.rejected);
+           options.dry_run ? "nothing was stored; would be: " : "", sum.done, sum.added, sum.unchanged,
+           sum.replaced, sum.rejected);
     json_object_set_new(cli->result, "files", sum.files);
     json_object_update_new(
-        cli->result, json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "store", pu_store_path(store),
-                               "series", options.name, "kind", pu_series_kind_name(options.kind), "files_done",
-                               (json_int_t)sum.done, "files_failed", (json_int_t)sum.failed, "rows_added",
-                               (json_int_t)sum.added, "rows_unchanged", (json_int_t)sum.unchanged, "rows_replaced",
-                               (json_int_t)sum.replaced, "rows_rejected", (json_int_t)sum.rejected));
+        cli->result,
+        json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "store", pu_store_path(store), "series",
+                  options.name, "kind", pu_series_kind_name(options.kind), "files_done", (json_int_t)sum.done,
+                  "files_failed", (json_int_t)sum.failed, "rows_added", (json_int_t)sum.added, "rows_unchanged",
+                  (json_int_t)sum.unchanged, "rows_replaced", (json_int_t)sum.replaced, "rows_rejected",
+                  (json_int_t)sum.rejected, "dry_run", options.dry_run));
     pu_store_close(store);
     return status;
 }

@@ -17,7 +17,6 @@ pu_status pu__import_series(pu__cli *cli);
     {"unit", 0, "TEXT", "of a series' values"},                                                                    \
     {"stale-after", 0, "LENGTH", "a series' value this long after its publication counts as missing (by kind)"},   \
     {"published-lag", 0, "LENGTH", "for series without publication times: known this long after their time"},      \
-    {"mapping", 0, "FILE", "YAML that says how the file is read"},                                                 \
     {"table", 0, "NAME", "of a SQLite file with several"}
 // clang-format on
 

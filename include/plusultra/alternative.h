@@ -90,6 +90,10 @@ typedef struct pu_series_options {
     const char *mapping; /* a YAML file that says what is not said here; see docs/data.md */
     const char *table;   /* of a SQLite file; null: its only one */
     bool replace;        /* a value that differs from the stored one of the same two times takes its place */
+    bool dry_run;        /* everything is done and taken back: the result says what would be stored */
+    /* A file of which a larger share of rows is rejected is refused as a whole. Null: as for bars, more than 20 rows
+     * and more than a tenth. */
+    const double *rejected_ratio_max;
 } pu_series_options;
 
 /* rows_read = rows_added + rows_unchanged + rows_replaced + rows_rejected. */

@@ -321,6 +321,7 @@ static void the_command_line_reads_and_shows(void **state) {
                                            {"import", "--series", "a", "--regimes", "b", "g.csv"},
                                            {"import", "--series", "a", "--kind", "fundin", "g.csv"},
                                            {"import", "--regimes", "a", "--bar", "1d", "g.csv"},
+                                           {"import", "--regimes", "a", "--store", "c.db", "-v"},
                                            {"series", "show", "--store", "c.db", "--at", "2024-01-01"},
                                            {"series", "shw", "gdp", "--store", "c.db", "-v"}};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; ++i) {
@@ -329,6 +330,19 @@ static void the_command_line_reads_and_shows(void **state) {
         assert_int_equal(outcome.code, 2);
         test_outcome_free(&outcome);
     }
+    outcome = test_plusultra(folder, "import", "--store", "c.db", "--series", "dry", "--kind", "macro", "g.csv",
+                             "--dry-run", NULL);
+    assert_int_equal(outcome.code, 0);
+    assert_non_null(strstr(outcome.out, "nothing was stored; would be: 1 files: 2 rows added"));
+    test_outcome_free(&outcome);
+    outcome = test_plusultra(folder, "import", "--store", "c.db", "--series", "dry", "--kind", "macro", "g.csv",
+                             "--max-rejected", "0.3", NULL);
+    assert_int_equal(outcome.code, 1);
+    assert_non_null(strstr(outcome.err, "1 of its 3 rows are rejected"));
+    test_outcome_free(&outcome);
+    outcome = test_plusultra(folder, "series", "show", "dry", "--store", "c.db", NULL);
+    assert_int_equal(outcome.code, 1);
+    test_outcome_free(&outcome);
     outcome = test_plusultra(folder, "series", "show", "gpd", "--store", "c.db", NULL);
     assert_int_equal(outcome.code, 1);
     assert_non_null(strstr(outcome.err, "did you mean gdp?"));

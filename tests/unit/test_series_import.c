@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 // clang-format off
 #include <cmocka.h>
 // clang-format on
@@ -48,6 +49,18 @@ static void three_kinds_of_file_say_the_same(void **state) {
     assert_string_equal(identity[0], identity[1]);
     assert_string_equal(identity[0], identity[2]);
     assert_int_equal(test_series_number("SELECT count(*) FROM alternative_imports"), 3);
+}
+
+static void compressed_files_are_read(void **state) {
+    (void)state;
+    static const char text[] = "date,published,value\n2024-01-01,2024-01-02T06:00:00Z,0.5\n";
+    const char *path = test_path(test_series_at.folder, "z.csv.gz");
+    gzFile file = gzopen(path, "wb");
+    assert_non_null(file);
+    assert_int_equal(gzwrite(file, text, sizeof text - 1), sizeof text - 1);
+    assert_int_equal(gzclose(file), Z_OK);
+    test_series_import(path, &(pu_series_options){.name = "zipped", .kind = PU_SERIES_SENTIMENT}, 1, 0, 0);
+    test_series_known("zipped", "2024-01-03", 0.5);
 }
 
 static void columns_can_be_named(void **state) {
@@ -344,6 +357,7 @@ static void joins_are_those_of_pandas(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(three_kinds_of_file_say_the_same),
+        cmocka_unit_test(compressed_files_are_read),
         cmocka_unit_test(columns_can_be_named),
         cmocka_unit_test(a_mapping_names_columns_and_what_a_series_is),
         cmocka_unit_test(a_file_without_publication_times_is_refused),

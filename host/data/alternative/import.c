@@ -7,6 +7,7 @@
 #include "host/data/alternative/mapping.h"
 #include "host/data/alternative/write.h"
 #include "host/data/import/batch.h"
+#include "host/data/import/record.h"
 #include "host/data/store/sql.h"
 #include "plusultra/log.h"
 #include "plusultra/memory.h"
@@ -82,9 +83,8 @@ static pu_status store_rows(series_job *job) {
 static pu_status check_usable(const series_job *job) {
     const pu_series_result *result = job->result;
     if (result->rows_read == 0) return pu_fail(PU_ERR_DATA, "%s holds no row", job->path);
-    if (result->rows_rejected < result->rows_read) return PU_OK;
-    return pu_fail(PU_ERR_DATA, "%s: none of its %" PRId64 " rows can be used; line %" PRId64 ": %s", job->path,
-                   result->rows_read, result->rejects[0].line, result->rejects[0].reason);
+    return pu__record_usable(job->path, result->rows_read, result->rows_rejected, result->rejects,
+                             job->options->rejected_ratio_max);
 }
 
 static pu_status write_rows(series_job *job) {
@@ -202,7 +202,9 @@ static pu_status run_with(series_job *job, const pu__columns *columns) {
     PU_TRY(pu__reader_open(job->path, columns, job->options, &job->reader));
     snprintf(job->result->format, sizeof job->result->format, "%s", job->reader->format);
     pu_status status = pu_store_begin(job->store);
-    if (status == PU_OK) status = pu__sql_leave(job->store, true, run_transaction(job));
+    if (status == PU_OK) status = run_transaction(job);
+    if (status == PU_OK && job->options->dry_run) pu_store_rollback(job->store);
+    else status = pu__sql_leave(job->store, true, status);
     job->reader->close(job->reader);
     return status;
 }

@@ -7,12 +7,12 @@
 #include <unistd.h>
 
 #include "host/data/alternative/reader.h"
+#include "host/data/import/foreign.h"
 #include "host/data/store/digest.h"
 #include "host/data/store/sql.h"
-#include "plusultra/log.h"
 #include "plusultra/memory.h"
 
-enum { NUMBER_BYTES = 40, TEXT_BYTES = 256, STEPS_PER_LOOK = 100000 };
+enum { NUMBER_BYTES = 40, TEXT_BYTES = 256 };
 
 typedef struct table_reader {
     pu__reader base;
@@ -115,27 +115,6 @@ static void table_close(pu__reader *base) {
     pu_free(reader);
 }
 
-static int look_for_interrupt(void *context) {
-    (void)context;
-    return pu_interrupted();
-}
-
-/* Somebody else's file: its schema may hold anything. */
-static pu_status connect(table_reader *reader) {
-    static const int off[] = {SQLITE_DBCONFIG_TRUSTED_SCHEMA, SQLITE_DBCONFIG_ENABLE_TRIGGER};
-    int now = 0;
-    if (sqlite3_open_v2(reader->path, &reader->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL) !=
-            SQLITE_OK ||
-        sqlite3_db_config(reader->db, SQLITE_DBCONFIG_DEFENSIVE, 1, &now) != SQLITE_OK ||
-        sqlite3_exec(reader->db, "PRAGMA cell_size_check = ON", NULL, NULL, NULL) != SQLITE_OK)
-        return table_failure(reader);
-    for (int i = 0; i < 2; ++i) {
-        if (sqlite3_db_config(reader->db, off[i], 0, &now) != SQLITE_OK) return table_failure(reader);
-    }
-    sqlite3_progress_handler(reader->db, STEPS_PER_LOOK, look_for_interrupt, NULL);
-    return PU_OK;
-}
-
 /* The only table, or a failure that lists them. */
 static pu_status find_table(table_reader *reader, char *name, size_t capacity) {
     sqlite3_stmt *query = NULL;
@@ -187,7 +166,7 @@ static pu_status map_columns(table_reader *reader, const char *table, const pu__
 static pu_status open_table(table_reader *reader, const pu__columns *columns, const pu_series_options *options) {
     char name[256] = "", seen[512] = "";
     unsigned has = 0;
-    PU_TRY(connect(reader));
+    PU_TRY(pu__foreign_open(reader->path, &reader->db));
     if (options->table) snprintf(name, sizeof name, "%s", options->table);
     else PU_TRY(find_table(reader, name, sizeof name));
     char *sql = sqlite3_mprintf("SELECT * FROM \"%w\"", name);

@@ -12,9 +12,7 @@
 
 #include "plusultra/memory.h"
 
-enum { GATHER_ROWS = 65536, REJECTS_ALLOWED = PU_IMPORT_REJECTS_SHOWN };
-
-static const double rejected_ratio_default = 0.1;
+enum { GATHER_ROWS = 65536 };
 
 typedef struct sink_series {
     int64_t asset_id; /* 0: none yet */
@@ -247,23 +245,9 @@ pu_status pu__bar_sink_put(pu__bar_sink *sink, const pu__batch_reader *reader, c
 
 static pu_status check_usable(const pu__bar_sink *sink) {
     const pu_import_result *result = sink->result;
-    const double *limit = sink->options->rejected_ratio_max;
-    const double ratio = limit ? *limit : rejected_ratio_default;
     if (result->rows_read == 0) return pu_fail(PU_ERR_DATA, "%s holds no row of bars", sink->path);
-    if (result->rows_rejected == result->rows_read) {
-        return pu_fail(PU_ERR_DATA, "%s: none of its %lld rows can be used; line %lld: %s", sink->path,
-                       (long long)result->rows_read, (long long)result->rejects[0].line,
-                       result->rejects[0].reason);
-    }
-    if ((!limit && result->rows_rejected <= REJECTS_ALLOWED) ||
-        (double)result->rows_rejected <= ratio * (double)result->rows_read)
-        return PU_OK;
-    return pu_fail(
-        PU_ERR_DATA,
-        "%s: %lld of its %lld rows are rejected, more than %.3g %%: nothing of it was stored; line %lld: %s; "
-        "--max-rejected raises the limit",
-        sink->path, (long long)result->rows_rejected, (long long)result->rows_read, 100 * ratio,
-        (long long)result->rejects[0].line, result->rejects[0].reason);
+    return pu__record_usable(sink->path, result->rows_read, result->rows_rejected, result->rejects,
+                             sink->options->rejected_ratio_max);
 }
 
 /* The file's figures from those of its symbols. */

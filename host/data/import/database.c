@@ -9,11 +9,12 @@
 
 #include "host/base/buffer.h"
 #include "host/data/import/database_state.h"
+#include "host/data/import/foreign.h"
 #include "host/data/store/sql.h"
 #include "plusultra/log.h"
 #include "plusultra/memory.h"
 
-enum { BUSY_MS = 10000, STEPS_BETWEEN_LOOKS = 10000, VALUE_BYTES_MAX = 1 << 20, TABLES_MAX = 4096 };
+enum { TABLES_MAX = 4096 };
 
 pu_status pu__database_magic(const char *path, bool *database) {
     static const char magic[] = "SQLite format 3"; /* with its zero byte */
@@ -30,65 +31,6 @@ pu_status pu__database_magic(const char *path, bool *database) {
 }
 
 static pu_status failure(pu__database *table) { return pu__sql_failure(table->db, table->path, "read"); }
-
-static int stop_on_interrupt(void *context) {
-    (void)context;
-    return pu_interrupted();
-}
-
-/* Reading, the functions that reading needs, and the one pragma that lists columns. */
-static int authorize(void *context, int action, const char *first, const char *second, const char *database,
-                     const char *view) {
-    (void)context, (void)second, (void)database, (void)view;
-    switch (action) {
-    case SQLITE_SELECT:
-    case SQLITE_READ:
-    case SQLITE_FUNCTION:
-    case SQLITE_RECURSIVE: return SQLITE_OK;
-    case SQLITE_PRAGMA: return first && strcmp(first, "table_xinfo") == 0 ? SQLITE_OK : SQLITE_DENY;
-    default: return SQLITE_DENY;
-    }
-}
-
-static pu_status secure(pu__database *table) {
-    static const struct {
-        int option, value;
-    } options[] = {{SQLITE_DBCONFIG_DEFENSIVE, 1},      {SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0},
-                   {SQLITE_DBCONFIG_ENABLE_TRIGGER, 0}, {SQLITE_DBCONFIG_WRITABLE_SCHEMA, 0},
-                   {SQLITE_DBCONFIG_DQS_DML, 0},        {SQLITE_DBCONFIG_DQS_DDL, 0}};
-    static const struct {
-        int limit, value;
-    } limits[] = {{SQLITE_LIMIT_LENGTH, VALUE_BYTES_MAX},
-                  {SQLITE_LIMIT_SQL_LENGTH, VALUE_BYTES_MAX},
-                  {SQLITE_LIMIT_EXPR_DEPTH, 100},
-                  {SQLITE_LIMIT_COMPOUND_SELECT, 100},
-                  {SQLITE_LIMIT_VDBE_OP, 100000},
-                  {SQLITE_LIMIT_FUNCTION_ARG, 32},
-                  {SQLITE_LIMIT_ATTACHED, 0},
-                  {SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 100},
-                  {SQLITE_LIMIT_VARIABLE_NUMBER, 16},
-                  {SQLITE_LIMIT_WORKER_THREADS, 0}};
-    for (size_t i = 0; i < sizeof options / sizeof *options; ++i) {
-        int now = -1;
-        if (sqlite3_db_config(table->db, options[i].option, options[i].value, &now) != SQLITE_OK ||
-            now != options[i].value) {
-            return pu_fail(PU_ERR_UNSUPPORTED,
-                           "this build of SQLite refuses option %d, which safe reading rests on",
-                           options[i].option);
-        }
-    }
-    for (size_t i = 0; i < sizeof limits / sizeof *limits; ++i)
-        sqlite3_limit(table->db, limits[i].limit, limits[i].value);
-    sqlite3_progress_handler(table->db, STEPS_BETWEEN_LOOKS, stop_on_interrupt, NULL);
-    if (sqlite3_busy_timeout(table->db, BUSY_MS) != SQLITE_OK) return failure(table);
-    const int code = sqlite3_exec(table->db,
-                                  "PRAGMA cell_size_check = ON; PRAGMA mmap_size = 0; PRAGMA temp_store = FILE; "
-                                  "PRAGMA cache_size = -16384; PRAGMA query_only = ON",
-                                  NULL, NULL, NULL);
-    if (code != SQLITE_OK) return failure(table);
-    PU_TRY(pu__database_register_time(table));
-    return sqlite3_set_authorizer(table->db, authorize, NULL) == SQLITE_OK ? PU_OK : failure(table);
-}
 
 static pu_status prepare(pu__database *table, const char *sql, const char *name, sqlite3_stmt **out) {
     if (sqlite3_prepare_v2(table->db, sql, -1, out, NULL) != SQLITE_OK) return failure(table);
@@ -327,10 +269,8 @@ static pu_status open_on(pu__database *table) {
     if (stat(table->path, &info) != 0)
         return pu_fail(PU_ERR_IO, "cannot open %s: %s", table->path, strerror(errno));
     table->bytes = info.st_size;
-    const int flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
-    if (sqlite3_open_v2(table->path, &table->db, flags, NULL) != SQLITE_OK)
-        return pu__sql_failure(table->db, table->path, "open");
-    PU_TRY(secure(table));
+    PU_TRY(pu__foreign_open(table->path, &table->db));
+    PU_TRY(pu__database_register_time(table));
     PU_TRY(choose_table(table));
     /* Views have row numbers of their own making, and a rejected row's number must be positive. */
     const bool plain = is_table(table);

@@ -1,7 +1,6 @@
 /* Rows of a table or view of another SQLite file, by symbol and time whatever order they lie in.
  *
- * The file is not trusted: it is opened read-only, with DEFENSIVE on and trusted_schema off, with limits, with an
- * authorizer that lets nothing but reading through, and names go into statements only as quoted identifiers. SQLite
+ * The file is not trusted: it is opened by foreign.h, and names go into statements only as quoted identifiers. SQLite
  * sorts, on disk where it is much, so that memory does not grow with the file. */
 #ifndef PU_HOST_DATA_IMPORT_DATABASE_H
 #define PU_HOST_DATA_IMPORT_DATABASE_H

@@ -6,7 +6,25 @@
 #include "host/data/store/sql.h"
 #include "plusultra/memory.h"
 
+static const double rejected_ratio_default = 0.1;
+
 static pu_status bind_failure(pu_store *store) { return pu__store_failure(store, "record an import in"); }
+
+pu_status pu__record_usable(const char *path, int64_t read, int64_t rejected, const pu_import_reject *first,
+                            const double *ratio_max) {
+    const double ratio = ratio_max ? *ratio_max : rejected_ratio_default;
+    if (rejected == read) {
+        return pu_fail(PU_ERR_DATA, "%s: none of its %lld rows can be used; line %lld: %s", path, (long long)read,
+                       (long long)first->line, first->reason);
+    }
+    if ((!ratio_max && rejected <= PU_IMPORT_REJECTS_SHOWN) || (double)rejected <= ratio * (double)read)
+        return PU_OK;
+    return pu_fail(
+        PU_ERR_DATA,
+        "%s: %lld of its %lld rows are rejected, more than %.3g %%: nothing of it was stored; line %lld: "
+        "%s; --max-rejected raises the limit",
+        path, (long long)rejected, (long long)read, 100 * ratio, (long long)first->line, first->reason);
+}
 
 pu_status pu__record_reject(pu__record_list *list, int series, const pu_import_reject *row) {
     if (list->count == PU__RECORD_ROWS_MAX) return PU_OK;

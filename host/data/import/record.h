@@ -21,6 +21,11 @@ typedef struct pu__record_list {
     size_t count, capacity;
 } pu__record_list;
 
+/* PU_ERR_DATA when too many rows of a file were rejected: all of them, or a larger share than *ratio_max. Null: more
+ * than a tenth, and more than are shown. `first` is the first rejected row. */
+pu_status pu__record_usable(const char *path, int64_t read, int64_t rejected, const pu_import_reject *first,
+                            const double *ratio_max);
+
 pu_status pu__record_reject(pu__record_list *list, int series, const pu_import_reject *row);
 /* By series, and by line within one. */
 void pu__record_sort(pu__record_list *list);
