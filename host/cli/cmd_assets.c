@@ -86,6 +86,41 @@ static pu_status show(job *j) {
     return PU_OK;
 }
 
+static pu_status read_view(const pu__cli *cli, pu_price_view *view, int64_t *known_ts) {
+    static const char *const views[] = {"stored", "raw", "split_adjusted", "total_return"};
+    const char *word = pu__cli_value(cli, "view"), *known = pu__cli_value(cli, "known");
+    int which = 0;
+    while (word && which < 4 && strcmp(word, views[which]) != 0) ++which;
+    if (which == 4)
+        return pu_fail(PU_ERR_CONFIG, "--view: expects stored, raw, split_adjusted or total_return, not '%.60s'",
+                       word);
+    *view = (pu_price_view)which;
+    *known_ts = PU_KNOWN_ALL;
+    if (!known) return PU_OK;
+    return pu_time_parse(known, known_ts) == PU_OK ? PU_OK : pu_fail_within(PU_ERR_CONFIG, "--known");
+}
+
+static pu_status prices(job *j) {
+    pu_price_view view = PU_PRICES_STORED;
+    int64_t known_ts = 0;
+    pu_bars bars;
+    if (j->count != 1) return pu_fail(PU_ERR_CONFIG, "prices prints one asset, %d are given", j->count);
+    PU_TRY(read_view(j->cli, &view, &known_ts));
+    PU_TRY(pu_store_bars_view(j->store, j->assets[0].id, INT64_MIN, INT64_MAX, view, known_ts, &bars));
+    printf("time,open,high,low,close,adjusted,volume\n");
+    for (int64_t i = 0; i < bars.count; ++i) {
+        char when[32];
+        pu_time_format(bars.ts[i], true, when);
+        printf("%s,%.10g,%.10g,%.10g,%.10g,%.10g,", when, bars.open[i], bars.high[i], bars.low[i], bars.close[i],
+               bars.adjusted[i]);
+        if (bars.volume[i] >= 0) printf("%.10g", bars.volume[i]); /* a missing one is an empty field */
+        printf("\n");
+    }
+    json_object_set_new(j->cli->result, "bars", json_integer(bars.count));
+    pu_bars_free(&bars);
+    return PU_OK;
+}
+
 /* What would go, on standard output; the answer counts only from a terminal. */
 static pu_status confirm(job *j) {
     for (int i = 0; i < j->count; ++i) {
@@ -177,11 +212,8 @@ static const struct {
     const char *name;
     bool writes, needs_symbols;
     pu_status (*run)(job *j);
-} actions[] = {{"list", false, false, list},
-               {"show", false, true, show},
-               {"remove", true, true, remove_all},
-               {"set", true, true, set},
-               {"migrate", true, false, migrate}};
+} actions[] = {{"list", false, false, list},       {"show", false, true, show}, {"prices", false, true, prices},
+               {"remove", true, true, remove_all}, {"set", true, true, set},    {"migrate", true, false, migrate}};
 
 enum { ACTIONS = sizeof actions / sizeof *actions };
 
@@ -190,7 +222,7 @@ static pu_status unknown_action(const char *word) {
     for (int i = 0; i < ACTIONS; ++i) names[i] = actions[i].name;
     const char *nearest = pu__nearest(word, ACTIONS, names);
     return pu_fail(PU_ERR_CONFIG, "%.60s: unknown; %s%s%s", word, nearest ? "did you mean " : "",
-                   nearest ? nearest : "use list, show, remove, set or migrate", nearest ? "?" : "");
+                   nearest ? nearest : "use list, show, prices, set, remove or migrate", nearest ? "?" : "");
 }
 
 static pu_status run(pu__cli *cli) {
@@ -213,6 +245,8 @@ static pu_status run(pu__cli *cli) {
 
 static const pu__option options[] = {
     {"store", 's', "FILE", "the store (market.db)"},
+    {"view", 0, "NAME", "prices: stored, raw, split_adjusted, total_return (stored)"},
+    {"known", 0, "TIME", "prices: what was known then; 2020-12-31 or 2020-12-31T23:59:59Z (all)"},
     {"yes", 'y', NULL, "remove: do not ask"},
     {"asset-class", 0, "NAME", "set: equity, index, future, forex, crypto, synthetic"},
     {"currency", 0, "CODE", "set: currency of the prices"},
@@ -226,6 +260,8 @@ const pu__verb pu__verb_assets = {
     .summary = "list, show, change and remove what the store holds",
     .details = "  list [SYMBOL...]     symbols, classes, bar lengths, ends\n"
                "  show SYMBOL...       an asset with its calendar and the rows that hang on it\n"
+               "  prices SYMBOL        its bars as CSV by their close, in the prices of --view, as they were "
+               "known at --known\n"
                "  set SYMBOL...        class (and with it bars per year), currency, price basis, benchmark\n"
                "  remove SYMBOL...     an asset with its bars and everything made from them; asks first\n"
                "  migrate              bring a store of an older version forward, as any writing command does\n"

@@ -352,6 +352,35 @@ static void files_are_read_or_refused(void **state) {
     pu_store_close(store);
 }
 
+static void failed_allocations_change_nothing(void **state) {
+    (void)state;
+    pu_store *store = create("memory.db");
+    const int64_t id = put(store, "M", 5, raw, NULL);
+    test_write(test_path(folder, "some.csv"), "date,kind,value\n1970-01-03,split,2\n1970-01-04,dividend,1\n");
+    pu_status status = PU_ERR_MEMORY;
+    int64_t fail = 0;
+    for (; status != PU_OK; ++fail) {
+        pu__actions_result result;
+        pu_bars bars = {0};
+        int64_t actions = 0;
+        pu_memory_fail_after(fail);
+        status = pu__actions_import(store, id, test_path(folder, "some.csv"), NULL, &result);
+        const pu_status read = status;
+        if (status == PU_OK)
+            status = pu_store_bars_view(store, id, INT64_MIN, INT64_MAX, PU_PRICES_RAW, PU_KNOWN_ALL, &bars);
+        if (status == PU_OK) status = pu_store_adjust(store, id, NULL);
+        pu_memory_fail_after(-1);
+        pu_bars_free(&bars);
+        if (status != PU_OK) assert_int_equal(status, PU_ERR_MEMORY);
+        MUST(pu__sql_integer(store, "SELECT count(*) FROM corporate_actions", 0, &actions));
+        assert_true(actions == 2 || (read != PU_OK && actions == 0));
+        assert_true(fail < 100);
+    }
+    assert_true(fail > 5);
+    MUST(pu_store_check(store));
+    pu_store_close(store);
+}
+
 static void the_command_imports_actions(void **state) {
     (void)state;
     static const double close[] = {10, 10, 9, 9};
@@ -418,6 +447,7 @@ int main(void) {
         cmocka_unit_test(real_adjusted_closes_come_back),
         cmocka_unit_test(real_prices_as_traded),
         cmocka_unit_test(files_are_read_or_refused),
+        cmocka_unit_test(failed_allocations_change_nothing),
         cmocka_unit_test(the_command_imports_actions),
         cmocka_unit_test(regimes_are_known_when_published),
     };

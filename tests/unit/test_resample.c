@@ -309,6 +309,32 @@ static void lengths_that_do_not_add_up(void **state) {
     pu_store_close(store);
 }
 
+/* Each allocation fails once: nothing is stored, nothing leaks (the sanitizers look), and the next try succeeds. */
+static void failed_allocations_store_nothing(void **state) {
+    (void)state;
+    pu__bar bars[40];
+    for (int i = 0; i < 40; ++i) bars[i] = flat((i + 1) * 300, 10 + i, 1);
+    const pu_action split = {3000, PU_ACTION_SPLIT, 2, 0, PU_BASIS_RAW};
+    pu_store *store = create("memory.db");
+    const pu_asset source = put(store, "M", "crypto", 300, 40, bars);
+    MUST(pu_store_put_actions(store, source.id, 1, &split, NULL));
+    pu_status status = PU_ERR_MEMORY;
+    int64_t fail = 0, assets = 0;
+    for (; status != PU_OK; ++fail) {
+        pu_resample_result result;
+        MUST(pu__sql_integer(store, "SELECT count(*) FROM assets", 0, &assets));
+        assert_int_equal(assets, 1);
+        pu_memory_fail_after(fail);
+        status = pu_resample(store, &source, 3600, false, &result);
+        pu_memory_fail_after(-1);
+        if (status != PU_OK) assert_int_equal(status, PU_ERR_MEMORY);
+        assert_true(fail < 100);
+    }
+    assert_true(fail > 3);
+    MUST(pu_store_check(store));
+    pu_store_close(store);
+}
+
 static void the_command_resamples(void **state) {
     (void)state;
     static pu__bar bars[CASE_BARS];
@@ -346,7 +372,8 @@ int main(void) {
         cmocka_unit_test(pandas_says_the_same),           cmocka_unit_test(steps_compose),
         cmocka_unit_test(calendars_end_the_bars),         cmocka_unit_test(gaps_and_missing_volume),
         cmocka_unit_test(running_again_adds_what_is_new), cmocka_unit_test(splits_within_a_bar),
-        cmocka_unit_test(lengths_that_do_not_add_up),     cmocka_unit_test(the_command_resamples),
+        cmocka_unit_test(lengths_that_do_not_add_up),     cmocka_unit_test(failed_allocations_store_nothing),
+        cmocka_unit_test(the_command_resamples),
     };
     return cmocka_run_group_tests(tests, make_folder, drop_folder);
 }
