@@ -150,11 +150,13 @@ pu_status pu__inspector_open(const pu__suite *suite, pu__findings *findings, pu_
     *out = (pu__inspector){.suite = suite, .findings = findings};
     const int first = findings->out->check_count;
     out->watch = pu_calloc((size_t)suite->count, sizeof *out->watch);
+    out->each_bar = pu_calloc((size_t)suite->count, sizeof *out->each_bar);
     for (int i = 0; i < suite->count; ++i) {
         out->states_bytes += (suite->check[i].kind->state_bytes + STATE_ALIGN - 1) / STATE_ALIGN * STATE_ALIGN;
     }
     out->states = pu_calloc(out->states_bytes, 1);
-    pu_status status = out->watch && out->states ? add_results(suite, findings->out) : PU_ERR_MEMORY;
+    pu_status status =
+        out->watch && out->each_bar && out->states ? add_results(suite, findings->out) : PU_ERR_MEMORY;
     if (status != PU_OK) {
         pu__inspector_close(out);
         return status;
@@ -172,6 +174,7 @@ pu_status pu__inspector_open(const pu__suite *suite, pu__findings *findings, pu_
 
 void pu__inspector_close(pu__inspector *inspector) {
     pu_free(inspector->watch);
+    pu_free(inspector->each_bar);
     pu_free(inspector->states);
     *inspector = (pu__inspector){0};
 }
@@ -180,6 +183,7 @@ void pu__inspector_begin(pu__inspector *inspector, const pu_asset *asset, const 
     memset(inspector->states, 0, inspector->states_bytes);
     inspector->habit = (pu__habit){.count = 0};
     inspector->sight = (pu__sight){.asset = asset, .benchmark = benchmark, .log_return = NAN};
+    inspector->each_bar_count = 0;
     pu__watch *before = NULL;
     for (int i = 0; i < inspector->suite->count; ++i) {
         pu__watch *watch = &inspector->watch[i];
@@ -190,6 +194,7 @@ void pu__inspector_begin(pu__inspector *inspector, const pu_asset *asset, const 
         if (!watch->active) continue;
         if (before && before->check->kind == watch->check->kind) watch->stronger = before;
         before = watch;
+        if (watch->check->kind->bar) inspector->each_bar[inspector->each_bar_count++] = watch;
         pu_check_result *result = &inspector->findings->out->check[watch->result];
         ++result->assets;
         result->checked += watch->check->kind->unit == PU__UNIT_ASSETS;
@@ -208,9 +213,9 @@ void pu__inspector_bar(pu__inspector *inspector, const pu__bar *bar, bool has_ac
     sight->benchmark_has_bar = benchmark_has_bar;
     sight->habit = habit_of(&inspector->habit);
     sight->log_return = first ? NAN : log(bar->adjusted / inspector->previous.adjusted);
-    for (int i = 0; i < inspector->suite->count; ++i) {
-        pu__watch *watch = &inspector->watch[i];
-        if (watch->active && watch->check->kind->bar) watch->check->kind->bar(watch, sight);
+    for (int i = 0; i < inspector->each_bar_count; ++i) {
+        pu__watch *watch = inspector->each_bar[i];
+        watch->check->kind->bar(watch, sight);
     }
     if (isfinite(sight->log_return)) habit_push(&inspector->habit, fabs(sight->log_return));
 }

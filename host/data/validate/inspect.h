@@ -41,7 +41,9 @@ typedef struct pu__habit {
 typedef struct pu__inspector {
     const pu__suite *suite;
     pu__findings *findings;
-    pu__watch *watch; /* [suite->count] */
+    pu__watch *watch;     /* [suite->count] */
+    pu__watch **each_bar; /* those that see every bar of the current asset */
+    int each_bar_count;
     char *states;
     size_t states_bytes;
     pu__habit habit;

@@ -104,7 +104,8 @@ const pu__check_kind pu__check_kind_spike = {
 static void jump_bar(pu__watch *watch, const pu__sight *sight) {
     const pu__bar *b = sight->bar;
     const double size = fabs(sight->log_return);
-    if (!(size > log(pu__value(watch, 0)) && size > pu__value(watch, 1) * sight->habit)) return;
+    /* The second is cheap, and decides for nearly every bar. */
+    if (!(size > pu__value(watch, 1) * sight->habit && size > log(pu__value(watch, 0)))) return;
     char habit[64] = "too few bars before it to know its habit";
     if (sight->habit > 0) snprintf(habit, sizeof habit, "%.1f deviations", size / sight->habit);
     pu__report(watch, b->ts, b, 1, "the close is %.4g times the one before (%.6g to %.6g; %s)",
@@ -126,7 +127,8 @@ static void adjustment_bar(pu__watch *watch, const pu__sight *sight) {
     const pu__bar *b = sight->bar, *p = sight->previous;
     if (!p || sight->has_action) return;
     const double factor = b->adjusted / b->close / (p->adjusted / p->close);
-    if (fabs(log(factor)) <= log1p(pu__value(watch, 0))) return;
+    const double most = 1 + pu__value(watch, 0);
+    if (factor <= most && factor * most >= 1) return;
     pu__report(watch, b->ts, b, 1,
                "adjusted / close changes by %.4g times (%.6g / %.6g to %.6g / %.6g), and no split or dividend is "
                "stored for it",

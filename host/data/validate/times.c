@@ -91,6 +91,7 @@ const pu__check_kind pu__check_kind_missing_bars = {
 static void reuse_bar(pu__watch *watch, const pu__sight *sight) {
     if (!sight->previous) return;
     const double days = (double)(sight->bar->ts - sight->previous->ts) / DAY_S;
+    if (days <= fmin(pu__value(watch, 0), pu__value(watch, 1))) return;
     const bool other_level = fabs(sight->log_return) > log(pu__value(watch, 2));
     if (!(days > pu__value(watch, 0) || (days > pu__value(watch, 1) && other_level))) return;
     char before[32];

@@ -169,6 +169,7 @@ static const struct {
 static const char *plain_ratio(double factor, double tolerance) {
     const double ratio = factor < 1 ? 1 / factor : factor;
     for (size_t i = 0; i < sizeof plain_ratios / sizeof *plain_ratios; ++i) {
+        if (ratio < plain_ratios[i].value * (1 - tolerance)) return NULL; /* they rise */
         if (fabs(ratio / plain_ratios[i].value - 1) <= tolerance) return plain_ratios[i].text;
     }
     return NULL;
@@ -205,9 +206,11 @@ static void split_bar(pu__watch *watch, const pu__sight *sight) {
     }
     const int64_t scale_s = sight->asset->bar_s > DAY_S ? sight->asset->bar_s : DAY_S;
     if (b->ts - p->ts > 10 * scale_s) return; /* after a gap a price may be anywhere: see ticker_reused */
-    const double open = b->open * b->adjusted / b->close, step = log(open / p->adjusted);
-    const char *ratio = plain_ratio(exp(step), pu__value(watch, 0));
-    if (!ratio || !(fabs(step) > pu__value(watch, 1) * sight->habit)) return;
+    const double open = b->open * b->adjusted / b->close, factor = open / p->adjusted;
+    const char *ratio = plain_ratio(factor, pu__value(watch, 0));
+    if (!ratio) return;
+    const double step = log(factor);
+    if (!(fabs(step) > pu__value(watch, 1) * sight->habit)) return;
     if (!(fabs(log(b->close / b->open)) < 0.25 * fabs(step))) return;
     *s = (split_state){.bar = *b,
                        .level = log(open),
