@@ -17,6 +17,7 @@
 #include "plusultra/import.h"
 #include "plusultra/log.h"
 #include "plusultra/memory.h"
+#include "plusultra/prices.h"
 #include "plusultra/random.h"
 #include "plusultra/synth.h"
 #include "plusultra/validate.h"
@@ -414,7 +415,24 @@ static void benchmarks_and_actions_are_read_beside_the_bars(void **state) {
     out = judge_store(symbols, 2, NULL);
     expect(&out, "GAPPY", "benchmark_alignment", bars[3].ts, PU_SEVERITY_WARNING);
     assert_null(find(&out, "ALIGNED", "adjustment_jump", 0));
+    assert_null(find(&out, "ALIGNED", "adjustment_mismatch", 0));
     pu_validation_free(&out);
+    /* The delivered factor is half; a dividend of half the price makes it so, one of a tenth does not. */
+    for (int i = 0; i < 2; ++i) {
+        const pu_action dividend = {.ex_ts = bars[299].ts + 3600,
+                                    .kind = PU_ACTION_DIVIDEND,
+                                    .value = bars[299].close * (i == 0 ? 0.5 : 0.1),
+                                    .published_ts = 1};
+        assert_int_equal(pu__sql_exec(store, "DELETE FROM corporate_actions", "clean"), PU_OK);
+        assert_int_equal(pu_store_put_actions(store,
+                                              scalar("SELECT asset_id FROM assets WHERE symbol = 'ALIGNED'"), 1,
+                                              &dividend, NULL),
+                         PU_OK);
+        out = judge_store(symbols, 2, NULL);
+        if (i == 0) assert_null(find(&out, "ALIGNED", "adjustment_mismatch", 0));
+        else assert_non_null(find(&out, "ALIGNED", "adjustment_mismatch", 0));
+        pu_validation_free(&out);
+    }
     assert_int_equal(pu__sql_exec(store, "DELETE FROM benchmarks; DELETE FROM corporate_actions", "clean"), PU_OK);
 }
 

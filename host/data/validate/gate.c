@@ -138,8 +138,10 @@ static pu_status validate(const pu_config *config, pu_validation *found) {
     pu_store *store = NULL;
     pu_asset *assets = NULL;
     int count = 0;
-    const pu_validate_options options = {
-        .checks = config->data.checks, .benchmark = config->data.benchmark, .samples = 1};
+    const pu_validate_options options = {.checks = config->data.checks,
+                                         .benchmark = config->data.benchmark,
+                                         .samples = 1,
+                                         .severity_min = PU_SEVERITY_ERROR};
     PU_TRY(pu_store_open(config->data.store, PU_STORE_READ, &store));
     pu_status status = choose_assets(config, store, &count, &assets);
     if (status == PU_OK) status = pu_validate(store, count, assets, &options, found);

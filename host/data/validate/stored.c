@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "host/data/features/blocks.h"
+#include "host/data/store/adjust.h"
 #include "host/data/store/sql.h"
 #include "host/data/validate/inspect.h"
 #include "plusultra/memory.h"
@@ -88,6 +89,67 @@ const pu__check_kind pu__check_kind_orphans = {
              "without values, values of no series.",
     .unit = PU__UNIT_REFERENCES,
     .store = orphans_store,
+};
+
+/* ---- the adjusted close by the stored dividends ---- */
+
+static void compare(pu__watch *watch, const pu_asset *asset, const pu__adjust_difference *found) {
+    char when[32];
+    watch->inspector->sight.asset = asset;
+    pu__bar_time(asset->bar_s, found->ts, when);
+    pu__report(
+        watch, found->ts, NULL, 1,
+        "the delivered adjusted close is up to %.3g %% from the one that the stored splits and dividends make, "
+        "most at %s",
+        100 * found->ratio, when);
+    watch->inspector->sight.asset = NULL;
+}
+
+static pu_status has_dividends(pu_store *store, const pu_asset *asset, bool *out) {
+    char sql[128];
+    int64_t found = 0;
+    snprintf(sql, sizeof sql,
+             "SELECT EXISTS (SELECT 1 FROM corporate_actions WHERE asset_id = %" PRId64 " AND kind = 'dividend')",
+             asset->id);
+    PU_TRY(pu__sql_integer(store, sql, 0, &found));
+    *out = found != 0;
+    return PU_OK;
+}
+
+static pu_status mismatch_store(pu__watch *watch, pu_store *store) {
+    int count = 0;
+    pu_asset *assets = NULL;
+    PU_TRY(pu_store_assets(store, 0, NULL, &count, &assets));
+    pu_status status = PU_OK;
+    for (int i = 0; i < count && status == PU_OK; ++i) {
+        pu__adjust_difference found = {.ratio = 0};
+        bool compared = false;
+        watch->reports = 0;
+        status = has_dividends(store, &assets[i], &compared);
+        if (status != PU_OK || !compared) continue;
+        pu__looked_at(watch, 1);
+        status = pu__adjust_compare(store, assets[i].id, &found);
+        if (status ==
+            PU_ERR_DATA) { /* a dividend that is not below the close: no adjusted close to compare with */
+            pu__report(watch, 0, NULL, 1, "%s", pu_error_message());
+            status = PU_OK;
+        } else if (status == PU_OK && found.delivered && !(found.ratio <= pu__value(watch, 0))) {
+            compare(watch, &assets[i], &found);
+        }
+    }
+    pu_free(assets);
+    return status;
+}
+
+const pu__check_kind pu__check_kind_adjustment_mismatch = {
+    .name = "adjustment_mismatch",
+    .finds =
+        "Assets with stored dividends whose delivered adjusted close, scaled to be the close at the last bar, is "
+        "further than ratio_max from the one that the stored splits and dividends make.",
+    .unit = PU__UNIT_ASSETS,
+    .parameter_count = 1,
+    .parameter = {{"ratio_max", 0.02, 0, 1e6, "largest relative difference accepted"}},
+    .store = mismatch_store,
 };
 
 /* ---- feature blocks ---- */

@@ -60,12 +60,13 @@ static pu_status check_symbols(const job *j, const pu__check *check) {
     return PU_OK;
 }
 
-/* The suite keeps its enabled checks of one scope: of assets, or of the store as a whole. */
-static void keep_scope(pu__suite *suite, bool of_store) {
+/* The suite keeps its enabled checks of one scope, of assets or of the store as a whole, from a severity on. */
+static void keep_scope(pu__suite *suite, bool of_store, pu_severity severity_min) {
     int kept = 0;
     for (int i = 0; i < suite->count; ++i) {
         const pu__check *check = &suite->check[i];
-        if (check->enabled && (check->kind->store != NULL) == of_store) suite->check[kept++] = *check;
+        if (check->enabled && check->severity >= severity_min && (check->kind->store != NULL) == of_store)
+            suite->check[kept++] = *check;
     }
     suite->count = kept;
 }
@@ -79,7 +80,7 @@ static pu_status open_class(job *j, const char *asset_class, bool of_store, clas
         pu__suite_free(&out->suite);
         return status;
     }
-    keep_scope(&out->suite, of_store);
+    keep_scope(&out->suite, of_store, j->options->severity_min);
     const pu_status status = pu__inspector_open(&out->suite, &j->findings, &out->inspector);
     if (status != PU_OK) pu__suite_free(&out->suite);
     return status;
