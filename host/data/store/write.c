@@ -7,6 +7,8 @@
 #include "host/data/store/checksum.h"
 #include "host/data/store/sql.h"
 
+enum { RUN_BARS = 512 };
+
 uint64_t pu__hash_mix(uint64_t value) {
     /* The finalizer of SplitMix64: Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators",
      * with Stafford's constants. */
@@ -140,10 +142,11 @@ static pu_status prepare_bar_statements(pu__bar_writer *writer) {
                            "INSERT INTO series (asset_id, ts, open, high, low, close, adjusted, volume) "
                            "SELECT ?1, ts, open, high, low, close, adjusted, volume FROM pu_bars_in",
                            &writer->insert));
-    PU_TRY(pu__sql_prepare(
-        writer->store,
-        "SELECT open, high, low, close, adjusted, volume FROM series WHERE asset_id = ?1 AND ts = ?2",
-        &writer->select));
+    PU_TRY(pu__sql_prepare(writer->store,
+                           "SELECT open, high, low, close, adjusted, volume, ts FROM series WHERE asset_id = ?1 "
+                           "AND ts BETWEEN ?2 AND ?3 "
+                           "ORDER BY ts",
+                           &writer->select));
     return pu__sql_prepare(
         writer->store,
         "UPDATE series SET open = ?3, high = ?4, low = ?5, close = ?6, adjusted = ?7, volume = ?8 "
@@ -176,23 +179,18 @@ pu_status pu__bar_writer_open(pu_store *store, int64_t asset_id, pu__bar_writer 
     return status == PU_OK ? PU_OK : release(writer, status);
 }
 
-static pu_status read_stored(pu__bar_writer *writer, int64_t ts, bool *found, pu__bar *stored) {
-    if (sqlite3_bind_int64(writer->select, 1, writer->asset_id) != SQLITE_OK ||
-        sqlite3_bind_int64(writer->select, 2, ts) != SQLITE_OK) {
-        return pu__store_failure(writer->store, "read");
+static pu_status next_stored(pu__bar_writer *writer, bool *found, pu__bar *stored) {
+    enum { TS = 6 };
+    PU_TRY(pu__sql_step(writer->store, writer->select, found, "read"));
+    if (!*found) return PU_OK;
+    double *const field[] = {&stored->open,  &stored->high,     &stored->low,
+                             &stored->close, &stored->adjusted, &stored->volume};
+    stored->ts = sqlite3_column_int64(writer->select, TS);
+    for (int i = 0; i < 6; ++i) {
+        const bool missing = sqlite3_column_type(writer->select, i) == SQLITE_NULL;
+        *field[i] = missing ? NAN : sqlite3_column_double(writer->select, i);
     }
-    const pu_status status = pu__sql_step(writer->store, writer->select, found, "read");
-    if (status == PU_OK && *found) {
-        double *const field[] = {&stored->open,  &stored->high,     &stored->low,
-                                 &stored->close, &stored->adjusted, &stored->volume};
-        stored->ts = ts;
-        for (int i = 0; i < 6; ++i) {
-            const bool missing = sqlite3_column_type(writer->select, i) == SQLITE_NULL;
-            *field[i] = missing ? NAN : sqlite3_column_double(writer->select, i);
-        }
-    }
-    sqlite3_reset(writer->select);
-    return status;
+    return PU_OK;
 }
 
 /* Bars whose times are not stored. */
@@ -220,19 +218,53 @@ static pu_status replace_bar(pu__bar_writer *writer, const pu__bar *bar) {
                              : pu__store_failure(writer->store, "write bars to");
 }
 
-/* One bar that may be stored already. */
-static pu_status put_bar(pu__bar_writer *writer, const pu__bar *bar, bool replace, pu__bar_outcome *outcome) {
-    pu__bar stored = {0};
-    bool found = false;
-    PU_TRY(read_stored(writer, bar->ts, &found, &stored));
-    *outcome = PU__BAR_ADDED;
-    if (!found) return add_bars(writer, bar, 1);
-    const uint64_t before = pu__bar_hash(&stored), after = pu__bar_hash(bar);
-    *outcome = before == after ? PU__BAR_UNCHANGED : replace ? PU__BAR_REPLACED : PU__BAR_DIFFERS;
-    if (*outcome != PU__BAR_REPLACED) return PU_OK;
-    PU_TRY(replace_bar(writer, bar));
-    writer->checksum += after - before;
-    writer->changed = true;
+/* Bars in order of time, some of which may be stored already, and what is to become of them. */
+typedef struct bar_run {
+    const pu__bar *bars;
+    int64_t count;
+    pu__bar_outcome outcome[RUN_BARS];
+    uint64_t before[RUN_BARS]; /* hash of the stored bar, where there is one */
+} bar_run;
+
+/* Walks over the run and what is stored between its ends, side by side: one query, and not one for each bar. */
+static pu_status compare_run(pu__bar_writer *writer, bool replace, bar_run *run) {
+    bool found = true;
+    int64_t k = 0;
+    pu_status status = PU_OK;
+    if (sqlite3_bind_int64(writer->select, 1, writer->asset_id) != SQLITE_OK ||
+        sqlite3_bind_int64(writer->select, 2, run->bars[0].ts) != SQLITE_OK ||
+        sqlite3_bind_int64(writer->select, 3, run->bars[run->count - 1].ts) != SQLITE_OK) {
+        return pu__store_failure(writer->store, "read");
+    }
+    while (status == PU_OK && found) {
+        pu__bar stored = {0};
+        status = next_stored(writer, &found, &stored);
+        if (status != PU_OK || !found) break;
+        while (k < run->count && run->bars[k].ts < stored.ts) run->outcome[k++] = PU__BAR_ADDED;
+        if (k == run->count || run->bars[k].ts != stored.ts) continue;
+        run->before[k] = pu__bar_hash(&stored);
+        run->outcome[k] = run->before[k] == pu__bar_hash(&run->bars[k]) ? PU__BAR_UNCHANGED
+                          : replace                                     ? PU__BAR_REPLACED
+                                                                        : PU__BAR_DIFFERS;
+        ++k;
+    }
+    while (k < run->count) run->outcome[k++] = PU__BAR_ADDED;
+    sqlite3_reset(writer->select);
+    return status;
+}
+
+static pu_status apply_run(pu__bar_writer *writer, const bar_run *run) {
+    for (int64_t k = 0; k < run->count;) {
+        int64_t end = k;
+        while (end < run->count && run->outcome[end] == PU__BAR_ADDED) ++end;
+        if (end > k) PU_TRY(add_bars(writer, run->bars + k, end - k));
+        if (end == k && run->outcome[k] == PU__BAR_REPLACED) {
+            PU_TRY(replace_bar(writer, &run->bars[k]));
+            writer->checksum += pu__bar_hash(&run->bars[k]) - run->before[k];
+            writer->changed = true;
+        }
+        k = end > k ? end : k + 1;
+    }
     return PU_OK;
 }
 
@@ -259,10 +291,14 @@ pu_status pu__bars_put(pu__bar_writer *writer, const pu__bar *bars, int64_t coun
             i = end;
             continue;
         }
-        pu__bar_outcome one;
-        PU_TRY(put_bar(writer, &bars[i], replace, &one));
-        if (outcome) outcome[i] = one;
-        ++i;
+        bar_run run = {.bars = bars + i};
+        do ++run.count;
+        while (run.count < RUN_BARS && i + run.count < count && bars[i + run.count].ts <= writer->last_ts &&
+               bars[i + run.count].ts > bars[i + run.count - 1].ts);
+        PU_TRY(compare_run(writer, replace, &run));
+        PU_TRY(apply_run(writer, &run));
+        for (int64_t k = 0; outcome && k < run.count; ++k) outcome[i + k] = run.outcome[k];
+        i += run.count;
     }
     return PU_OK;
 }
