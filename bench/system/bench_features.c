@@ -104,11 +104,22 @@ static int list_features(bool all, const pu_feature **out) {
     return count;
 }
 
+/* Stands for every input: the asset's own close for a level or a series, its return for the universe's. */
+typedef struct stand_in {
+    pu_feature_value level[PU__CHUNK_BARS], change[PU__CHUNK_BARS];
+} stand_in;
+
+static void feed(pu__stream *stream, int index, const pu_feature *feature, const pu_feature_chunk *chunk,
+                 const stand_in *from, double *out) {
+    const pu_feature_value *inputs[PU_FEATURE_INPUTS_MAX] = {NULL};
+    for (int k = 0; k < feature->input_count; ++k)
+        inputs[k] = strcmp(feature->inputs[k], "universe") == 0 ? from->change : from->level;
+    pu__stream_run(stream, index, chunk, inputs, out);
+}
+
 /* Bars of one asset to adjusted columns, a chunk at a time, and the values of all features of each chunk. */
 static pu_status pass(int count, const pu_feature *const *features, const pu_bars *bars, double *values) {
-    static const pu_feature_value nothing[PU__CHUNK_BARS];
-    const pu_feature_value *inputs[PU_FEATURE_INPUTS_MAX];
-    for (int k = 0; k < PU_FEATURE_INPUTS_MAX; ++k) inputs[k] = nothing;
+    static stand_in inputs;
     pu__stream *stream = NULL;
     pu__columns columns;
     pu__adjust adjust = {0};
@@ -118,8 +129,12 @@ static pu_status pass(int count, const pu_feature *const *features, const pu_bar
         const int64_t left = bars->count - first;
         pu__columns_take(&adjust, bars, first, left < PU__CHUNK_BARS ? left : PU__CHUNK_BARS, &columns);
         const pu_feature_chunk chunk = pu__columns_chunk(&columns);
+        for (int64_t i = 0; i < chunk.count; ++i) {
+            inputs.level[i].value = chunk.close[i];
+            inputs.change[i].value = chunk.log_return[i];
+        }
         for (int f = 0; f < count; ++f)
-            pu__stream_run(stream, f, &chunk, inputs, values + (int64_t)f * PU__CHUNK_BARS);
+            feed(stream, f, features[f], &chunk, &inputs, values + (int64_t)f * PU__CHUNK_BARS);
     }
     pu__stream_close(stream);
     pu__columns_close(&columns);

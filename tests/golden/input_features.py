@@ -55,14 +55,13 @@ def add_series(bars, random):
 def cross(bars, close, change):
     out = {}
     volatility = numpy.sqrt((change**2).ewm(span=32, adjust=True).mean())
-    known = bars.VOLUME.dropna()
     for n in WINDOWS:
         out[f"return_{n}"] = numpy.log(close / close.shift(n))
         out[f"volatility_{n}"] = numpy.sqrt((change**2).rolling(n).mean())
-        mean = known.rolling(n).mean()
+        mean = bars.VOLUME.rolling(n, min_periods=1).mean()
         before = mean.shift(n)
         ratio = numpy.log(numpy.maximum(mean, FLOOR_RATIO * before) / numpy.maximum(before, FLOOR_RATIO * mean))
-        out[f"volume_change_{n}"] = ratio.reindex(bars.index).fillna(0).where(bars.index >= 2 * n - 1)
+        out[f"volume_change_{n}"] = ratio.fillna(0).where(bars.index >= 2 * n - 1)
         out[f"reversal_{n}"] = (-numpy.log(close / close.shift(n)) / (volatility * n**0.5)).where(bars.index >= max(n, 32))
     return {f"cross_{kind}_{name}": values for kind in ("rank", "z") for name, values in out.items()}
 

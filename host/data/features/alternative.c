@@ -4,7 +4,7 @@
  * says so: `<name>_known` is 1 where the value is one and 0 where it stands for nothing. Both begin with the asset's
  * first bar, so that a series that began yesterday costs no history. Windows count the bars at which the series was
  * known; a gap neither empties them nor counts. */
-#include "host/data/features/window.h"
+#include "host/data/features/rolling.h"
 
 static const char *const bars_name[] = {"bars"};
 static const char *const funding_input[] = {"alternative:funding_rate"};
@@ -78,7 +78,7 @@ static double score_of(void *memory, const double *parameters, const pu_feature_
     if (isnan(value)) return NAN;
     const double *window = pu__roll_push(&state->known, bars, value);
     if (!window) return NAN;
-    const double mean = pu__mean(window, bars), deviation = sqrt(pu__variance(window, bars, mean));
+    const double mean = pu__sum(window, bars) / bars, deviation = sqrt(pu__variance(window, bars, mean));
     return deviation > PU__FLAT * fabs(mean) ? (value - mean) / deviation : 0;
 }
 

@@ -9,46 +9,38 @@ static const char *const input_names[] = {"benchmark"};
 
 #define AGAINST_BENCHMARK .version = 1, .input_count = 1, .inputs = input_names
 
-typedef struct market_state {
+PU__BLOCK(beta) {
+    const int n = (int)parameters[0], count = (int)block->count;
     pu__pair pair;
-    pu__roll own, market;
-} market_state;
-
-/* The moments of the last n pairs of returns; false while there are fewer. */
-static bool push(market_state *state, int n, const pu_feature_bar *bar, int64_t index, pu__moments *out) {
-    double own = 0, market = 0;
-    if (!pu__pair_benchmark(&state->pair, bar, index, &own, &market)) return false;
-    const double *x = pu__roll_push(&state->own, n, own), *y = pu__roll_push(&state->market, n, market);
-    if (!x) return false;
-    pu__moments_of(x, y, n, out);
-    return true;
-}
-
-static double beta_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
     pu__moments moments;
-    return push(memory, (int)parameters[0], bar, index, &moments) ? pu__moments_beta(&moments) : NAN;
+    pu__pair_of(memory, PU__OF_BENCHMARK, n - 1, 0, block, &pair);
+    pu__moments_of(pair.own, pair.market, n, count, &moments);
+    pu__betas(&moments, count, out);
 }
 
 #define BETA(n)                                                                                               \
     AGAINST_BENCHMARK, .tags = "benchmark", PU__PARAMETERS(bars_name, n), .lookback_bars = (n),               \
                        .source = "least squares with intercept: cov(r, b) / var(b); 0 where b does not move", \
-                       PU__UPDATE(market_state, beta_update)
+                       PU__BLOCKS(pu__pair_tails, beta)
 
 const pu_feature pu__feature_beta_60 = {
     .name = "beta_60", .description = "Beta to the benchmark over 60 log returns.", BETA(60)};
 const pu_feature pu__feature_beta_120 = {
     .name = "beta_120", .description = "Beta to the benchmark over 120 log returns.", BETA(120)};
 
-static double correlation_update(void *memory, const double *parameters, const pu_feature_bar *bar,
-                                 int64_t index) {
+PU__BLOCK(correlation) {
+    const int n = (int)parameters[0], count = (int)block->count;
+    pu__pair pair;
     pu__moments moments;
-    return push(memory, (int)parameters[0], bar, index, &moments) ? pu__moments_correlation(&moments) : NAN;
+    pu__pair_of(memory, PU__OF_BENCHMARK, n - 1, 0, block, &pair);
+    pu__moments_of(pair.own, pair.market, n, count, &moments);
+    pu__correlations(&moments, count, out);
 }
 
 #define CORRELATION(n)                                                                            \
     AGAINST_BENCHMARK, .tags = "benchmark", PU__PARAMETERS(bars_name, n), .lookback_bars = (n),   \
                        .source = "Pearson: cov(r, b) / (sd(r) sd(b)); 0 where one does not move", \
-                       PU__UPDATE(market_state, correlation_update)
+                       PU__BLOCKS(pu__pair_tails, correlation)
 
 const pu_feature pu__feature_benchmark_correlation_20 = {
     .name = "benchmark_correlation_20",
@@ -63,18 +55,33 @@ const pu_feature pu__feature_benchmark_correlation_60 = {
 
 /* ---- what the benchmark does not explain ---- */
 
-/* Residuals of the regression on the benchmark, in place of the own returns; their population deviation. */
-static double residuals(pu__moments *moments, int n) {
-    const double beta = pu__moments_beta(moments);
-    for (int i = 0; i < n; ++i) moments->own[i] -= beta * moments->market[i];
-    return sqrt(pu__dot(moments->own, moments->own, n) / n);
+/* Over n pairs: the population deviation of the residuals of the regression on the benchmark, and the sum of the last
+ * `bars` residuals. Residual by residual: the difference of the variances would leave nothing of an asset that is
+ * nearly its benchmark. */
+static inline void residuals(const pu__pair *pair, int n, int bars, int count, double *restrict deviation,
+                             double *restrict sum) {
+    pu__moments moments;
+    double beta[PU__BLOCK_BARS];
+    pu__moments_of(pair->own, pair->market, n, count, &moments);
+    pu__betas(&moments, count, beta);
+    for (int t = 0; t < count; ++t) deviation[t] = sum[t] = 0;
+    for (int back = n - 1; back >= 0; --back) {
+        const double *x = pair->own - back, *y = pair->market - back, counts = back < bars ? 1 : 0;
+        for (int t = 0; t < count; ++t) {
+            const double residual = x[t] - moments.own_mean[t] - beta[t] * (y[t] - moments.market_mean[t]);
+            deviation[t] += residual * residual;
+            sum[t] += counts * residual;
+        }
+    }
+    for (int t = 0; t < count; ++t) deviation[t] = sqrt(deviation[t] / n);
 }
 
-static double residual_volatility_update(void *memory, const double *parameters, const pu_feature_bar *bar,
-                                         int64_t index) {
-    pu__moments moments;
-    const int bars = (int)parameters[0];
-    return push(memory, bars, bar, index, &moments) ? residuals(&moments, bars) : NAN;
+PU__BLOCK(residual_volatility) {
+    const int n = (int)parameters[0], count = (int)block->count;
+    pu__pair pair;
+    double sum[PU__BLOCK_BARS];
+    pu__pair_of(memory, PU__OF_BENCHMARK, n - 1, 0, block, &pair);
+    residuals(&pair, n, 0, count, out, sum);
 }
 
 const pu_feature pu__feature_residual_volatility_60 = {
@@ -85,16 +92,19 @@ const pu_feature pu__feature_residual_volatility_60 = {
     AGAINST_BENCHMARK,
     PU__PARAMETERS(bars_name, 60),
     .lookback_bars = 60,
-    PU__UPDATE(market_state, residual_volatility_update),
+    PU__BLOCKS(pu__pair_tails, residual_volatility),
 };
 
-static double residual_momentum_update(void *memory, const double *parameters, const pu_feature_bar *bar,
-                                       int64_t index) {
-    pu__moments moments;
-    const int fit_bars = (int)parameters[0], bars = (int)parameters[1];
-    if (!push(memory, fit_bars, bar, index, &moments)) return NAN;
-    const double deviation = residuals(&moments, fit_bars);
-    return pu__over(pu__sum(moments.own + fit_bars - bars, bars), deviation) / sqrt(bars);
+PU__BLOCK(residual_momentum) {
+    const int n = (int)parameters[0], bars = (int)parameters[1], count = (int)block->count;
+    pu__pair pair;
+    double deviation[PU__BLOCK_BARS];
+    pu__pair_of(memory, PU__OF_BENCHMARK, n - 1, 0, block, &pair);
+    residuals(&pair, n, bars, count, deviation, out);
+    for (int t = 0; t < count; ++t) {
+        const double value = out[t] / deviation[t] / sqrt(bars);
+        out[t] = deviation[t] <= PU__FLAT ? 0 : value;
+    }
 }
 
 const pu_feature pu__feature_residual_momentum_20 = {
@@ -106,30 +116,26 @@ const pu_feature pu__feature_residual_momentum_20 = {
     AGAINST_BENCHMARK,
     PU__PARAMETERS(residual_names, 120, 20),
     .lookback_bars = 120,
-    PU__UPDATE(market_state, residual_momentum_update),
+    PU__BLOCKS(pu__pair_tails, residual_momentum),
 };
 
 /* ---- relative strength ---- */
 
-typedef struct strength_state {
-    pu__roll ratio;
-} strength_state;
-
-static double strength_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
-    (void)index;
-    strength_state *state = memory;
-    const double level = bar->input[0].value;
-    if (isnan(level)) return NAN;
-    const int bars = (int)parameters[0];
-    const double *window = pu__roll_push(&state->ratio, bars + 1, bar->close / level);
-    return window ? log(window[bars] / window[0]) : NAN;
+PU__BLOCK(strength) {
+    const int n = (int)parameters[0], count = (int)block->count;
+    pu__span span;
+    double *ratio = pu__span_open(memory, n, &span), change[PU__BLOCK_BARS];
+    for (int t = 0; t < count; ++t) ratio[t] = block->close[t] / block->input[t].value;
+    pu__span_close(memory, n, ratio, count);
+    for (int t = 0; t < count; ++t) change[t] = ratio[t] / ratio[t - n];
+    pu__logs(change, count, out);
 }
 
 #define STRENGTH(n)                                                                                   \
     AGAINST_BENCHMARK,                                                                                \
         .tags = "benchmark,return", PU__PARAMETERS(bars_name, n), .lookback_bars = (n),               \
         .source = "log(close[t] / close[t-n]) - log(benchmark[t] / benchmark[t-n]), adjusted prices", \
-        PU__UPDATE(strength_state, strength_update)
+        PU__BLOCKS(pu__tail, strength)
 
 const pu_feature pu__feature_relative_strength_20 = {
     .name = "relative_strength_20",

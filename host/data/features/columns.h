@@ -50,6 +50,7 @@ static inline pu_feature_chunk pu__block_at(const pu_feature_chunk *chunk, int64
         .close = chunk->close + at,
         .volume = chunk->volume + at,
         .log_return = chunk->log_return + at,
+        .input = chunk->input ? chunk->input + at : NULL, /* a block function has one input at most */
     };
 }
 
@@ -88,7 +89,8 @@ static inline pu_feature_chunk pu__chunk_of_one(const pu_feature_bar *bar, int64
                               .low = &bar->low,
                               .close = &bar->close,
                               .volume = &bar->volume,
-                              .log_return = log_return};
+                              .log_return = log_return,
+                              .input = bar->input};
 }
 
 /* The part of the descriptor, like PU__UPDATE. */

@@ -6,35 +6,20 @@ static const char *const lag_names[] = {"bars", "lag_bars"};
 static const char *const benchmark_input[] = {"benchmark"};
 static const char *const universe_input[] = {"universe"};
 
-typedef struct lag_state {
+/* The market's window ends lag bars before the asset's. */
+static inline void leads(pu__market market, void *memory, const double *parameters, const pu_feature_chunk *block,
+                         double *restrict out) {
+    const int n = (int)parameters[0], lag_bars = (int)parameters[1], count = (int)block->count;
     pu__pair pair;
-    pu__roll own, market;
-} lag_state;
-
-/* The market's window is longer by the lag: its first n returns are those before the asset's n. */
-static double correlation(lag_state *state, const double *parameters, double own, double market) {
-    const int bars = (int)parameters[0], lag_bars = (int)parameters[1];
-    const double *x = pu__roll_push(&state->own, bars, own);
-    const double *y = pu__roll_push(&state->market, bars + lag_bars, market);
-    if (!y) return NAN;
     pu__moments moments;
-    pu__moments_of(x, y, bars, &moments);
-    return pu__moments_correlation(&moments);
+    pu__pair_of(memory, market, n - 1, lag_bars, block, &pair);
+    pu__moments_of(pair.own, pair.market - lag_bars, n, count, &moments);
+    pu__correlations(&moments, count, out);
 }
 
-static double benchmark_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
-    lag_state *state = memory;
-    double own = 0, market = 0;
-    if (!pu__pair_benchmark(&state->pair, bar, index, &own, &market)) return NAN;
-    return correlation(state, parameters, own, market);
-}
+PU__BLOCK(benchmark) { leads(PU__OF_BENCHMARK, memory, parameters, block, out); }
 
-static double universe_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
-    lag_state *state = memory;
-    double own = 0, market = 0;
-    if (!pu__pair_universe(&state->pair, bar, index, &own, &market)) return NAN;
-    return correlation(state, parameters, own, market);
-}
+PU__BLOCK(universe) { leads(PU__OF_UNIVERSE, memory, parameters, block, out); }
 
 #define LEAD(whose, label, n, lag)                                                                           \
     const pu_feature pu__feature_##whose##_lead_##n##_lag_##lag = {                                          \
@@ -47,7 +32,7 @@ static double universe_update(void *memory, const double *parameters, const pu_f
         .inputs = whose##_input,                                                                             \
         PU__PARAMETERS(lag_names, n, lag),                                                                   \
         .lookback_bars = (n) + (lag),                                                                        \
-        PU__UPDATE(lag_state, whose##_update)};
+        PU__BLOCKS(pu__pair_tails, whose)};
 
 LEAD(benchmark, "benchmark", 20, 1)
 LEAD(benchmark, "benchmark", 20, 5)
@@ -59,20 +44,17 @@ LEAD(universe, "universe's mean", 60, 1)
 LEAD(universe, "universe's mean", 60, 5)
 
 typedef struct previous_state {
-    pu__pair pair;
-    double last;
-    bool has_last;
+    pu__tail level, market;
 } previous_state;
 
-static double previous_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
-    (void)parameters;
+PU__BLOCK(previous) {
     previous_state *state = memory;
-    double own = 0, market = 0;
-    if (!pu__pair_benchmark(&state->pair, bar, index, &own, &market)) return NAN;
-    const double previous = state->has_last ? state->last : NAN;
-    state->last = market;
-    state->has_last = true;
-    return previous;
+    const int count = (int)block->count;
+    pu__span span;
+    double *y = pu__span_open(&state->market, 1, &span);
+    pu__market_returns(PU__OF_BENCHMARK, &state->level, block, y);
+    pu__span_close(&state->market, 1, y, count);
+    memcpy(out, y - 1, (size_t)count * sizeof *out);
 }
 
 const pu_feature pu__feature_benchmark_return_lag_1 = {
@@ -84,5 +66,5 @@ const pu_feature pu__feature_benchmark_return_lag_1 = {
     .input_count = 1,
     .inputs = benchmark_input,
     .lookback_bars = 2,
-    PU__UPDATE(previous_state, previous_update),
+    PU__BLOCKS(previous_state, previous),
 };

@@ -6,29 +6,26 @@ static const char *const input_names[] = {"universe"};
 
 #define AGAINST_UNIVERSE .version = 1, .input_count = 1, .inputs = input_names
 
-typedef struct excess_state {
-    pu__pair pair;
-    pu__roll excess;
-} excess_state;
-
-/* The last n excess returns; null while there are fewer. */
-static const double *push(excess_state *state, int n, const pu_feature_bar *bar, int64_t index) {
-    double own = 0, market = 0;
-    if (!pu__pair_universe(&state->pair, bar, index, &own, &market)) return NULL;
-    return pu__roll_push(&state->excess, n, own - market);
+/* Returns over the universe's, with the n - 1 before in front. */
+static inline const double *excess_of(pu__tail *tail, int n, const pu_feature_chunk *block, pu__span *span) {
+    const int count = (int)block->count;
+    double *x = pu__span_open(tail, n - 1, span);
+    for (int t = 0; t < count; ++t) x[t] = block->log_return[t] - block->input[t].value;
+    pu__span_close(tail, n - 1, x, count);
+    return x;
 }
 
-static double excess_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
-    const int bars = (int)parameters[0];
-    const double *window = push(memory, bars, bar, index);
-    return window ? pu__sum(window, bars) : NAN;
+PU__BLOCK(excess) {
+    const int n = (int)parameters[0];
+    pu__span span;
+    pu__sums(excess_of(memory, n, block, &span), n, (int)block->count, out);
 }
 
 #define EXCESS(n)                                                                                           \
     AGAINST_UNIVERSE,                                                                                       \
         .tags = "universe,return", PU__PARAMETERS(bars_name, n), .lookback_bars = (n),                      \
         .source = "sum over n bars of r - m, m the mean log return of the assets with a bar at that close", \
-        PU__UPDATE(excess_state, excess_update)
+        PU__BLOCKS(pu__tail, excess)
 
 const pu_feature pu__feature_universe_excess_1 = {
     .name = "universe_excess_1",
@@ -46,16 +43,18 @@ const pu_feature pu__feature_universe_excess_20 = {
     EXCESS(20),
 };
 
-static double dispersion_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
-    const int bars = (int)parameters[0];
-    const double *window = push(memory, bars, bar, index);
-    return window ? sqrt(pu__variance(window, bars, pu__mean(window, bars))) : NAN;
+PU__BLOCK(dispersion) {
+    const int n = (int)parameters[0], count = (int)block->count;
+    pu__span span;
+    double mean[PU__BLOCK_BARS];
+    pu__variances(excess_of(memory, n, block, &span), n, count, mean, out);
+    for (int t = 0; t < count; ++t) out[t] = sqrt(out[t]);
 }
 
 #define DISPERSION(n)                                                                                    \
     AGAINST_UNIVERSE, .tags = "universe,volatility", PU__PARAMETERS(bars_name, n), .lookback_bars = (n), \
                       .source = "population deviation of r - m over n bars: the tracking error per bar", \
-                      PU__UPDATE(excess_state, dispersion_update)
+                      PU__BLOCKS(pu__tail, dispersion)
 
 const pu_feature pu__feature_universe_dispersion_20 = {
     .name = "universe_dispersion_20",
@@ -68,23 +67,13 @@ const pu_feature pu__feature_universe_dispersion_60 = {
     DISPERSION(60),
 };
 
-typedef struct market_state {
+PU__BLOCK(beta) {
+    const int n = (int)parameters[0], count = (int)block->count;
     pu__pair pair;
-    pu__roll own, market;
-} market_state;
-
-static bool push_pair(market_state *state, int n, const pu_feature_bar *bar, int64_t index, pu__moments *out) {
-    double own = 0, market = 0;
-    if (!pu__pair_universe(&state->pair, bar, index, &own, &market)) return false;
-    const double *x = pu__roll_push(&state->own, n, own), *y = pu__roll_push(&state->market, n, market);
-    if (!x) return false;
-    pu__moments_of(x, y, n, out);
-    return true;
-}
-
-static double beta_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
     pu__moments moments;
-    return push_pair(memory, (int)parameters[0], bar, index, &moments) ? pu__moments_beta(&moments) : NAN;
+    pu__pair_of(memory, PU__OF_UNIVERSE, n - 1, 0, block, &pair);
+    pu__moments_of(pair.own, pair.market, n, count, &moments);
+    pu__betas(&moments, count, out);
 }
 
 const pu_feature pu__feature_universe_beta_60 = {
@@ -95,13 +84,16 @@ const pu_feature pu__feature_universe_beta_60 = {
     AGAINST_UNIVERSE,
     PU__PARAMETERS(bars_name, 60),
     .lookback_bars = 60,
-    PU__UPDATE(market_state, beta_update),
+    PU__BLOCKS(pu__pair_tails, beta),
 };
 
-static double correlation_update(void *memory, const double *parameters, const pu_feature_bar *bar,
-                                 int64_t index) {
+PU__BLOCK(correlation) {
+    const int n = (int)parameters[0], count = (int)block->count;
+    pu__pair pair;
     pu__moments moments;
-    return push_pair(memory, (int)parameters[0], bar, index, &moments) ? pu__moments_correlation(&moments) : NAN;
+    pu__pair_of(memory, PU__OF_UNIVERSE, n - 1, 0, block, &pair);
+    pu__moments_of(pair.own, pair.market, n, count, &moments);
+    pu__correlations(&moments, count, out);
 }
 
 const pu_feature pu__feature_universe_correlation_60 = {
@@ -112,5 +104,5 @@ const pu_feature pu__feature_universe_correlation_60 = {
     AGAINST_UNIVERSE,
     PU__PARAMETERS(bars_name, 60),
     .lookback_bars = 60,
-    PU__UPDATE(market_state, correlation_update),
+    PU__BLOCKS(pu__pair_tails, correlation),
 };
