@@ -55,6 +55,7 @@ static pu_status read_options(const pu__cli *cli, double *rejected_ratio_max, pu
     }
     *out = (pu_series_options){.name = series ? series : regimes,
                                .symbol = pu__cli_value(cli, "symbol"),
+                               .only = pu__cli_value(cli, "only"),
                                .unit = pu__cli_value(cli, "unit"),
                                .columns = pu__cli_value(cli, "columns"),
                                .mapping = pu__cli_value(cli, "mapping"),

@@ -14,6 +14,7 @@ pu_status pu__import_series(pu__cli *cli);
     {"series", 0, "NAME", "read an alternative series of this name instead of bars"},                              \
     {"regimes", 0, "NAME", "read the labels of a named regime instead of bars"},                                   \
     {"kind", 0, "NAME", "of a series: macro, onchain, funding, sentiment, other"},                                 \
+    {"only", 0, "TEXT", "rows whose event, metric or series column says this, as the series NAME itself"},         \
     {"unit", 0, "TEXT", "of a series' values"},                                                                    \
     {"stale-after", 0, "LENGTH", "a series' value this long after its publication counts as missing (by kind)"},   \
     {"published-lag", 0, "LENGTH", "for series without publication times: known this long after their time"},      \

@@ -76,6 +76,8 @@ typedef struct pu_series_options {
      * "..._surprise", actual - forecast. */
     const char *name;
     pu_series_kind kind;
+    /* Only the rows of which the column of series or events says this, as the series `name` itself; null: all. */
+    const char *only;
     const char *symbol; /* the asset; null: the file's symbol column, else the whole market's */
     const char *unit;   /* null: none */
     int64_t

@@ -252,6 +252,24 @@ static void a_calendar_gives_surprises(void **state) {
     pu_free(series);
 }
 
+static void one_event_can_be_taken_out_of_a_calendar(void **state) {
+    (void)state;
+    pu_series_options options = {.name = "macro", .kind = PU_SERIES_MACRO, .only = "CPI \"core\""};
+    const char *path =
+        test_series_file("o.jsonl", "{\"event\":\"CPI\",\"time\":1704067200,\"published\":1704067200,"
+                                    "\"actual\":1,\"forecast\":2}\n{\"event\":\"CPI \\\"core\\\"\","
+                                    "\"time\":1704067200,\"published\":1704067200,\"actual\":3,"
+                                    "\"forecast\":2.5}\n{\"time\":1704067200}\n");
+    test_series_import(path, &options, 1, 0, 0);
+    assert_int_equal(test_series_at.result.rows_read, 1);
+    test_series_known("macro", "2024-01-02", 3);
+    test_series_known("macro_surprise", "2024-01-02", 0.5);
+    options.only = "GDP";
+    test_series_refused(path, &options, PU_ERR_DATA, "no row of 'GDP'");
+    path = test_series_file("o.csv", "date,published,value\n2024-01-01,2024-01-02,1\n");
+    test_series_refused(path, &options, PU_ERR_CONFIG, "--only");
+}
+
 static void regimes_have_labels(void **state) {
     (void)state;
     const pu_series_options options = {.name = "cycle", .kind = PU_SERIES_REGIME};
@@ -364,6 +382,7 @@ int main(void) {
         cmocka_unit_test(binance_funding_is_known_when_it_settles),
         cmocka_unit_test(a_revision_adds_and_another_value_needs_replace),
         cmocka_unit_test(a_calendar_gives_surprises),
+        cmocka_unit_test(one_event_can_be_taken_out_of_a_calendar),
         cmocka_unit_test(regimes_have_labels),
         cmocka_unit_test(a_series_keeps_what_it_is),
         cmocka_unit_test(the_samples_are_read),

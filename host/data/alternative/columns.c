@@ -181,6 +181,9 @@ pu_status pu__columns_check(const pu__columns *columns, const pu_series_options 
                            pu__field_name[i]);
     }
     if ((has & (1u << PU__FIELD_TIME | 1u << PU__FIELD_SETTLED)) == 0) return missing(path, "time", "time", seen);
+    if (options->only && (has & (1u << PU__FIELD_EVENT | 1u << PU__FIELD_SERIES)) == 0)
+        return pu_fail(PU_ERR_CONFIG, "%s: no column of series or events that --only could look at: leave it out",
+                       path);
     const unsigned values =
         1u << PU__FIELD_VALUE | (macro ? 1u << PU__FIELD_ACTUAL | 1u << PU__FIELD_FORECAST : 0);
     if ((has & values) == 0)

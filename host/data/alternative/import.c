@@ -71,17 +71,21 @@ static pu_status store_row(series_job *job, const pu__reader_row *row) {
 static pu_status store_rows(series_job *job) {
     pu__reader_row row;
     bool found = true;
+    int64_t looked = 0;
     for (;;) {
         PU_TRY(job->reader->next(job->reader, &row, &found));
         if (!found) return PU_OK;
-        PU_TRY(store_row(job, &row));
-        if (job->result->rows_read % ROWS_PER_LOOK == 0 && pu_interrupted())
+        if (pu__points_wanted(job->options, &row)) PU_TRY(store_row(job, &row));
+        if (++looked % ROWS_PER_LOOK == 0 && pu_interrupted())
             return pu_fail(PU_ERR_INTERRUPTED, "interrupted: nothing of %s was stored; run again", job->path);
     }
 }
 
 static pu_status check_usable(const series_job *job) {
     const pu_series_result *result = job->result;
+    if (result->rows_read == 0 && job->options->only)
+        return pu_fail(PU_ERR_DATA, "%s holds no row of '%.60s', which --only asks for", job->path,
+                       job->options->only);
     if (result->rows_read == 0) return pu_fail(PU_ERR_DATA, "%s holds no row", job->path);
     return pu__record_usable(job->path, result->rows_read, result->rows_rejected, result->rejects,
                              job->options->rejected_ratio_max);

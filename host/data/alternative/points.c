@@ -147,10 +147,21 @@ static bool extend_name(const char *base, pu__text word, const char *ending, cha
                   shown(word), word.data);
 }
 
+/* What splits the file into series. */
+static pu__field splitting_field(const pu__reader_row *row) {
+    return row->field[PU__FIELD_EVENT].data ? PU__FIELD_EVENT : PU__FIELD_SERIES;
+}
+
+bool pu__points_wanted(const pu_series_options *options, const pu__reader_row *row) {
+    const pu__text word = row->field[splitting_field(row)];
+    if (!options->only || row->error[0]) return true;
+    return word.data && word.bytes == strlen(options->only) && memcmp(word.data, options->only, word.bytes) == 0;
+}
+
 static bool read_name(const pu_series_options *options, const pu__reader_row *row, char out[64], char *reason) {
-    const pu__field field = row->field[PU__FIELD_EVENT].data ? PU__FIELD_EVENT : PU__FIELD_SERIES;
+    const pu__field field = splitting_field(row);
     const pu__text word = row->field[field];
-    if (!word.data) return extend_name(options->name, word, "", out, reason);
+    if (!word.data || options->only) return extend_name(options->name, (pu__text){0}, "", out, reason);
     for (size_t i = 0; i < word.bytes; ++i) {
         if (isalnum((unsigned char)word.data[i])) return extend_name(options->name, word, "", out, reason);
     }

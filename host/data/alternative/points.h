@@ -19,6 +19,9 @@ typedef struct pu__points {
     char symbol[64]; /* what the row's symbol column says; "" without one */
 } pu__points;
 
+/* Whether the row is one of those that options->only asks for. */
+bool pu__points_wanted(const pu_series_options *options, const pu__reader_row *row);
+
 /* False when a field fails a check; `reason` (PU_IMPORT_REASON_BYTES) says which. */
 bool pu__points_read(const pu_series_options *options, const pu__reader_row *row, pu__points *out, char *reason);
 
