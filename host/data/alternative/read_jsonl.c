@@ -54,10 +54,12 @@ static void take_object(jsonl_reader *reader, pu__reader_row *row, unsigned *has
     }
 }
 
-static void read_line(jsonl_reader *reader, pu__text line, pu__reader_row *row, unsigned *has) {
+static pu_status read_line(jsonl_reader *reader, pu__text line, pu__reader_row *row, unsigned *has) {
     json_error_t error;
     json_decref(reader->object);
     reader->object = json_loadb(line.data, line.bytes, JSON_REJECT_DUPLICATES, &error);
+    if (!reader->object && json_error_code(&error) == json_error_out_of_memory)
+        return pu_fail(PU_ERR_MEMORY, "memory is short for a line of JSON");
     if (!reader->object) {
         pu__reader_refuse(row, "JSON, column %d: %.120s", error.column, error.text);
     } else if (!json_is_object(reader->object)) {
@@ -66,6 +68,7 @@ static void read_line(jsonl_reader *reader, pu__text line, pu__reader_row *row, 
     } else {
         take_object(reader, row, has);
     }
+    return PU_OK;
 }
 
 static pu_status jsonl_next(pu__reader *base, pu__reader_row *row, bool *found) {
@@ -76,8 +79,7 @@ static pu_status jsonl_next(pu__reader *base, pu__reader_row *row, bool *found) 
         PU_TRY(pu__lines_next(&reader->lines, &line, found));
     } while (*found && pu__trim(line).bytes == 0);
     *row = (pu__reader_row){.line = reader->lines.line, .text = line};
-    if (*found) read_line(reader, line, row, &has);
-    return PU_OK;
+    return *found ? read_line(reader, line, row, &has) : PU_OK;
 }
 
 static pu_status jsonl_finish(pu__reader *base, int64_t *bytes, char sha256[65]) {
@@ -104,7 +106,7 @@ static pu_status check_first(jsonl_reader *reader, const pu_series_options *opti
     if (line.bytes > PU__LINE_BYTES_MAX)
         return pu_fail(PU_ERR_DATA, "%s:1: a line of more than %d bytes: write one JSON object a line",
                        reader->lines.path, PU__LINE_BYTES_MAX);
-    read_line(reader, line, &row, &has);
+    PU_TRY(read_line(reader, line, &row, &has));
     if (row.error[0]) return pu_fail(PU_ERR_DATA, "%s:1: %s", reader->lines.path, row.error);
     return pu__columns_check(reader->columns, options, reader->lines.path, has, line);
 }
