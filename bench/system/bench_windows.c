@@ -1,16 +1,21 @@
 /* Windows per second from the store to the ring, beside memcpy of the same bytes from memory to the same kind of
  * ring, by as many threads, in the same run.
  *
- *   cold    first epoch: blocks are read, verified and kept
+ *   cold    first epoch, from the disk: the file was written out and the operating system was told to forget its pages
+ *           (fdatasync, posix_fadvise DONTNEED; how many it still held is printed); blocks are verified and kept
+ *   first   first epoch, the operating system holds the file's pages
  *   warm    later epochs: windows are copied from blocks in memory
- *   direct  no block is kept (windows.cache_mib=0): every window is read from the store, whose pages the operating
- * system holds
+ *   direct  no block is kept (windows.cache_mib=0) and SQLite's own cache is small: every window is read from the
+ *           store, whose pages the operating system holds
  *
  * Usage: bench_windows [SECONDS_PER_CASE] */
+#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "host/data/store/write.h"
@@ -84,8 +89,8 @@ typedef struct copies {
 
 static pu_status copies_open(int threads, size_t window_floats, size_t from_floats, copies *out) {
     *out = (copies){.window_floats = window_floats, .from_floats = from_floats};
-    out->from = pu_calloc(from_floats, sizeof *out->from);
-    out->to = pu_calloc(window_floats * SLOTS * BATCH, sizeof *out->to);
+    out->from = pu_pages_alloc(from_floats * sizeof *out->from); /* the same kind of memory as the loader's */
+    out->to = pu_pages_alloc(window_floats * SLOTS * BATCH * sizeof *out->to);
     if (!out->from || !out->to) return PU_ERR_MEMORY;
     memset(out->from, 1, from_floats * sizeof *out->from);
     return pu_pool_new(threads, &out->pool);
@@ -93,8 +98,8 @@ static pu_status copies_open(int threads, size_t window_floats, size_t from_floa
 
 static void copies_close(copies *c) {
     pu_pool_free(c->pool);
-    pu_free(c->from);
-    pu_free(c->to);
+    pu_pages_free(c->from, c->from_floats * sizeof *c->from);
+    pu_pages_free(c->to, c->window_floats * SLOTS * BATCH * sizeof *c->to);
 }
 
 static void copy_windows(void *context, int64_t begin, int64_t end, int worker) {
@@ -194,10 +199,49 @@ static void line(const bench *b, const char *name, int readers, double rate, dou
            readers == 1 ? " " : "s", rate, rate * b->window_bytes / 1e6, 100 * share);
 }
 
+/* Forgets the file's pages; the share of them that is held all the same, or 1 where nothing can be known. */
+static double forget_pages(const char *path) {
+    const int file = open(path, O_RDONLY);
+    struct stat info;
+    double held = 1;
+    if (file < 0) return held;
+    if (fdatasync(file) == 0 && posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED) == 0 && fstat(file, &info) == 0) {
+        const size_t page = (size_t)sysconf(_SC_PAGESIZE), bytes = (size_t)info.st_size;
+        const size_t pages = (bytes + page - 1) / page;
+        unsigned char *present = pu_calloc(pages, 1);
+        void *view = mmap(NULL, bytes, PROT_READ, MAP_SHARED, file, 0);
+        if (present && view != MAP_FAILED && mincore(view, bytes, present) == 0) {
+            size_t count = 0;
+            for (size_t i = 0; i < pages; ++i) count += present[i] & 1;
+            held = (double)count / (double)pages;
+        }
+        if (view != MAP_FAILED) munmap(view, bytes);
+        pu_free(present);
+    }
+    close(file);
+    return held;
+}
+
+/* Windows per second of the first epoch of a dataset opened for it. */
+static pu_status first_epoch(const bench *b, double *rate) {
+    pu_dataset *dataset = NULL;
+    pu_loader *loader = NULL;
+    pu_status status = pu_dataset_open(b->config[0], &dataset);
+    if (status == PU_OK)
+        status = pu_loader_open(dataset, b->config[0], PU_SEGMENT_TRAIN, NULL, true, 1, 0, &loader);
+    if (status == PU_OK) status = take(loader, 1e9, pu_loader_windows(loader), rate);
+    pu_loader_close(loader);
+    pu_dataset_close(dataset);
+    return status;
+}
+
 /* Short rounds of each kind in turn, so that other load on the machine falls on all alike; medians. */
 static pu_status measure(bench *b, int readers, double seconds) {
-    double cold = 0, warm[ROUNDS], direct[ROUNDS], copied[ROUNDS], warm_share[ROUNDS], direct_share[ROUNDS];
-    PU_TRY(take(b->loader[0], 1e9, pu_loader_windows(b->loader[0]), &cold));
+    double cold = 0, first = 0, warm[ROUNDS], direct[ROUNDS], copied[ROUNDS], warm_share[ROUNDS],
+           direct_share[ROUNDS];
+    const double held = forget_pages(b->config[0]->data.store);
+    PU_TRY(first_epoch(b, &cold));
+    PU_TRY(take(b->loader[0], 1e9, pu_loader_windows(b->loader[0]), &first));
     for (int i = 0; i < ROUNDS; ++i) {
         PU_TRY(take(b->loader[0], seconds / ROUNDS, INT64_MAX, &warm[i]));
         copied[i] = copy_rate(&b->copies, seconds / ROUNDS);
@@ -206,7 +250,9 @@ static pu_status measure(bench *b, int readers, double seconds) {
         direct_share[i] = direct[i] / copied[i];
     }
     const double copied_median = median(copied, ROUNDS);
+    printf("cold: the operating system held %.0f %% of the file's pages\n", 100 * held);
     line(b, "cold", readers, cold, cold / copied_median);
+    line(b, "first", readers, first, first / copied_median);
     line(b, "warm", readers, median(warm, ROUNDS), median(warm_share, ROUNDS));
     line(b, "direct", readers, median(direct, ROUNDS), median(direct_share, ROUNDS));
     line(b, "memcpy", readers, copied_median, 1);

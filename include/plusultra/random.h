@@ -28,6 +28,9 @@ double pu_random_normal(pu_random *random);                  /* standard normal,
  * once. */
 uint64_t pu_random_permute(uint64_t seed, uint64_t stream, uint64_t n, uint64_t index);
 
+/* The images of first .. first + count - 1 (all below n), about twice as fast as one by one: their rounds overlap. */
+void pu_random_permute_run(uint64_t seed, uint64_t stream, uint64_t n, uint64_t first, int count, uint64_t *out);
+
 #ifdef __cplusplus
 }
 #endif

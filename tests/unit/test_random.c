@@ -149,6 +149,31 @@ static void permutation_mixes(void **state) {
     assert_int_not_equal(pu_random_permute(1, 0, 1 << 20, 12345), pu_random_permute(1, 1, 1 << 20, 12345));
 }
 
+/* Together as one by one: over sizes that walk, ends of the lanes, an index that begins anywhere. */
+static void a_run_of_images_is_the_images(void **state) {
+    (void)state;
+    static const uint64_t sizes[] = {1, 2, 3, 65, 1000, 4097, 1000003, (uint64_t)1 << 40};
+    static const int counts[] = {0, 1, 31, 32, 33, 100};
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; ++s) {
+        for (size_t c = 0; c < sizeof counts / sizeof *counts; ++c) {
+            uint64_t image[100];
+            if ((uint64_t)counts[c] > sizes[s]) continue;
+            const uint64_t first = (sizes[s] - (uint64_t)counts[c]) / 2;
+            pu_random_permute_run(SEED, 9, sizes[s], first, counts[c], image);
+            for (int i = 0; i < counts[c]; ++i)
+                assert_true(image[i] == pu_random_permute(SEED, 9, sizes[s], first + (uint64_t)i));
+        }
+    }
+}
+
+/* The shuffles that earlier versions gave: an order that changed would change every trained bit. */
+static void the_order_is_the_published_one(void **state) {
+    (void)state;
+    static const uint64_t want[] = {794, 678, 235, 121, 752, 871, 205, 186};
+    for (uint64_t i = 0; i < sizeof want / sizeof *want; ++i)
+        assert_true(pu_random_permute(7, 3, 1000, i) == want[i]);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(philox_matches_the_published_vectors),
@@ -158,6 +183,8 @@ int main(void) {
         cmocka_unit_test(below_is_bounded_and_even),
         cmocka_unit_test(permutation_is_a_bijection),
         cmocka_unit_test(permutation_mixes),
+        cmocka_unit_test(a_run_of_images_is_the_images),
+        cmocka_unit_test(the_order_is_the_published_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

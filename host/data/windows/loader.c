@@ -25,7 +25,7 @@
 #include "plusultra/random.h"
 
 enum { ERROR_BYTES = 2048, MEMORY_ALIGNMENT_BYTES = 256, EPOCH_STREAM = 0x5eed };
-enum { STACK_BYTES = 1 << 20, PREFETCH_BYTES = 1024, LINE_BYTES = 64 };
+enum { STACK_BYTES = 1 << 20 };
 
 typedef enum slot_state { FREE = 0, FILLING, READY, HELD } slot_state;
 
@@ -45,6 +45,7 @@ typedef struct reader {
     bool started;
     pu_store *store;
     pu__row_reader rows;
+    uint64_t *order; /* [B]: the windows of the batch that is filled */
 } reader;
 
 struct pu_loader {
@@ -77,10 +78,21 @@ struct pu_loader {
 
 /* ---- filling ---- */
 
-static int64_t window_index(const pu_loader *loader, int64_t position) {
-    const uint64_t windows = (uint64_t)loader->sampler.windows, at = (uint64_t)position;
-    if (!loader->shuffle) return position;
-    return (int64_t)pu_random_permute(loader->seed, EPOCH_STREAM + at / windows, windows, at % windows);
+/* The windows of a batch in the sampler's order, into r->order. Epochs meet inside a batch. */
+static void order_windows(reader *r, int64_t position, int64_t count) {
+    const pu_loader *loader = r->loader;
+    const uint64_t windows = (uint64_t)loader->sampler.windows;
+    for (int64_t b = 0; b < count;) {
+        const uint64_t at = (uint64_t)(position + b) % windows, epoch = (uint64_t)(position + b) / windows;
+        int64_t run = (int64_t)(windows - at);
+        if (run > count - b) run = count - b;
+        if (loader->shuffle) {
+            pu_random_permute_run(loader->seed, EPOCH_STREAM + epoch, windows, at, (int)run, r->order + b);
+        } else {
+            for (int64_t i = 0; i < run; ++i) r->order[b + i] = at + (uint64_t)i;
+        }
+        b += run;
+    }
 }
 
 /* Rows of a window that do not weigh lose the weight of their known targets. */
@@ -93,20 +105,6 @@ static void weigh_rows(float *weights, int64_t length, int64_t horizons, int64_t
 
 static void fill_ones(float *weights, int64_t count) {
     for (int64_t i = 0; i < count; ++i) weights[i] = 1;
-}
-
-/* Where a window begins in memory, if it is there: the copy of the one before hides the way to it. */
-static void prefetch(const pu_dataset *dataset, const pu__window *window) {
-    const pu__dataset_asset *asset = &dataset->asset[window->asset];
-    const int64_t row = window->start - dataset->warmup_bars, label = asset->features.first_bar + window->start;
-    const int64_t columns = dataset->plan.features.count, horizons = dataset->plan.labels.horizons;
-    if ((row + 1) > asset->feature_cache.kept * asset->features.block_rows) return;
-    const char *features = (const char *)(asset->feature_cache.data + row * columns);
-    for (int i = 0; i < PREFETCH_BYTES; i += LINE_BYTES) __builtin_prefetch(features + i);
-    const int64_t block = label / asset->labels.block_rows;
-    if (block >= asset->label_cache.kept) return;
-    __builtin_prefetch(asset->label_cache.data + block * asset->labels.block_rows * asset->labels.columns +
-                       (label - block * asset->labels.block_rows) * horizons);
 }
 
 static pu_status fill_window(reader *r, slot *s, int64_t b, const pu__window *window, bool weighs) {
@@ -147,15 +145,10 @@ static pu_status fill_batch(reader *r, slot *s, int64_t batch) {
     const int64_t windows = left < loader->batch_windows ? left : loader->batch_windows;
     s->batch.windows = windows;
     s->batch.position = position;
-    pu__window window = pu__sampler_window(&loader->sampler, window_index(loader, position));
+    order_windows(r, position, windows);
     for (int64_t b = 0; b < loader->batch_windows; ++b) {
-        pu__window next = window;
-        if (b + 1 < loader->batch_windows) {
-            next = pu__sampler_window(&loader->sampler, window_index(loader, position + (b + 1) % windows));
-            prefetch(loader->dataset, &next);
-        }
+        const pu__window window = pu__sampler_window(&loader->sampler, (int64_t)r->order[b % windows]);
         PU_TRY(fill_window(r, s, b, &window, b < windows));
-        window = next;
     }
     return PU_OK;
 }
@@ -292,6 +285,8 @@ static pu_status start_reader(pu_loader *loader, int index) {
     PU_TRY(pu_store_open(pu_store_path(loader->dataset->store), PU_STORE_READ, &r->store));
     PU_TRY(pu__row_reader_open(loader->dataset, r->store, &r->rows));
     r->rows.in_order = !loader->shuffle;
+    r->order = pu_calloc((size_t)loader->batch_windows, sizeof *r->order);
+    if (!r->order) return PU_ERR_MEMORY;
     const int error = start_thread(r);
     if (error != 0)
         return pu_fail(PU_ERR_IO, "cannot start reader thread %d of %d: %s", index + 1, loader->reader_count,
@@ -375,6 +370,7 @@ void pu_loader_close(pu_loader *loader) {
     stop_readers(loader);
     for (int i = 0; loader->readers && i < loader->reader_count; ++i) {
         pu__row_reader_close(&loader->readers[i].rows);
+        pu_free(loader->readers[i].order);
         pu_store_close(loader->readers[i].store);
     }
     pu_free(loader->readers);
