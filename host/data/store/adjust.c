@@ -203,6 +203,15 @@ static pu__bar bar_at(const pu_bars *bars, int64_t i) {
                      bars->close[i], bars->adjusted[i], bars->volume[i]};
 }
 
+static pu_status out_of_range(int64_t asset_id, int64_t ts) {
+    char when[32];
+    pu_time_format(ts, true, when);
+    return pu_fail(
+        PU_ERR_DATA,
+        "asset %lld: its corporate actions take the bar at %s out of the range of numbers: correct them",
+        (long long)asset_id, when);
+}
+
 pu_status pu_store_bars_view(pu_store *store, int64_t asset_id, int64_t from_ts, int64_t to_ts, pu_price_view view,
                              int64_t known_ts, pu_bars *out) {
     *out = (pu_bars){0};
@@ -217,7 +226,9 @@ pu_status pu_store_bars_view(pu_store *store, int64_t asset_id, int64_t from_ts,
             const pu__bar stored = bar_at(out, i), bar = adjusted_bar(&adjuster, &stored);
             out->open[i] = bar.open, out->high[i] = bar.high, out->low[i] = bar.low, out->close[i] = bar.close;
             out->adjusted[i] = bar.adjusted, out->volume[i] = bar.volume;
+            if (!pu__bar_valid(&bar)) status = out_of_range(asset_id, bar.ts);
         }
+        if (status != PU_OK) pu_bars_free(out);
         adjuster_close(&adjuster);
     }
     if (alone) pu_store_rollback(store);
