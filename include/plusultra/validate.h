@@ -62,12 +62,12 @@ typedef struct pu_validation {
 } pu_validation;
 
 typedef struct pu_validate_options {
-    const char *checks;    /* YAML file; null or "": the built-in sets */
-    const char *benchmark; /* symbol that assets are aligned with; null or "": the benchmarks table's */
-    int64_t samples;       /* findings listed per check and asset, the first by time; 0: PU_FINDINGS_DEFAULT */
+    const char *checks;       /* YAML file; null or "": the built-in sets */
+    const char *benchmark;    /* symbol that assets are aligned with; null or "": the benchmarks table's */
+    int64_t samples;          /* findings listed per check and asset, the first by time; 0: PU_FINDINGS_DEFAULT */
     pu_severity severity_min; /* checks below it are left out */
-    bool blocks;           /* read and verify stored feature and label blocks as well */
-    bool charts;           /* keep what pu_validation_page draws */
+    bool blocks;              /* read and verify stored feature and label blocks as well */
+    bool charts;              /* keep what pu_validation_page draws */
 } pu_validate_options;
 
 /* Time is linear in the bars, memory does not depend on their number. `options` may be null. PU_ERR_CONFIG: the YAML

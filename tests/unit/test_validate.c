@@ -532,6 +532,33 @@ static void the_page_and_the_reference_are_whole(void **state) {
     pu_free(reference);
 }
 
+/* Every allocation of a validation and its page fails once. */
+static void short_memory_is_an_error(void **state) {
+    (void)state;
+    static const char *const symbols[] = {"FAULTY", "GAPPY"};
+    const char *path = test_path(folder, "memory.html");
+    int found = 0;
+    pu_asset *assets = NULL;
+    assert_int_equal(pu_store_assets(store, 2, symbols, &found, &assets), PU_OK);
+    pu_status status = PU_ERR_MEMORY;
+    int64_t allowed = 0;
+    for (; status == PU_ERR_MEMORY && allowed < 10000; ++allowed) {
+        pu_validation out = {0};
+        char *reference = NULL;
+        pu_memory_fail_after(allowed);
+        status = pu_validate(store, found, assets, &(pu_validate_options){.charts = true, .blocks = true}, &out);
+        if (status == PU_OK) status = pu_validation_page(&out, "memory", path);
+        if (status == PU_OK) reference = pu_validate_reference();
+        if (status == PU_OK && !reference) status = PU_ERR_MEMORY;
+        pu_memory_fail_after(-1);
+        pu_free(reference);
+        pu_validation_free(&out);
+    }
+    pu_free(assets);
+    assert_int_equal(status, PU_OK);
+    assert_true(allowed > 30);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sound_series_have_no_finding),
@@ -544,6 +571,7 @@ int main(void) {
         cmocka_unit_test(a_file_of_checks_takes_the_sets_place),
         cmocka_unit_test(the_gate_opens_by_name_only),
         cmocka_unit_test(the_page_and_the_reference_are_whole),
+        cmocka_unit_test(short_memory_is_an_error),
         cmocka_unit_test(impossible_prices_are_errors),
     };
     return cmocka_run_group_tests(tests, begin, end);

@@ -307,7 +307,7 @@ pu_status pu__bar_sink_record(pu__bar_sink *sink) {
     PU_TRY(pu__record_known(sink->store, sink->result->sha256, &known, &known_count));
     const int first = hand_over_loose(sink);
     pu__record_sort(&sink->rejects);
-    const pu__record_row *row = sink->rejects.row, *end = row + sink->rejects.count;
+    const pu__record_row *row = sink->rejects.row, *end = row ? row + sink->rejects.count : row;
     pu_status status = PU_OK;
     for (int i = first; i < sink->count && status == PU_OK; ++i) {
         const sink_series *own = &sink->series[i];
