@@ -14,7 +14,12 @@ typedef struct series_tally {
 } series_tally;
 
 bool pu__imports_series(const pu__cli *cli) {
-    return pu__cli_value(cli, "series") != NULL || pu__cli_value(cli, "regimes") != NULL;
+    static const char *const own[] = {"series", "regimes",     "kind",          "only",
+                                      "unit",   "stale-after", "published-lag", "zone"};
+    for (size_t i = 0; i < sizeof own / sizeof *own; ++i) {
+        if (pu__cli_value(cli, own[i])) return true;
+    }
+    return false;
 }
 
 /* The option as seconds; *given is false without it. */
@@ -47,6 +52,10 @@ static pu_status read_options(const pu__cli *cli, double *rejected_ratio_max, pu
     const char *series = pu__cli_value(cli, "series"), *regimes = pu__cli_value(cli, "regimes");
     bool given = false;
     if (cli->operand_count == 0) return pu_fail(PU_ERR_CONFIG, "expects FILE...; see `plusultra import --help`");
+    if (!series && !regimes)
+        return pu_fail(PU_ERR_CONFIG,
+                       "--kind, --only, --unit, --stale-after, --published-lag and --zone are of series: "
+                       "say --series NAME or --regimes NAME");
     if (series && regimes) return pu_fail(PU_ERR_CONFIG, "--series and --regimes: one of the two");
     for (size_t i = 0; i < sizeof of_bars / sizeof *of_bars; ++i) {
         if (pu__cli_value(cli, of_bars[i]))
@@ -55,6 +64,7 @@ static pu_status read_options(const pu__cli *cli, double *rejected_ratio_max, pu
     }
     *out = (pu_series_options){.name = series ? series : regimes,
                                .symbol = pu__cli_value(cli, "symbol"),
+                               .zone = pu__cli_value(cli, "zone"),
                                .only = pu__cli_value(cli, "only"),
                                .unit = pu__cli_value(cli, "unit"),
                                .columns = pu__cli_value(cli, "columns"),

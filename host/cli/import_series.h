@@ -4,7 +4,7 @@
 
 #include "host/cli/cli.h"
 
-/* Whether the command asks for series or regimes rather than bars. */
+/* Whether the command asks for series or regimes rather than bars, or has an option of theirs. */
 bool pu__imports_series(const pu__cli *cli);
 pu_status pu__import_series(pu__cli *cli);
 
@@ -18,6 +18,7 @@ pu_status pu__import_series(pu__cli *cli);
     {"unit", 0, "TEXT", "of a series' values"},                                                                    \
     {"stale-after", 0, "LENGTH", "a series' value this long after its publication counts as missing (by kind)"},   \
     {"published-lag", 0, "LENGTH", "for series without publication times: known this long after their time"},      \
+    {"zone", 0, "NAME", "of a series' times that do not say theirs, such as America/New_York (UTC)"},              \
     {"table", 0, "NAME", "of a SQLite file with several"}
 // clang-format on
 

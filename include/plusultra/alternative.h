@@ -83,9 +83,10 @@ typedef struct pu_series_options {
     int64_t
         stale_after_s; /* 0: macro 100 days, on-chain 3 days, funding 1 day, sentiment 3 days; other has none */
     /* A file without publication times is refused, unless this says how long after its time a value is known. A date
-     * without a clock time is known at the end of its UTC day at the earliest. */
+     * without a clock time is known at the end of its day at the earliest. */
     bool has_published_lag;
     int64_t published_lag_s;
+    const char *zone; /* of times that do not say theirs: "America/New_York", "+02:00"; null: UTC */
     /* Columns that are called something else, "time=observation_date,value=GDP"; or the header of a CSV file that has
      * none, "time,published,value". */
     const char *columns;

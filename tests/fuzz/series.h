@@ -49,7 +49,7 @@ static void fuzz_series(const char *columns, const uint8_t *data, size_t size) {
         while (reader->next(reader, &row, &found) == PU_OK && found) {
             if (row.line <= last) abort();
             last = row.line;
-            if (pu__points_read(&options, &row, &points, reason)) check_points(&options, &points);
+            if (pu__points_read(&options, NULL, &row, &points, reason)) check_points(&options, &points);
             else if (!reason[0]) abort();
         }
         reader->close(reader);

@@ -322,6 +322,7 @@ static void the_command_line_reads_and_shows(void **state) {
                                            {"import", "--series", "a", "--kind", "fundin", "g.csv"},
                                            {"import", "--regimes", "a", "--bar", "1d", "g.csv"},
                                            {"import", "--regimes", "a", "--store", "c.db", "-v"},
+                                           {"import", "--kind", "macro", "--store", "c.db", "g.csv"},
                                            {"series", "show", "--store", "c.db", "--at", "2024-01-01"},
                                            {"series", "shw", "gdp", "--store", "c.db", "-v"}};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; ++i) {

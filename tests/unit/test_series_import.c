@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <zlib.h>
 // clang-format off
 #include <cmocka.h>
@@ -150,6 +151,26 @@ static void a_file_without_publication_times_is_refused(void **state) {
     test_series_import(test_series_file("q.csv", "date,published,value\n2024-01-05,,5\n2024-01-06,2024-01-07,5\n"),
                        &options, 1, 0, 1);
     assert_non_null(strstr(test_series_at.result.rejects[0].reason, "published"));
+}
+
+static void times_of_a_place_are_converted(void **state) {
+    (void)state;
+    pu_series_options options = {.name = "zoned", .kind = PU_SERIES_SENTIMENT, .zone = "America/New_York"};
+    const char *path =
+        test_series_file("zone.csv", "time,published,value\n2024-01-05 08:00,2024-01-05 08:30,1\n"
+                                     "2024-07-05,2024-07-05,2\n2024-07-08T00:00:00Z,1720400000,3\n"
+                                     "2024-03-10 02:30,2024-03-11,4\n2024-11-03 01:30,2024-11-04,5\n");
+    if (access("/usr/share/zoneinfo/America/New_York", R_OK) != 0) return;
+    test_series_import(path, &options, 3, 0, 2);
+    assert_non_null(strstr(test_series_at.result.rejects[0].reason, "never in its time zone"));
+    assert_non_null(strstr(test_series_at.result.rejects[1].reason, "twice in its time zone"));
+    test_series_known("zoned", "2024-01-05T13:29:59Z", NAN);
+    test_series_known("zoned", "2024-01-05T13:30:00Z", 1);
+    test_series_known("zoned", "2024-07-06T03:59:59Z", NAN); /* the day is over there at 4:00 UTC */
+    test_series_known("zoned", "2024-07-06T04:00:00Z", 2);
+    test_series_known("zoned", "2024-07-08T00:53:20Z", 3);
+    options.zone = "America/New_Yrk";
+    test_series_refused(path, &options, PU_ERR_CONFIG, "New_Yrk");
 }
 
 static void binance_funding_is_known_when_it_settles(void **state) {
@@ -379,6 +400,7 @@ int main(void) {
         cmocka_unit_test(columns_can_be_named),
         cmocka_unit_test(a_mapping_names_columns_and_what_a_series_is),
         cmocka_unit_test(a_file_without_publication_times_is_refused),
+        cmocka_unit_test(times_of_a_place_are_converted),
         cmocka_unit_test(binance_funding_is_known_when_it_settles),
         cmocka_unit_test(a_revision_adds_and_another_value_needs_replace),
         cmocka_unit_test(a_calendar_gives_surprises),

@@ -18,6 +18,7 @@ typedef struct series_job {
     pu_store *store;
     const char *path;
     const pu_series_options *options;
+    const pu__zone *zone;
     pu_series_result *result;
     pu__reader *reader;
     pu__series_writer writer;
@@ -60,7 +61,7 @@ static pu_status store_row(series_job *job, const pu__reader_row *row) {
     pu__points_outcome outcome = PU__POINTS_REJECTED;
     pu_series_result *result = job->result;
     ++result->rows_read;
-    if (pu__points_read(job->options, row, &points, reason) && same_symbol(job, &points, reason))
+    if (pu__points_read(job->options, job->zone, row, &points, reason) && same_symbol(job, &points, reason))
         PU_TRY(pu__points_put(&job->writer, &points, &outcome, reason));
     result->rows_added += outcome == PU__POINTS_ADDED;
     result->rows_unchanged += outcome == PU__POINTS_UNCHANGED;
@@ -222,6 +223,9 @@ static pu_status run_job(series_job *job) {
     PU_TRY(pu_arena_new(CHUNK_BYTES, &arena));
     job->options = &options;
     pu_status status = pu__series_mapping_load(arena, &columns, &options);
+    pu__zone *zone = NULL;
+    if (status == PU_OK && options.zone) status = pu__zone_open(arena, options.zone, &zone);
+    job->zone = zone;
     if (status == PU_OK) status = run_with(job, &columns);
     pu_arena_free(arena);
     return status;

@@ -15,7 +15,7 @@ typedef struct map_reader {
     pu__columns *columns;
     pu_series_options *options;
     const pu_series_options *given; /* on the command line: goes before what the file says */
-    bool symbol, unit, stale_after, lag, table;
+    bool symbol, unit, stale_after, lag, table, zone;
     unsigned fields;
 } map_reader;
 
@@ -54,21 +54,22 @@ static pu_status unknown(map_reader *r, const char *section, const char *name, i
 }
 
 static pu_status read_series_key(map_reader *r, const char *key, const char *text, bool *fresh) {
-    static const char *const known[] = {"symbol", "unit", "table", "stale_after", "published_lag"};
-    bool *const seen[] = {&r->symbol, &r->unit, &r->table, &r->stale_after, &r->lag};
+    static const char *const known[] = {"symbol", "unit", "table", "zone", "stale_after", "published_lag"};
+    bool *const seen[] = {&r->symbol, &r->unit, &r->table, &r->zone, &r->stale_after, &r->lag};
     pu_series_options *o = r->options;
     int which = 0;
-    while (which < 5 && strcmp(key, known[which]) != 0) ++which;
-    if (which == 5) return unknown(r, "series", key, 5, known);
+    while (which < 6 && strcmp(key, known[which]) != 0) ++which;
+    if (which == 6) return unknown(r, "series", key, 6, known);
     *fresh = !*seen[which];
     *seen[which] = true;
     if (which == 0) return r->given->symbol ? PU_OK : copy_text(r, text, &o->symbol);
     if (which == 1) return r->given->unit ? PU_OK : copy_text(r, text, &o->unit);
     if (which == 2) return r->given->table ? PU_OK : copy_text(r, text, &o->table);
+    if (which == 3) return r->given->zone ? PU_OK : copy_text(r, text, &o->zone);
     int64_t seconds = 0;
-    PU_TRY(read_length(r, key, text, which == 3 ? PU_SERIES_LIMIT_S_MAX : PU_SERIES_LAG_S_MAX, &seconds));
-    if (which == 3 && r->given->stale_after_s == 0) o->stale_after_s = seconds;
-    if (which == 4 && !r->given->has_published_lag) {
+    PU_TRY(read_length(r, key, text, which == 4 ? PU_SERIES_LIMIT_S_MAX : PU_SERIES_LAG_S_MAX, &seconds));
+    if (which == 4 && r->given->stale_after_s == 0) o->stale_after_s = seconds;
+    if (which == 5 && !r->given->has_published_lag) {
         o->has_published_lag = true;
         o->published_lag_s = seconds;
     }

@@ -35,10 +35,22 @@ static bool has_fraction(pu__text text) {
     return from < text.bytes && isdigit((unsigned char)text.data[from]);
 }
 
-static bool read_moment(pu__text text, pu__field field, pu__moment *out, char *reason) {
-    if (!pu__parse_moment(text, out))
+static bool to_utc(const pu__zone *zone, pu__text text, pu__field field, int64_t local_s, int64_t *ts,
+                   char *reason) {
+    *ts = local_s;
+    const pu__zone_found found = zone ? pu__zone_to_utc(zone, local_s, ts) : PU__ZONE_ONE;
+    if (found == PU__ZONE_ONE) return true;
+    return refuse(reason, "%s: %.*s is %s in its time zone, where the clocks change", pu__field_name[field],
+                  shown(text), text.data, found == PU__ZONE_TWICE ? "twice" : "never");
+}
+
+/* A day without a clock time is named by its beginning in UTC, in every zone. */
+static bool read_moment(const pu__zone *zone, pu__text text, pu__field field, pu__moment *out, char *reason) {
+    bool local = false;
+    if (!pu__parse_moment_local(text, out, &local))
         return refuse(reason, "%s: '%.*s' is not a time that is understood (write 2020-12-31T14:30:00Z)",
                       pu__field_name[field], shown(text), text.data);
+    if (local && !to_utc(zone, text, field, out->ts, &out->ts, reason)) return false;
     if (!pu__ts_plausible(out->ts))
         return refuse(reason, "%s: %.*s is outside the years 1800 to 2200", pu__field_name[field], shown(text),
                       text.data);
@@ -46,12 +58,12 @@ static bool read_moment(pu__text text, pu__field field, pu__moment *out, char *r
 }
 
 /* What was published at a moment is known at the first full second after it, and what bears only a date at the end
- * of that (UTC) day: late, never early. */
-static bool read_known(pu__text text, pu__field field, int64_t *out, char *reason) {
+ * of that day: late, never early. */
+static bool read_known(const pu__zone *zone, pu__text text, pu__field field, int64_t *out, char *reason) {
     pu__moment moment;
-    if (!read_moment(text, field, &moment, reason)) return false;
-    *out = moment.ts + (moment.date_only ? DAY_S : has_fraction(text));
-    return true;
+    if (!read_moment(zone, text, field, &moment, reason)) return false;
+    *out = moment.ts + has_fraction(text);
+    return !moment.date_only || to_utc(zone, text, field, moment.ts + DAY_S, out, reason);
 }
 
 typedef struct row_times {
@@ -60,24 +72,25 @@ typedef struct row_times {
     int64_t published_ts;
 } row_times;
 
-static bool read_times(const pu_series_options *options, const pu__reader_row *row, row_times *out, char *reason) {
+static bool read_times(const pu_series_options *options, const pu__zone *zone, const pu__reader_row *row,
+                       row_times *out, char *reason) {
     const bool settled = row->field[PU__FIELD_SETTLED].bytes > 0;
     const pu__field field = settled ? PU__FIELD_SETTLED : PU__FIELD_TIME;
     const pu__text time = row->field[field], published = row->field[PU__FIELD_PUBLISHED];
     pu__moment moment;
     *out = (row_times){0};
     if (time.bytes == 0) return refuse(reason, "time: empty");
-    if (!read_moment(time, field, &moment, reason)) return false;
+    if (!read_moment(zone, time, field, &moment, reason)) return false;
     out->ts = moment.ts;
     out->known = true;
-    if (settled) return read_known(time, field, &out->published_ts, reason);
+    if (settled) return read_known(zone, time, field, &out->published_ts, reason);
     if (options->has_published_lag) {
-        if (!read_known(time, field, &out->published_ts, reason)) return false;
+        if (!read_known(zone, time, field, &out->published_ts, reason)) return false;
         out->published_ts += options->published_lag_s;
         return true;
     }
     out->known = published.bytes > 0;
-    return !out->known || read_known(published, PU__FIELD_PUBLISHED, &out->published_ts, reason);
+    return !out->known || read_known(zone, published, PU__FIELD_PUBLISHED, &out->published_ts, reason);
 }
 
 /* ---- values ---- */
@@ -185,15 +198,16 @@ static bool require_known(const row_times *times, char *reason) {
 
 /* A calendar's entry: the actual value when it is released; forecast and previous value when the entry is announced,
  * or, where nothing says when that was, with the release. */
-static bool read_macro(const pu__reader_row *row, const char *name, const row_times *times, pu__points *out,
-                       char *reason) {
+static bool read_macro(const pu__zone *zone, const pu__reader_row *row, const char *name, const row_times *times,
+                       pu__points *out, char *reason) {
     const pu__field actual_field = row->field[PU__FIELD_ACTUAL].data ? PU__FIELD_ACTUAL : PU__FIELD_VALUE;
     const bool has_actual = row->field[actual_field].bytes > 0,
                has_forecast = row->field[PU__FIELD_FORECAST].bytes > 0;
     const pu__text announced = row->field[PU__FIELD_ANNOUNCED];
     double actual = 0, forecast = 0, previous = 0;
     int64_t announced_ts = times->published_ts;
-    if (announced.bytes > 0 && !read_known(announced, PU__FIELD_ANNOUNCED, &announced_ts, reason)) return false;
+    if (announced.bytes > 0 && !read_known(zone, announced, PU__FIELD_ANNOUNCED, &announced_ts, reason))
+        return false;
     if (has_actual) {
         if (!require_known(times, reason) || !read_value(PU_SERIES_MACRO, row, actual_field, &actual, reason) ||
             !add_point(out, name, "", times->ts, times->published_ts, actual, reason))
@@ -215,7 +229,8 @@ static bool read_macro(const pu__reader_row *row, const char *name, const row_ti
     return out->count > 0 || refuse(reason, "no value at all");
 }
 
-bool pu__points_read(const pu_series_options *options, const pu__reader_row *row, pu__points *out, char *reason) {
+bool pu__points_read(const pu_series_options *options, const pu__zone *zone, const pu__reader_row *row,
+                     pu__points *out, char *reason) {
     row_times times;
     char name[64];
     double value = 0;
@@ -226,8 +241,8 @@ bool pu__points_read(const pu_series_options *options, const pu__reader_row *row
         return refuse(reason, "symbol: '%.*s' has %zu bytes, 1 to 63 are accepted", shown(symbol), symbol.data,
                       symbol.bytes);
     if (symbol.data) memcpy(out->symbol, symbol.data, symbol.bytes);
-    if (!read_name(options, row, name, reason) || !read_times(options, row, &times, reason)) return false;
-    if (options->kind == PU_SERIES_MACRO) return read_macro(row, name, &times, out, reason);
+    if (!read_name(options, row, name, reason) || !read_times(options, zone, row, &times, reason)) return false;
+    if (options->kind == PU_SERIES_MACRO) return read_macro(zone, row, name, &times, out, reason);
     return require_known(&times, reason) && read_value(options->kind, row, PU__FIELD_VALUE, &value, reason) &&
            add_point(out, name, "", times.ts, times.published_ts, value, reason);
 }
