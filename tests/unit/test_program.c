@@ -263,6 +263,99 @@ static void a_recorded_program_replays(void **state) {
     assert_int_equal(recorder.freed, 1);
 }
 
+/* ---- inputs that lie where the caller says ---- */
+
+enum { BOUND_ROWS = 7, BOUND_COLUMNS = 5, BOUND = BOUND_ROWS * BOUND_COLUMNS, BINDINGS = PU__RECORDINGS_MAX + 2 };
+
+typedef struct bound_world {
+    pu_device *device;
+    pu_parameters *parameters;
+    pu_graph *graph;
+    pu_program *program;
+    pu_tensor *x, *plain, *y;
+} bound_world;
+
+/* y = 2 (x + plain) + 1, x bound, read through another shape. */
+static void open_bound(bound_world *w, const pu__backend *backend) {
+    const pu_shape shape = PU_SHAPE2(BOUND_ROWS, BOUND_COLUMNS);
+    assert_int_equal(pu__device_open_backend(backend, 0, 1, &w->device), PU_OK);
+    assert_int_equal(pu_parameters_new(w->device, &w->parameters), PU_OK);
+    assert_int_equal(pu_parameter_declare(w->parameters, "w", PU_SHAPE1(1), PU_INIT_ZERO, 0, 0), PU_OK);
+    assert_int_equal(pu_parameters_allocate(w->parameters, 1), PU_OK);
+    assert_int_equal(pu_graph_new(w->parameters, &w->graph), PU_OK);
+    w->x = pu_graph_input_bound(w->graph, "x", PU_F32, PU_SHAPE1(BOUND));
+    w->plain = pu_graph_input(w->graph, "plain", PU_F32, shape);
+    w->y = pu_affine(w->graph, pu_add(w->graph, pu_reshape(w->graph, w->x, shape), w->plain), 2, 1);
+    assert_int_equal(pu_graph_output(w->graph, w->y), PU_OK);
+    if (pu_compile(w->graph, &w->program) != PU_OK) fail_msg("%s", pu_error_message());
+}
+
+static void close_bound(bound_world *w) {
+    pu_program_free(w->program);
+    pu_graph_free(w->graph);
+    pu_parameters_free(w->parameters);
+    pu_device_close(w->device);
+}
+
+static void bound_inputs_are_read_where_they_lie(void **state) {
+    (void)state;
+    bound_world w;
+    open_bound(&w, pu__cpu_backend());
+    static float at[BINDINGS][BOUND], plain[BOUND], y[BOUND];
+    for (int i = 0; i < BOUND; ++i) plain[i] = (float)i;
+    assert_int_equal(pu_program_write(w.program, w.plain, plain), PU_OK);
+    assert_int_equal(pu_program_run(w.program), PU_ERR_ARGUMENT);
+    assert_non_null(strstr(pu_error_message(), "input \"x\" is not bound"));
+    assert_int_equal(pu_program_profile(w.program, 1), PU_ERR_ARGUMENT);
+    assert_int_equal(pu_program_write(w.program, w.x, plain), PU_ERR_ARGUMENT);
+    assert_int_equal(pu_program_memory(w.program).input_bytes, (int64_t)sizeof plain);
+    for (int b = 0; b < BINDINGS; ++b) {
+        void *const buffer = at[b];
+        assert_int_equal(pu_program_bind(w.program, 1, &w.x, &buffer), PU_OK);
+        assert_ptr_equal(pu_program_buffer(w.program, w.x), at[b]);
+        for (int i = 0; i < BOUND; ++i) at[b][i] = (float)(10 * b + i);
+        assert_int_equal(pu_program_run(w.program), PU_OK);
+        assert_int_equal(pu_program_read(w.program, w.y, y), PU_OK);
+        for (int i = 0; i < BOUND; ++i) assert_true(y[i] == 2 * (at[b][i] + plain[i]) + 1);
+    }
+    void *const buffer = at[0], *const nowhere = NULL;
+    assert_int_equal(pu_program_bind(w.program, 1, &w.plain, &buffer), PU_ERR_ARGUMENT);
+    assert_int_equal(pu_program_bind(w.program, 1, &w.y, &buffer), PU_ERR_ARGUMENT);
+    assert_int_equal(pu_program_bind(w.program, 1, &w.x, &nowhere), PU_ERR_ARGUMENT);
+    close_bound(&w);
+}
+
+/* One recording for each binding; beyond what is kept, the oldest goes. */
+static void each_binding_has_a_recording(void **state) {
+    (void)state;
+    static float at[BINDINGS][BOUND], y[BOUND];
+    world unused;
+    bound_world w;
+    open_recorded(&unused); /* sets the counting backend up */
+    close_world(&unused);
+    recorder = (struct recorder){0};
+    open_bound(&w, &recorded);
+    for (int round = 0; round < 3; ++round) {
+        for (int b = 0; b < 2; ++b) { /* two, as a trainer has */
+            void *const buffer = at[b];
+            assert_int_equal(pu_program_bind(w.program, 1, &w.x, &buffer), PU_OK);
+            assert_int_equal(pu_program_run(w.program), PU_OK);
+        }
+    }
+    assert_int_equal(recorder.begun, 2);
+    assert_int_equal(recorder.replays, 5);
+    for (int b = 2; b < BINDINGS; ++b) {
+        void *const buffer = at[b];
+        assert_int_equal(pu_program_bind(w.program, 1, &w.x, &buffer), PU_OK);
+        assert_int_equal(pu_program_run(w.program), PU_OK);
+    }
+    assert_int_equal(recorder.begun, BINDINGS);
+    assert_int_equal(recorder.freed, BINDINGS - PU__RECORDINGS_MAX);
+    assert_int_equal(pu_program_read(w.program, w.y, y), PU_OK);
+    close_bound(&w);
+    assert_int_equal(recorder.freed, BINDINGS);
+}
+
 static void a_failed_recording_is_an_error(void **state) {
     (void)state;
     world w;
@@ -430,6 +523,8 @@ int main(void) {
         cmocka_unit_test(evaluation_shares_parameters),
         cmocka_unit_test(unreached_parameters_get_a_zero_gradient),
         cmocka_unit_test(a_recorded_program_replays),
+        cmocka_unit_test(bound_inputs_are_read_where_they_lie),
+        cmocka_unit_test(each_binding_has_a_recording),
         cmocka_unit_test(a_failed_recording_is_an_error),
         cmocka_unit_test(a_failing_launch_is_named),
         cmocka_unit_test(unsupported_ops_are_named),

@@ -122,9 +122,9 @@ static char *get(const char *name) {
     return text;
 }
 
-static const char training[] =
-    "{\"step\":100,\"train_loss\":0.34,\"valid_loss\":0.33,\"best_valid_loss\":0.33}\n"
-    "{\"step\":200,\"train_loss\":0.32,\"valid_loss\":0.325,\"best_valid_loss\":0.325}\n";
+static const char training[] = "{\"step\":100,\"train_loss\":0.34,\"valid_loss\":0.33,\"best_valid_loss\":0.33}\n"
+                               "{\"step\":200,\"train_loss\":0.32,\"valid_loss\":0.325,\"best_valid_loss\":0.325,"
+                               "\"stream\":{\"waited_ratio\":0.0123,\"in_memory_ratio\":0.987}}\n";
 
 static void page_and_markdown(void **state) {
     (void)state;
@@ -142,6 +142,8 @@ static void page_and_markdown(void **state) {
     assert_non_null(strstr(markdown, "| Sharpe ratio | 1.23 | 1.23 | 1.23 |"));
     assert_non_null(strstr(markdown, "(95 %: 0.20 to 2.10)"));
     assert_non_null(strstr(markdown, "| Calmar ratio | – |"));
+    assert_non_null(strstr(markdown, "Steps waited 1.2 % of the time for windows; 98.7 % of the rows"));
+    assert_non_null(strstr(html, "\"waited_ratio\":0.0123"));
     pu_free(html);
     pu_free(markdown);
 }

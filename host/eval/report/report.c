@@ -242,7 +242,16 @@ static void put_provenance(FILE *out, const json_t *meta, const json_t *training
     fprintf(out, "%zu validations, ", json_array_size(training));
     fputs("best validation loss ", out);
     put_number(out, json_object_get(last, "best_valid_loss"), PLAIN, 5);
-    fputs(".\n\n## Provenance\n\n", out);
+    fputs(".", out);
+    const json_t *stream = json_object_get(last, "stream");
+    if (stream) {
+        fputs(" Steps waited ", out);
+        put_number(out, json_object_get(stream, "waited_ratio"), PERCENT, 1);
+        fputs(" of the time for windows; ", out);
+        put_number(out, json_object_get(stream, "in_memory_ratio"), PERCENT, 1);
+        fputs(" of the rows came from memory.", out);
+    }
+    fputs("\n\n## Provenance\n\n", out);
     static const char *const names[] = {"train", "valid", "test"};
     for (int i = 0; i < 3; ++i) {
         const json_t *segment = json_object_get(json_object_get(meta, "segments"), names[i]);
