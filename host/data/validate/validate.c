@@ -159,6 +159,14 @@ static pu_status benchmark_at(companions *c, int64_t ts, bool *out) {
     return PU_OK;
 }
 
+static bool wants_benchmark(const pu__suite *suite) {
+    const pu__check_kind *kind = pu__check_kind_find("benchmark_alignment");
+    for (int i = 0; i < suite->count; ++i) {
+        if (suite->check[i].kind == kind) return true;
+    }
+    return false;
+}
+
 static pu_status find_benchmark(job *j, const pu_asset *asset, const pu_asset **out) {
     const char *named = j->options->benchmark;
     int64_t id = 0;
@@ -201,7 +209,7 @@ static pu_status inspect(job *j, const pu_asset *asset, pu__chart *chart) {
     companions beside = {.actions = NULL};
     pu__bar_cursor cursor;
     PU_TRY(find_class(j, asset->asset_class, &class));
-    PU_TRY(find_benchmark(j, asset, &beside.benchmark));
+    if (wants_benchmark(&class->suite)) PU_TRY(find_benchmark(j, asset, &beside.benchmark));
     PU_TRY(pu__bar_cursor_open(j->store, asset->id, INT64_MIN, INT64_MAX, PU__CURSOR_BARS, &cursor));
     pu_status status = open_companions(j, asset, &beside);
     if (status == PU_OK) {
