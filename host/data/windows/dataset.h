@@ -51,7 +51,7 @@ typedef struct pu__dataset_asset {
     pu__span span[PU_SEGMENT_COUNT];
 } pu__dataset_asset;
 
-enum { PU__READER_CACHE_KIB = 1024, PU__HELD_BLOCKS = 2 };
+enum { PU__READER_CACHE_KIB = 512, PU__HELD_BLOCKS = 2 };
 
 /* A block that a reader read whole. */
 typedef struct pu__held_block {

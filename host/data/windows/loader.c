@@ -25,7 +25,7 @@
 #include "plusultra/random.h"
 
 enum { ERROR_BYTES = 2048, MEMORY_ALIGNMENT_BYTES = 256, EPOCH_STREAM = 0x5eed };
-enum { STACK_BYTES = 1 << 20 };
+enum { STACK_BYTES = 1 << 19 };
 
 typedef enum slot_state { FREE = 0, FILLING, READY, HELD } slot_state;
 
