@@ -556,6 +556,35 @@ static void inputs_and_cross_sections_pass_the_audit(void **state) {
     world_remove(&w);
 }
 
+/* ---- faults ---- */
+
+/* Every allocation fails in turn, with all kinds of inputs and a cross-section: an error, and no half of an asset. */
+static void failures_are_reported_and_leave_whole_assets(void **state) {
+    (void)state;
+    static const char torn[] =
+        "SELECT count(*) FROM feature_sets AS s WHERE row_count = 0 OR row_count != (SELECT "
+        "coalesce(sum(row_count), 0) FROM feature_blocks AS b WHERE b.set_id = s.set_id)";
+    world w = world_new();
+    pu_config *config = world_config(&w, NAMES, "run.threads=1");
+    for (int is_audit = 0; is_audit < 2; ++is_audit) {
+        pu_status status = PU_ERR_MEMORY;
+        int failures = 0;
+        for (; status != PU_OK; ++failures) {
+            pu_features_result built;
+            pu_audit_result audited;
+            pu_memory_fail_after(failures);
+            status = is_audit ? pu_features_audit(config, 2, 1, &audited) : pu_features_build(config, &built);
+            pu_memory_fail_after(-1);
+            if (status != PU_OK) assert_int_equal(status, PU_ERR_MEMORY);
+        }
+        assert_true(failures > 100);
+        assert_int_equal(test_market_sql(&w.market, torn), 0);
+        assert_int_equal(test_market_sql(&w.market, "SELECT count(*) FROM feature_sets"), 2 * ASSETS);
+    }
+    pu_config_free(config);
+    world_remove(&w);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(inputs_are_as_of_the_close),
@@ -567,6 +596,7 @@ int main(void) {
         cmocka_unit_test(rows_begin_with_the_inputs_and_do_not_outlive_them),
         cmocka_unit_test(a_short_asset_is_left_out_or_refused),
         cmocka_unit_test(inputs_and_cross_sections_pass_the_audit),
+        cmocka_unit_test(failures_are_reported_and_leave_whole_assets),
     };
     return cmocka_run_group_tests(tests, add_features, NULL);
 }

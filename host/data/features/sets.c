@@ -168,8 +168,8 @@ static void describe_feature(const pu_feature *feature, pu__buffer *identity) {
 static pu_status describe_features(pu__plan *plan) {
     pu__feature_set *set = &plan->features;
     pu__buffer identity = {0}, columns = {0};
-    pu__buffer_printf(&identity, "features abi %d block %" PRId64 "\n", PU_FEATURE_ABI, plan->block_bars);
     PU_TRY(pu__input_list_open(set->count, set->feature, &set->inputs));
+    pu__buffer_printf(&identity, "features abi %d block %" PRId64 "\n", PU_FEATURE_ABI, plan->block_bars);
     set->is_panel = pu__input_list_has(&set->inputs, PU__INPUT_UNIVERSE);
     set->lookback_bars = longest_feature(set)->lookback_bars;
     for (int i = 0; i < set->count; ++i) {
