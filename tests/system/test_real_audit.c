@@ -1,5 +1,5 @@
-/* The causality audit of every feature there is over every real file, with a benchmark, the universe, cross-sections, and
- * alternative series and regimes that are late, revised and stale.
+/* The causality audit of every feature there is over every real file, with a benchmark, the universe, cross-sections,
+ * and alternative series and regimes that are late, revised and stale.
  *
  * PU_AUDIT_CUTS=200 ctest -R test_real_audit is the whole audit; by itself the test draws a sample. */
 #include <inttypes.h>
