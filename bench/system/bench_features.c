@@ -269,6 +269,121 @@ static bool find_talib(char *path, size_t bytes) {
     return is_found;
 }
 
+/* ---- pandas ---- */
+
+enum { PYTHON_ROUNDS = 3, PYTHON_GROUPS_MAX = FEATURES_MAX };
+
+typedef struct python_group {
+    char kind[16], features[NAME_BYTES];
+    double seconds, difference;
+} python_group;
+
+static bool write_column(FILE *file, const double *column, int64_t count) {
+    return fwrite(column, sizeof *column, (size_t)count, file) == (size_t)count;
+}
+
+/* Bars of all assets, and our values of the first. */
+static pu_status write_exchange(const market *m, const char *bars_path, const char *values_path) {
+    FILE *bars = fopen(bars_path, "wb"), *values = fopen(values_path, "wb");
+    bool is_written = bars && values;
+    for (int a = 0; a < ASSETS && is_written; ++a) {
+        const pu_feature_chunk *from = &m->asset[a];
+        const double *columns[COLUMNS] = {from->open, from->high, from->low, from->close, from->volume};
+        for (int c = 0; c < COLUMNS; ++c) is_written = write_column(bars, columns[c], m->count) && is_written;
+    }
+    const pu_feature *own[FEATURES_MAX];
+    const int count = list_features(false, own);
+    for (int f = 0; f < count && is_written; ++f) {
+        void *state = pu_calloc(1, own[f]->state_bytes);
+        if (state) compute(own[f], state, &m->asset[0], m->out[0]);
+        is_written = state && write_column(values, m->out[0], m->count);
+        pu_free(state);
+    }
+    if (bars) is_written = fclose(bars) == 0 && is_written;
+    if (values) is_written = fclose(values) == 0 && is_written;
+    return is_written ? PU_OK : pu_fail(PU_ERR_IO, "%s and %s could not be written", bars_path, values_path);
+}
+
+/* The groups that the Python side computed; 0 where there is no Python. */
+static int run_python(const market *m, const char *bars_path, const char *values_path, python_group *out) {
+    const char *python = getenv("PU_PEER_PYTHON"), *source = getenv("PU_SOURCE");
+    char command[1 << 14];
+    int length =
+        snprintf(command, sizeof command,
+                 "OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 '%s' '%s/bench/peers/features_python.py' %s %s %d "
+                 "%" PRId64 " %d",
+                 python ? python : "python3", source ? source : ".", bars_path, values_path, ASSETS, m->count,
+                 PYTHON_ROUNDS);
+    const pu_feature *own[FEATURES_MAX];
+    const int features = list_features(false, own);
+    for (int f = 0; f < features && length < (int)sizeof command; ++f)
+        length += snprintf(command + length, sizeof command - (size_t)length, " %s", own[f]->name);
+    FILE *pipe = length < (int)sizeof command ? popen(command, "r") : NULL;
+    int count = 0;
+    while (pipe && count < PYTHON_GROUPS_MAX &&
+           fscanf(pipe, "%15s %lf %lf %511s", out[count].kind, &out[count].seconds, &out[count].difference,
+                  out[count].features) == 4)
+        count += 1;
+    return pipe && pclose(pipe) == 0 ? count : 0;
+}
+
+/* Of one kind of group: seconds, and ours of the same features. */
+static void python_sum(const python_group *groups, int count, const char *kind, const timings *times,
+                       double *seconds, double *ours_s) {
+    for (int i = 0; i < count; ++i) {
+        if (strcmp(groups[i].kind, kind) != 0) continue;
+        char names[NAME_BYTES], *rest = names;
+        snprintf(names, sizeof names, "%s", groups[i].features);
+        *seconds += groups[i].seconds;
+        for (char *name; (name = strsep(&rest, ","));) *ours_s += feature_s(times, name);
+    }
+}
+
+static void print_python(const python_group *groups, int count, const timings *times, double bars) {
+    enum { PANDAS, NUMPY, APPLY, LOOP, KINDS };
+    static const char *const kinds[KINDS] = {"pandas", "numpy", "apply", "loop"};
+    double theirs[KINDS] = {0}, ours[KINDS] = {0}, worst = 0;
+    printf("in Python, ns a bar (largest difference over the largest value)\n");
+    for (int i = 0; i < count; ++i) {
+        printf("  %-6s %9.1f (%.0e) %s\n", groups[i].kind, 1e9 * groups[i].seconds / bars, groups[i].difference,
+               groups[i].features);
+        worst = fmax(worst, groups[i].difference);
+    }
+    for (int k = 0; k < KINDS; ++k) {
+        python_sum(groups, count, kinds[k], times, &theirs[k], &ours[k]);
+        printf("%-6s %8.2f us a bar, ours %6.3f us, each by itself; theirs / ours %.1f\n", kinds[k],
+               1e6 * theirs[k] / bars, 1e6 * ours[k] / bars, theirs[k] / ours[k]);
+    }
+    const double pandas_s = theirs[PANDAS] + theirs[APPLY] + theirs[LOOP];
+    const double numpy_s = theirs[PANDAS] + theirs[NUMPY] + theirs[LOOP];
+    printf("all in pandas, rolling.apply where it has no statistic: %.1f us a bar, ours in one pass %.3f us; "
+           "theirs / "
+           "ours %.1f\n",
+           1e6 * pandas_s / bars, 1e6 * times->pass_s / bars, pandas_s / times->pass_s);
+    printf("all with NumPy in place of rolling.apply: %.1f us a bar; theirs / ours %.1f; largest difference of "
+           "values "
+           "%.0e\n",
+           1e6 * numpy_s / bars, numpy_s / times->pass_s, worst);
+}
+
+static pu_status compare_python(const market *m, const timings *times) {
+    static python_group groups[PYTHON_GROUPS_MAX];
+    const char *python = getenv("PU_PEER_PYTHON");
+    if (python && strcmp(python, "none") == 0) return PU_OK;
+    char folder[] = "/tmp/plusultra-bench-XXXXXX", bars[64], values[64];
+    if (!mkdtemp(folder)) return pu_fail(PU_ERR_IO, "%s could not be made", folder);
+    snprintf(bars, sizeof bars, "%s/bars", folder);
+    snprintf(values, sizeof values, "%s/values", folder);
+    const pu_status status = write_exchange(m, bars, values);
+    const int count = status == PU_OK ? run_python(m, bars, values, groups) : 0;
+    unlink(bars);
+    unlink(values);
+    rmdir(folder);
+    if (count > 0) print_python(groups, count, times, (double)m->count * ASSETS);
+    else printf("pandas is not available here\n");
+    return status;
+}
+
 static pu_status measure(const market *m, talib_function *const *function, timings *out) {
     const pu_feature *own[FEATURES_MAX], *all[FEATURES_MAX];
     const int own_count = list_features(false, own);
@@ -328,6 +443,7 @@ static pu_status run(const market *m) {
     } else {
         printf("TA-Lib is not available here\n");
     }
+    PU_TRY(compare_python(m, &times));
     print_costs(&times, bars);
     return PU_OK;
 }
