@@ -100,7 +100,7 @@ static pu_status place_row(pu__batch_reader *reader, pu__batch *batch, const pu_
     pu__series *series = pu__series_at(&reader->series, index);
     if (series->settled) {
         const pu__held_row now = {row->line, row->stamp, row->close_ts, row->bar};
-        place(reader, batch, index, &now, &row->text);
+        place(reader, batch, index, &now, row->text.data ? &row->text : NULL);
         return PU_OK;
     }
     PU_TRY(pu__series_hold(series, row));

@@ -165,10 +165,10 @@ pu_status pu__database_next(pu__row_source *source, pu__raw_row *row, char *reas
     *row = (pu__raw_row){.line = source->done, .close_ts = INT64_MIN};
     if (table->has_rowid) row->line = sqlite3_column_int64(table->query, PU__DATABASE_ROWID);
     *outcome = read_row(table, row, reason) ? PU__ROW_READ : PU__ROW_REJECTED;
-    write_text(table, row);
     if (*outcome == PU__ROW_READ) {
         add_to_hash(table, row);
     } else {
+        write_text(table, row);
         crypto_hash_sha256_update(&table->hash, (const unsigned char *)row->text.data, row->text.bytes);
     }
     return PU_OK;

@@ -22,7 +22,7 @@ typedef struct pu__row_rules {
 /* One row as it is read; its bar's time depends on the bar length, which may not be known yet. */
 typedef struct pu__raw_row {
     int64_t line;     /* from 1; of a database the rowid, or the number of the row */
-    pu__text text;    /* of the whole row, for the list of the rejected; valid until the next row */
+    pu__text text;    /* of the whole row, for the list of the rejected; null: words for the bar will do */
     pu__text symbol;  /* empty: no column says it; valid until the next row */
     int64_t period_s; /* 0: no column says it */
     pu__moment stamp;
