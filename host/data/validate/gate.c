@@ -58,10 +58,21 @@ static pu_status check_accept(const pu_config *config) {
     return status;
 }
 
+/* A benchmark that is not there is a mistake of the configuration, by name. */
+static pu_status check_benchmark(pu_store *store, const char *benchmark) {
+    int count = 0;
+    pu_asset *found = NULL;
+    if (!*benchmark) return PU_OK;
+    const pu_status status = pu_store_assets(store, 1, &benchmark, &count, &found);
+    pu_free(found);
+    return status == PU_ERR_NOT_FOUND ? pu_fail_within(PU_ERR_CONFIG, "data.benchmark") : status;
+}
+
 /* The configuration's assets, and the benchmark with them. */
 static pu_status choose_assets(const pu_config *config, pu_store *store, int *count, pu_asset **out) {
     const pu_text_list *symbols = &config->data.symbols;
     const char *benchmark = config->data.benchmark;
+    PU_TRY(check_benchmark(store, benchmark));
     if (symbols->count == 0) return pu_store_assets(store, 0, NULL, count, out);
     const char **names = pu_calloc((size_t)symbols->count + 1, sizeof *names);
     if (!names) return PU_ERR_MEMORY;
