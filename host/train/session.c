@@ -114,6 +114,7 @@ static bool changes_bits(const char *section, const char *key) {
                                             "data.accept",
                                             "features.block_bars",
                                             "features.plugins",
+                                            "features.missing",
                                             "windows.readers",
                                             "windows.ring_slots",
                                             "windows.device_slots",

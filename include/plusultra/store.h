@@ -120,7 +120,7 @@ pu_status pu_store_get_benchmark(pu_store *store, const char *universe, int64_t 
 /* What a run was made from and what came out. Null strings leave what is stored. The run is made if it is new. */
 typedef struct pu_run_record {
     const char *config;       /* effective configuration, YAML */
-    const char *data_hash;    /* pu_store_data_hash */
+    const char *data_hash;    /* pu_dataset_hash */
     const char *feature_hash; /* pu_dataset_feature_hash */
     const char *result;       /* JSON */
     int64_t seed;

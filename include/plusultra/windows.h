@@ -47,7 +47,8 @@ int pu_dataset_features(const pu_dataset *dataset); /* F */
 const char *pu_dataset_feature_name(const pu_dataset *dataset, int column);
 /* Features that were asked for and left out, with what they lack; "" if none. */
 const char *pu_dataset_omitted(const pu_dataset *dataset);
-const char *pu_dataset_hash(const pu_dataset *dataset); /* SHA-256 hex of the bars used */
+/* SHA-256 hex of the bars used, and of what else the features look at. */
+const char *pu_dataset_hash(const pu_dataset *dataset);
 const char *
 pu_dataset_feature_hash(const pu_dataset *dataset); /* identity of the feature set: names, versions, parameters */
 

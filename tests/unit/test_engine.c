@@ -13,6 +13,7 @@
 #include "host/data/features/audit.h"
 #include "plusultra/log.h"
 #include "plusultra/memory.h"
+#include "plusultra/windows.h"
 #include "tests/support/blocks.h"
 #include "tests/support/world.h"
 
@@ -231,6 +232,29 @@ static void a_new_bar_reaches_the_cross_section(void **state) {
     }
 }
 
+/* A run is named by its data: those of the benchmark are among them where a feature looks at it. */
+static void the_data_of_a_run_are_those_of_its_features(void **state) {
+    (void)state;
+    static const char *const names[] = {"features.names=[rsi_14]", "features.names=[rsi_14, t_benchmark]"};
+    for (int i = 0; i < 2; ++i) {
+        char before[65] = "";
+        world w = world_new();
+        pu_config *config = test_config(&w.market, "data.benchmark=SPX", names[i], "windows.window_bars=8",
+                                        "windows.warmup_bars=8", "windows.horizons=[1]", NULL);
+        for (int changed = 0; changed < 2; ++changed) {
+            pu_dataset *dataset = NULL;
+            if (pu_dataset_open(config, &dataset) != PU_OK) fail_msg("%s", pu_error_message());
+            if (changed) assert_int_equal(strcmp(before, pu_dataset_hash(dataset)) != 0, i == 1);
+            snprintf(before, sizeof before, "%s", pu_dataset_hash(dataset));
+            pu_dataset_close(dataset);
+            w.bars[WORLD_BENCHMARK].close[5] *= 1.0000001;
+            test_market_put(&w.market, "SPX", TEST_DAY_S, &w.bars[WORLD_BENCHMARK]);
+        }
+        pu_config_free(config);
+        world_remove(&w);
+    }
+}
+
 /* ---- audit ---- */
 
 static void inputs_and_cross_sections_pass_the_audit(void **state) {
@@ -284,6 +308,7 @@ int main(void) {
         cmocka_unit_test(threads_change_no_bit),
         cmocka_unit_test(only_what_depends_on_it_is_built),
         cmocka_unit_test(a_new_bar_reaches_the_cross_section),
+        cmocka_unit_test(the_data_of_a_run_are_those_of_its_features),
         cmocka_unit_test(inputs_and_cross_sections_pass_the_audit),
         cmocka_unit_test(failures_are_reported_and_leave_whole_assets),
     };

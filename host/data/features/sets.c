@@ -178,6 +178,8 @@ static pu_status describe_features(pu__plan *plan) {
         pu__buffer_printf(&columns, "%s%s", i ? "," : "", feature->name);
         set->is_panel = set->is_panel || feature->cross != PU_CROSS_NONE;
     }
+    if (pu__input_list_has(&set->inputs, PU__INPUT_BENCHMARK))
+        pu__buffer_printf(&identity, "benchmark %s %" PRId64 "\n", plan->benchmark.symbol, plan->benchmark.bar_s);
     pu_status status = digest_text(&identity, set->hash);
     if (status == PU_OK) status = take_text(&columns, &set->columns);
     else pu_free(columns.data);

@@ -13,7 +13,7 @@ typedef struct pu__feature_set {
     bool is_panel;     /* some feature depends on the bars of all assets: "universe", or a cross-section */
     int lookback_bars; /* the longest */
     char *columns;     /* names, separated by commas; owned by the set */
-    char hash[65];     /* of names, versions, parameters, inputs, block size and ABI */
+    char hash[65];     /* of names, versions, parameters, inputs, benchmark if used, block size and ABI */
 } pu__feature_set;
 
 /* The label row of bar t, float32: for each horizon h the target log(a[t+L+h] / a[t+L]) / (sigma_t

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "host/base/buffer.h"
+#include "host/data/store/digest.h"
 #include "host/data/store/sql.h"
 #include "plusultra/log.h"
 #include "plusultra/memory.h"
@@ -96,6 +98,22 @@ static pu_status own_horizons(pu_dataset *dataset) {
     return PU_OK;
 }
 
+/* Bars of the assets; and where features look at more than those, what that was. */
+static pu_status hash_data(pu_dataset *dataset) {
+    const pu__plan *plan = &dataset->plan;
+    PU_TRY(pu_store_data_hash(dataset->store, plan->asset_count, plan->asset, dataset->hash));
+    if (plan->features.inputs.count == 0 && !plan->features.is_panel) return PU_OK;
+    pu__buffer text = {0};
+    pu__buffer_printf(&text, "%s", dataset->hash);
+    for (int i = 0; i < plan->asset_count; ++i)
+        pu__buffer_printf(&text, " %s", dataset->asset[i].source_hash[PU__BLOCKS_FEATURE]);
+    char *whole = pu__buffer_take(&text);
+    if (!whole) return PU_ERR_MEMORY;
+    pu__digest(whole, strlen(whole), dataset->hash);
+    pu_free(whole);
+    return PU_OK;
+}
+
 /* Everything is read in one transaction, so that blocks, bars and hash are of one moment. */
 static pu_status load(const pu_config *config, pu_dataset *dataset, bool *found) {
     PU_TRY(pu__plan_open(config, dataset->store, &dataset->plan));
@@ -107,7 +125,7 @@ static pu_status load(const pu_config *config, pu_dataset *dataset, bool *found)
     if (!*found) return PU_OK;
     PU_TRY(leave_short_out(config, dataset));
     PU_TRY(pu__cache_open(dataset));
-    PU_TRY(pu_store_data_hash(dataset->store, dataset->plan.asset_count, dataset->plan.asset, dataset->hash));
+    PU_TRY(hash_data(dataset));
     return pu__segments_compute(config, dataset);
 }
 
