@@ -21,7 +21,7 @@
 enum {
     ASSETS = 11,
     BARS = 5000,
-    ROUNDS = 7,
+    ROUNDS = 15,
     FIRST_TS = 883699200,
     DAY_S = 86400,
     COLUMNS = 5 /* but for the time */,
@@ -89,6 +89,8 @@ static void market_close(market *m) {
     for (int i = 0; i < TALIB_OUTPUTS_MAX; ++i) pu_free(m->out[i]);
 }
 
+static void keep_least(double started_s, double *seconds) { *seconds = fmin(*seconds, pu_clock_s() - started_s); }
+
 /* ---- ours ---- */
 
 /* Of the asset's own bars alone: what TA-Lib and pandas are asked for too. */
@@ -145,9 +147,11 @@ static pu_status pass(int count, const pu_feature *const *features, const pu_bar
 static pu_status time_pass(const market *m, int count, const pu_feature *const *features, double *seconds) {
     double *values = pu_calloc((size_t)count + 1, PU__CHUNK_BARS * sizeof *values);
     pu_status status = values ? PU_OK : PU_ERR_MEMORY;
-    const double started_s = pu_clock_s();
-    for (int a = 0; a < ASSETS && status == PU_OK; ++a) status = pass(count, features, &m->bars[a], values);
-    *seconds = fmin(*seconds, pu_clock_s() - started_s);
+    for (int a = 0; a < ASSETS && status == PU_OK; ++a) {
+        const double started_s = pu_clock_s();
+        status = pass(count, features, &m->bars[a], values);
+        keep_least(started_s, &seconds[a]);
+    }
     pu_free(values);
     return status;
 }
@@ -161,24 +165,35 @@ static void compute(const pu_feature *feature, void *state, const pu_feature_chu
 static pu_status time_feature(const pu_feature *feature, const market *m, double *seconds) {
     void *state = pu_calloc(1, feature->state_bytes);
     if (!state) return PU_ERR_MEMORY;
-    const double started_s = pu_clock_s();
-    for (int a = 0; a < ASSETS; ++a) compute(feature, state, &m->asset[a], m->out[0]);
-    *seconds = fmin(*seconds, pu_clock_s() - started_s);
+    for (int a = 0; a < ASSETS; ++a) {
+        const double started_s = pu_clock_s();
+        compute(feature, state, &m->asset[a], m->out[0]);
+        keep_least(started_s, &seconds[a]);
+    }
     pu_free(state);
     return PU_OK;
 }
 
+/* Seconds for each asset, the least of the rounds. */
 typedef struct timings {
-    double pass_s, all_s, columns_s, copy_s; /* own features, all features, none; a column read and one written */
-    double feature_s[FEATURES_MAX], talib_s[TALIB_ROWS];
+    double pass_s[ASSETS], all_s[ASSETS], columns_s[ASSETS]; /* own features, all features, none */
+    double copy_s[ASSETS];                                   /* a column read and one written */
+    double feature_s[FEATURES_MAX][ASSETS], talib_s[TALIB_ROWS][ASSETS];
     bool has_talib;
 } timings;
 
+static double total(const double *seconds) {
+    double sum = 0;
+    for (int a = 0; a < ASSETS; ++a) sum += seconds[a];
+    return sum;
+}
+
 static void time_copy(const market *m, double *seconds) {
-    const double started_s = pu_clock_s();
-    for (int a = 0; a < ASSETS; ++a)
+    for (int a = 0; a < ASSETS; ++a) {
+        const double started_s = pu_clock_s();
         memcpy(m->out[a % TALIB_OUTPUTS_MAX], m->asset[a].close, (size_t)m->count * sizeof(double));
-    *seconds = fmin(*seconds, pu_clock_s() - started_s);
+        keep_least(started_s, &seconds[a]);
+    }
 }
 
 /* ---- TA-Lib ---- */
@@ -186,12 +201,12 @@ static void time_copy(const market *m, double *seconds) {
 static pu_status time_talib(const struct talib_row *row, talib_function *function, const market *m,
                             double *seconds) {
     talib_run run = {.option = row->option, .out = {m->out[0], m->out[1], m->out[2]}};
-    const double started_s = pu_clock_s();
     for (int a = 0; a < ASSETS; ++a) {
         run.bars = &m->asset[a];
+        const double started_s = pu_clock_s();
         if (row->call(function, &run) != 0) return pu_fail(PU_ERR_DATA, "%s failed", row->function);
+        keep_least(started_s, &seconds[a]);
     }
-    *seconds = fmin(*seconds, pu_clock_s() - started_s);
     return PU_OK;
 }
 
@@ -223,7 +238,7 @@ static double feature_s(const timings *times, const char *name) {
     const pu_feature *own[FEATURES_MAX];
     const int count = list_features(false, own);
     for (int f = 0; f < count; ++f)
-        if (strcmp(own[f]->name, name) == 0) return times->feature_s[f];
+        if (strcmp(own[f]->name, name) == 0) return total(times->feature_s[f]);
     return NAN;
 }
 
@@ -235,6 +250,7 @@ static pu_status print_talib(const timings *times, talib_function *const *functi
         "beside TA-Lib's C, ns a bar (ours, theirs, theirs / ours, largest difference over the largest value)\n");
     for (int i = 0; i < TALIB_ROWS; ++i) {
         const struct talib_row *row = &talib_rows[i];
+        const double theirs_s = total(times->talib_s[i]);
         double own = 0, difference = 0;
         char names[NAME_BYTES] = "";
         for (int k = 0; k < TALIB_OUTPUTS_MAX && row->features[k]; ++k, ++features) {
@@ -242,9 +258,9 @@ static pu_status print_talib(const timings *times, talib_function *const *functi
             snprintf(names + strlen(names), sizeof names - strlen(names), "%s%s", k ? " " : "", row->features[k]);
         }
         PU_TRY(talib_difference(row, function[i], m, &difference));
-        printf("  %-50s %6.2f %6.2f %6.2f  %.0e\n", names, 1e9 * own / bars, 1e9 * times->talib_s[i] / bars,
-               times->talib_s[i] / own, difference);
-        ours += own, theirs += times->talib_s[i], least = fmin(least, times->talib_s[i] / own);
+        printf("  %-50s %6.2f %6.2f %6.2f  %.0e\n", names, 1e9 * own / bars, 1e9 * theirs_s / bars, theirs_s / own,
+               difference);
+        ours += own, theirs += theirs_s, least = fmin(least, theirs_s / own);
     }
     printf("TA-Lib's C, %d shared features: ours %.1f ns a bar, theirs %.1f, theirs / ours %.2f; the least of one "
            "function %.2f\n",
@@ -354,16 +370,17 @@ static void print_python(const python_group *groups, int count, const timings *t
         printf("%-6s %8.2f us a bar, ours %6.3f us, each by itself; theirs / ours %.1f\n", kinds[k],
                1e6 * theirs[k] / bars, 1e6 * ours[k] / bars, theirs[k] / ours[k]);
     }
+    const double pass_s = total(times->pass_s);
     const double pandas_s = theirs[PANDAS] + theirs[APPLY] + theirs[LOOP];
     const double numpy_s = theirs[PANDAS] + theirs[NUMPY] + theirs[LOOP];
     printf("all in pandas, rolling.apply where it has no statistic: %.1f us a bar, ours in one pass %.3f us; "
            "theirs / "
            "ours %.1f\n",
-           1e6 * pandas_s / bars, 1e6 * times->pass_s / bars, pandas_s / times->pass_s);
+           1e6 * pandas_s / bars, 1e6 * pass_s / bars, pandas_s / pass_s);
     printf("all with NumPy in place of rolling.apply: %.1f us a bar; theirs / ours %.1f; largest difference of "
            "values "
            "%.0e\n",
-           1e6 * numpy_s / bars, numpy_s / times->pass_s, worst);
+           1e6 * numpy_s / bars, numpy_s / pass_s, worst);
 }
 
 static pu_status compare_python(const market *m, const timings *times) {
@@ -388,33 +405,35 @@ static pu_status measure(const market *m, talib_function *const *function, timin
     const pu_feature *own[FEATURES_MAX], *all[FEATURES_MAX];
     const int own_count = list_features(false, own);
     list_features(true, all);
-    for (int f = 0; f < own_count; ++f) out->feature_s[f] = INFINITY;
-    for (int i = 0; i < TALIB_ROWS; ++i) out->talib_s[i] = INFINITY;
-    out->pass_s = out->all_s = out->columns_s = out->copy_s = INFINITY;
+    for (int a = 0; a < ASSETS; ++a) {
+        out->pass_s[a] = out->all_s[a] = out->columns_s[a] = out->copy_s[a] = INFINITY;
+        for (int f = 0; f < own_count; ++f) out->feature_s[f][a] = INFINITY;
+        for (int i = 0; i < TALIB_ROWS; ++i) out->talib_s[i][a] = INFINITY;
+    }
     for (int round = 0; round < ROUNDS; ++round) {
-        PU_TRY(time_pass(m, own_count, own, &out->pass_s));
-        PU_TRY(time_pass(m, pu_feature_count(), all, &out->all_s));
-        PU_TRY(time_pass(m, 0, own, &out->columns_s));
-        time_copy(m, &out->copy_s);
-        for (int f = 0; f < own_count; ++f) PU_TRY(time_feature(own[f], m, &out->feature_s[f]));
+        PU_TRY(time_pass(m, own_count, own, out->pass_s));
+        PU_TRY(time_pass(m, pu_feature_count(), all, out->all_s));
+        PU_TRY(time_pass(m, 0, own, out->columns_s));
+        time_copy(m, out->copy_s);
+        for (int f = 0; f < own_count; ++f) PU_TRY(time_feature(own[f], m, out->feature_s[f]));
         for (int i = 0; out->has_talib && i < TALIB_ROWS; ++i)
-            PU_TRY(time_talib(&talib_rows[i], function[i], m, &out->talib_s[i]));
+            PU_TRY(time_talib(&talib_rows[i], function[i], m, out->talib_s[i]));
     }
     return PU_OK;
 }
 
 /* Every feature, the dearest first. */
-static void print_costs(timings *times, double bars) {
+static void print_costs(const timings *times, double bars) {
     const pu_feature *own[FEATURES_MAX];
+    double left_s[FEATURES_MAX], sum = 0;
     const int count = list_features(false, own);
-    double sum = 0;
-    for (int f = 0; f < count; ++f) sum += times->feature_s[f];
+    for (int f = 0; f < count; ++f) sum += left_s[f] = total(times->feature_s[f]);
     printf("each by itself, ns a bar, sum %.0f:", 1e9 * sum / bars);
     for (int i = 0; i < count; ++i) {
         int most = 0;
-        for (int f = 1; f < count; ++f) most = times->feature_s[f] > times->feature_s[most] ? f : most;
-        printf("%s%s %.1f", i % 8 ? ", " : "\n  ", own[most]->name, 1e9 * times->feature_s[most] / bars);
-        times->feature_s[most] = -1;
+        for (int f = 1; f < count; ++f) most = left_s[f] > left_s[most] ? f : most;
+        printf("%s%s %.1f", i % 8 ? ", " : "\n  ", own[most]->name, 1e9 * left_s[most] / bars);
+        left_s[most] = -1;
     }
     printf("\n");
 }
@@ -425,19 +444,19 @@ static pu_status run(const market *m) {
     char path[1024];
     times.has_talib = find_talib(path, sizeof path) && talib_open(path, function);
     PU_TRY(measure(m, function, &times));
-    const double bars = (double)m->count * ASSETS;
+    const double bars = (double)m->count * ASSETS, pass_s = total(times.pass_s);
     const pu_feature *own[FEATURES_MAX];
     const int features = list_features(false, own);
     printf("%d features of an asset's own bars, %d assets of %" PRId64 " bars, one thread\n", features, ASSETS,
            m->count);
-    printf("all in one pass: %.4g bars*features/s, %.3f us a bar, %.1f ns a feature\n",
-           bars * features / times.pass_s, 1e6 * times.pass_s / bars, 1e9 * times.pass_s / bars / features);
+    printf("all in one pass: %.4g bars*features/s, %.3f us a bar, %.1f ns a feature\n", bars * features / pass_s,
+           1e6 * pass_s / bars, 1e9 * pass_s / bars / features);
     printf("%d more that look beyond the asset: %.3f us a bar, their inputs given\n",
-           pu_feature_count() - features, 1e6 * (times.all_s - times.pass_s) / bars);
+           pu_feature_count() - features, 1e6 * (total(times.all_s) - pass_s) / bars);
     printf("adjusted columns and the shared log return, once a pass: %.1f ns a bar\n",
-           1e9 * times.columns_s / bars);
+           1e9 * total(times.columns_s) / bars);
     printf("floor of one feature: reading a column and writing one, %.2f ns a bar (measured by memcpy)\n",
-           1e9 * times.copy_s / bars);
+           1e9 * total(times.copy_s) / bars);
     if (times.has_talib) {
         PU_TRY(print_talib(&times, function, m));
     } else {
