@@ -26,6 +26,7 @@ test: build ## all tests
 
 bench: build ## speed of this machine beside the floor of each figure
 	@for program in $(BUILD)/bench_*; do [ ! -x "$$program" ] || "$$program" || exit 1; done
+	@$(BUILD)/plusultra bench kernels $(if $(PU_PEER_PYTHON),--peer $(PU_PEER_PYTHON))
 
 gpu-check: ## build with CUDA and run every kernel test and benchmark on this machine's GPU
 	JOBS=$(JOBS) sh scripts/gpu_check.sh build-gpu

@@ -82,6 +82,7 @@ int main(int argc, char **argv) {
         }
         if (i == 0) printf("training step, %s\n", bench.device);
         print_case(&cases[i], &bench);
+        pu_step_bench_free(&bench);
     }
     return 0;
 }

@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "host/cli/bench_kernels.h"
 #include "host/cli/cli.h"
 #include "plusultra/features.h"
 #include "plusultra/train.h"
@@ -36,7 +37,40 @@ static void fill_result(json_t *result, const pu_step_bench *b) {
     json_object_set_new(result, "op_s", ops);
 }
 
+/* Every launch of the step, its least traffic and work, and how much of its time the larger limit explains. */
+static void print_launches(const pu_step_bench *b) {
+    printf("\n%4s %-16s %-22s %9s %9s %9s %8s %8s %7s\n", "", "launch", "output", "MB", "MFLOP", "ms", "GB/s",
+           "GF/s", "limit");
+    for (int i = 0; i < b->launches; ++i) {
+        const pu_launch_info *l = &b->launch[i];
+        const double moving = l->bytes / b->copy_bytes_per_s, working = l->flops / b->matrix_flops_per_s;
+        char shape[64] = "";
+        for (int d = 0; d < l->shape.rank; ++d) {
+            const size_t used = strlen(shape);
+            snprintf(shape + used, sizeof shape - used, "%s%lld", d ? "x" : "", (long long)l->shape.dim[d]);
+        }
+        printf("%4d %-16s %-22s %9.3f %9.2f %9.4f %8.1f %8.1f %6.0f%%\n", i, pu_op_name(l->op), shape,
+               1e-6 * l->bytes, 1e-6 * l->flops, 1e3 * l->seconds, 1e-9 * l->bytes / l->seconds,
+               1e-9 * l->flops / l->seconds, 100 * (moving > working ? moving : working) / l->seconds);
+    }
+}
+
+static json_t *launches(const pu_step_bench *b) {
+    json_t *list = json_array();
+    for (int i = 0; i < b->launches; ++i) {
+        const pu_launch_info *l = &b->launch[i];
+        json_array_append_new(list, json_pack("{s:s, s:f, s:f, s:f}", "op", pu_op_name(l->op), "bytes", l->bytes,
+                                              "flops", l->flops, "seconds", l->seconds));
+    }
+    return list;
+}
+
 static pu_status run(pu__cli *cli) {
+    const char *what = cli->operand_count > 0 ? cli->operands[0] : "";
+    const bool every_launch = strcmp(what, "step") == 0;
+    if (strcmp(what, "kernels") == 0) return pu__cli_bench_kernels(cli);
+    if (*what && !every_launch)
+        return pu_fail(PU_ERR_CONFIG, "bench '%.40s' is not known: step, kernels, or nothing for a summary", what);
     const pu_config *config = cli->config;
     double seconds = 0;
     PU_TRY(pu__cli_real(cli, "seconds", 5, 0, 3600, &seconds));
@@ -49,20 +83,33 @@ static pu_status run(pu__cli *cli) {
     PU_TRY(pu_bench_step(config, dims, seconds, &bench));
     fill_result(cli->result, &bench);
     print(&bench);
+    if (every_launch) {
+        json_object_set_new(cli->result, "launches", launches(&bench));
+        print_launches(&bench);
+    }
+    pu_step_bench_free(&bench);
     return PU_OK;
 }
 
 static const pu__option options[] = {
-    {"seconds", 0, "S", "how long to measure (5)"},
+    {"seconds", 0, "S", "how long to measure the step (5)"},
+    {"op", 0, "NAME", "kernels: this operation only"},
+    {"bars", 0, "T", "kernels: windows of this length only (64, 128, 256, 512)"},
+    {"peer", 0, "PYTHON", "kernels: the same work in this Python's PyTorch, and JAX if it has it"},
 };
 
 const pu__verb pu__verb_bench = {
     .name = "bench",
-    .summary = "time the training step of a configuration on this machine",
+    .summary = "time the training step, or single kernels, on this machine",
     .details = "Times the configured model's training step with random inputs, prints the floor (its matrix "
                "products at this machine's own rate)\n"
-               "and where the time goes. Needs no data. `make bench` measures import, windows and kernels as "
-               "well, beside other systems.",
+               "and where the time goes. Needs no data.\n\n"
+               "  step      every launch of the step too: bytes, operations, time, share of the limit\n"
+               "  kernels   single operations, hot and cold, beside this machine's copy and matrix rates; --peer "
+               "runs the\n"
+               "            same work in PyTorch and JAX\n\n"
+               "`make bench` measures import, features and windows as well, beside other systems.",
+    .operands = "[step|kernels]",
     .options = options,
     .option_count = sizeof options / sizeof options[0],
     .takes_config = true,

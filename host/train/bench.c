@@ -9,7 +9,14 @@
 #include "plusultra/memory.h"
 #include "plusultra/random.h"
 
-enum { RUNS_MIN = 5, RUNS_MAX = 1000, PROFILE_RUNS = 7, MATRIX_SIZE = 1024, MATRIX_RUNS = 10 };
+enum {
+    RUNS_MIN = 5,
+    RUNS_MAX = 1000,
+    PROFILE_RUNS = 7,
+    MATRIX_SIZE = 1024,
+    RATE_RUNS = 10,
+    COPY_FLOATS = 8 << 20
+};
 enum { ALIGN_FLOATS = 64 };
 
 static int by_value(const void *a, const void *b) {
@@ -79,36 +86,51 @@ static pu_status time_runs(pu_device *device, pu_program *program, double second
     return PU_OK;
 }
 
-/* What the floor is counted in: the best rate of one large product. */
-static pu_status matrix_rate(pu_device *device, double *flops_per_s) {
+/* Best seconds of a program with one operation on x. */
+static pu_status time_one(pu_device *device, pu_shape x_shape, bool product, double *best_s) {
     pu_parameters *parameters = NULL;
     pu_graph *graph = NULL;
     pu_program *program = NULL;
-    const int64_t n = MATRIX_SIZE;
-    double median_s = 1, best_s = 1;
+    double median_s = 1;
     pu_status status = pu_parameters_new(device, &parameters);
-    if (status == PU_OK) status = pu_parameter_declare(parameters, "w", PU_SHAPE2(n, n), PU_INIT_NORMAL, 1, 0);
+    if (status == PU_OK)
+        status = pu_parameter_declare(parameters, "w", product ? x_shape : PU_SHAPE1(1), PU_INIT_NORMAL, 1, 0);
     if (status == PU_OK) status = pu_parameters_allocate(parameters, 1);
     if (status == PU_OK) status = pu_graph_new(parameters, &graph);
     if (status == PU_OK) {
-        pu_tensor *x = pu_graph_input(graph, "x", PU_F32, PU_SHAPE2(n, n));
-        status = pu_graph_output(graph, pu_linear(graph, x, pu_graph_parameter(graph, "w"), NULL, PU_ACT_NONE));
+        pu_tensor *x = pu_graph_input(graph, "x", PU_F32, x_shape);
+        status =
+            pu_graph_output(graph, product ? pu_linear(graph, x, pu_graph_parameter(graph, "w"), NULL, PU_ACT_NONE)
+                                           : pu_affine(graph, x, 2.0f, 1.0f));
     }
     if (status == PU_OK) status = pu_compile(graph, &program);
-    if (status == PU_OK) status = time_runs(device, program, 1, MATRIX_RUNS, &median_s, &best_s);
-    *flops_per_s = 2.0 * (double)(n * n * n) / best_s;
+    if (status == PU_OK) status = time_runs(device, program, 1, RATE_RUNS, &median_s, best_s);
     pu_program_free(program);
     pu_graph_free(graph);
     pu_parameters_free(parameters);
     return status;
 }
 
+/* What limits are counted in: the best rates of one large product and of one long pass. */
+static pu_status measure_rates(pu_device *device, pu_step_bench *out) {
+    const int64_t n = MATRIX_SIZE;
+    double best_s = 1;
+    PU_TRY(time_one(device, PU_SHAPE2(n, n), true, &best_s));
+    out->matrix_flops_per_s = 2.0 * (double)(n * n * n) / best_s;
+    PU_TRY(time_one(device, PU_SHAPE2(COPY_FLOATS / n, n), false, &best_s));
+    out->copy_bytes_per_s = 8.0 * COPY_FLOATS / best_s;
+    return PU_OK;
+}
+
 static pu_status profile(pu_program *program, pu_step_bench *out) {
     PU_TRY(pu_program_profile(program, PROFILE_RUNS));
     double total = 0, flops = 0;
     out->launches = pu_program_launches(program);
+    out->launch = pu_calloc((size_t)out->launches, sizeof *out->launch);
+    if (!out->launch) return PU_ERR_MEMORY;
     for (int i = 0; i < out->launches; ++i) {
         const pu_launch_info launch = pu_program_launch(program, i);
+        out->launch[i] = launch;
         out->op_s[launch.op] += launch.seconds;
         total += launch.seconds;
         if (launch.op == PU_OP_GEMM) flops += launch.flops;
@@ -122,7 +144,7 @@ static pu_status measure(const pu_config *config, pu_model_dims dims, double sec
                          pu_parameters *parameters, pu__network *network, void **memory, pu_step_bench *out) {
     double best_s = 0;
     snprintf(out->device, sizeof out->device, "%s", pu_device_description(device));
-    PU_TRY(matrix_rate(device, &out->matrix_flops_per_s));
+    PU_TRY(measure_rates(device, out));
     PU_TRY(pu_model_declare(config, dims, parameters));
     PU_TRY(pu_parameters_allocate(parameters, 1));
     out->parameters = pu__parameter_elements(parameters);
@@ -146,5 +168,11 @@ pu_status pu_bench_step(const pu_config *config, pu_model_dims dims, double seco
     if (memory) pu_device_free(device, memory);
     pu_parameters_free(parameters);
     pu_device_close(device);
+    if (status != PU_OK) pu_step_bench_free(out);
     return status;
+}
+
+void pu_step_bench_free(pu_step_bench *bench) {
+    pu_free(bench->launch);
+    bench->launch = NULL;
 }

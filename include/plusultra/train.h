@@ -83,11 +83,14 @@ typedef struct pu_step_bench {
     double matrix_flops_per_s; /* best rate of a 1024 x 1024 x 1024 product on this device */
     double floor_s;            /* the step's matrix products at that rate */
     double matrix_ratio;       /* share of the step's time spent in matrix products */
+    double copy_bytes_per_s;   /* read and written, by a pass over 64 MiB */
     double op_s[PU_OP_COUNT];
+    pu_launch_info *launch; /* [launches], in order */
 } pu_step_bench;
 
-/* Measures for about `seconds`, at least five steps. */
+/* Measures for about `seconds`, at least five steps. Free with pu_step_bench_free. */
 pu_status pu_bench_step(const pu_config *config, pu_model_dims dims, double seconds, pu_step_bench *out);
+void pu_step_bench_free(pu_step_bench *bench); /* accepts a zeroed one */
 
 /* ---- checkpoints ---- */
 

@@ -1,0 +1,121 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/graph/op_bench.h"
+
+enum { TAPS = 3, WARMUP_BARS = 64, HORIZONS = 3, QUANTILES = 5 };
+
+#define S1 PU_SHAPE1
+#define S2 PU_SHAPE2
+#define S3 PU_SHAPE3
+
+static pu__workload *add(pu__workloads *list, pu_op_id op, const char *sizes, const pu_attributes *attributes,
+                         int out_count, int in_count, const pu_shape *in) {
+    if (list->count == PU__WORKLOADS_MAX) abort();
+    pu__workload *w = &list->entry[list->count++];
+    *w = (pu__workload){.op = op, .in_count = in_count, .out_count = out_count};
+    if (attributes) w->attributes = *attributes;
+    for (int i = 0; i < in_count; ++i) w->in[i] = in[i];
+    snprintf(w->name, sizeof w->name, "%s %s", pu_op_name(op), sizes);
+    return w;
+}
+
+static void add_matrix(pu__workloads *list, const pu__workload_sizes *s) {
+    const int64_t rows = s->windows * s->bars, c = s->channels, wide[] = {c, 3 * c, 4 * c};
+    char note[64];
+    for (int i = 0; i < 3; ++i) {
+        const pu_attributes forward = {.gemm = {0, 0, i == 2 ? PU_ACT_GELU : PU_ACT_NONE}},
+                            input = {.gemm = {0, 1, PU_ACT_NONE}}, weight = {.gemm = {1, 0, PU_ACT_NONE}};
+        snprintf(note, sizeof note, "y=xW M%lld K%lld N%lld%s", (long long)rows, (long long)c, (long long)wide[i],
+                 i == 2 ? " gelu" : "");
+        add(list, PU_OP_GEMM, note, &forward, i == 2 ? 2 : 1, 3,
+            (pu_shape[]){S2(rows, c), S2(c, wide[i]), S1(wide[i])});
+        snprintf(note, sizeof note, "dx=dyW' M%lld K%lld N%lld", (long long)rows, (long long)wide[i],
+                 (long long)c);
+        add(list, PU_OP_GEMM, note, &input, 1, 2, (pu_shape[]){S2(rows, wide[i]), S2(c, wide[i])});
+        snprintf(note, sizeof note, "dW=x'dy M%lld K%lld N%lld", (long long)c, (long long)rows,
+                 (long long)wide[i]);
+        add(list, PU_OP_GEMM, note, &weight, 1, 2, (pu_shape[]){S2(rows, c), S2(rows, wide[i])});
+    }
+}
+
+/* One pass over rows of channels. */
+static void add_rows(pu__workloads *list, const pu__workload_sizes *s) {
+    const int64_t rows = s->windows * s->bars, c = s->channels;
+    const pu_attributes act = {.act = {PU_ACT_GELU}}, gate = {.act = {PU_ACT_SILU}},
+                        affine = {.affine = {1.5f, 0.25f}}, norm = {.layer_norm = {1e-5f}},
+                        drop = {.dropout = {0.1f, 1}};
+    const pu_shape x = S2(rows, c), pair = S2(rows, 2 * c), row = S1(c), column = S1(rows);
+    char note[64];
+    snprintf(note, sizeof note, "N%lld C%lld", (long long)rows, (long long)c);
+    add(list, PU_OP_ACT, note, &act, 1, 1, &x);
+    add(list, PU_OP_ACT_GRAD, note, &act, 1, 2, (pu_shape[]){x, x});
+    add(list, PU_OP_ADD, note, NULL, 1, 2, (pu_shape[]){x, x});
+    add(list, PU_OP_MUL, note, NULL, 1, 2, (pu_shape[]){x, x});
+    add(list, PU_OP_AFFINE, note, &affine, 1, 1, &x);
+    add(list, PU_OP_SUM_LEADING, note, NULL, 1, 1, &x)->wanted = row;
+    add(list, PU_OP_GLU, note, &gate, 1, 1, &pair);
+    add(list, PU_OP_GLU_GRAD, note, &gate, 1, 2, (pu_shape[]){x, pair});
+    add(list, PU_OP_LAYER_NORM, note, &norm, 3, 3, (pu_shape[]){x, row, row});
+    add(list, PU_OP_LAYER_NORM_GRAD, note, &norm, 3, 5, (pu_shape[]){x, x, row, column, column});
+    add(list, PU_OP_DROPOUT, note, &drop, 1, 2, (pu_shape[]){x, S1(2)});
+    add(list, PU_OP_SOFTMAX, note, NULL, 1, 1, &x);
+    add(list, PU_OP_SOFTMAX_GRAD, note, NULL, 1, 2, (pu_shape[]){x, x});
+}
+
+static void add_sequence(pu__workloads *list, const pu__workload_sizes *s) {
+    const int64_t c = s->channels, n = s->states;
+    const pu_attributes attention = {.attention = {s->heads, 0, 10000.0f}},
+                        conv = {.conv = {.kernel_bars = TAPS, .groups = 4, .dilation = {1, 4, 16, 32}}},
+                        s4 = {.s4 = {0}};
+    const pu_shape x = S3(s->windows, s->bars, c), qkv = S3(s->windows, s->bars, 3 * c), taps = S2(TAPS, c),
+                   channel = S1(c), state = S2(n, c), weight = S2(2 * n, c);
+    char note[64];
+    snprintf(note, sizeof note, "B%lld T%lld H%d D%lld", (long long)s->windows, (long long)s->bars, s->heads,
+             (long long)(c / s->heads));
+    add(list, PU_OP_ATTENTION, note, &attention, 2, 1, &qkv);
+    add(list, PU_OP_ATTENTION_GRAD, note, &attention, 1, 4,
+        (pu_shape[]){x, qkv, x, S3(s->windows, s->heads, s->bars)});
+    snprintf(note, sizeof note, "B%lld T%lld C%lld K%d", (long long)s->windows, (long long)s->bars, (long long)c,
+             TAPS);
+    add(list, PU_OP_CONV, note, &conv, 1, 3, (pu_shape[]){x, taps, channel});
+    add(list, PU_OP_CONV_GRAD, note, &conv, 3, 3, (pu_shape[]){x, x, taps});
+    snprintf(note, sizeof note, "B%lld T%lld C%lld N%lld", (long long)s->windows, (long long)s->bars, (long long)c,
+             (long long)n);
+    add(list, PU_OP_S4, note, &s4, 1, 6, (pu_shape[]){x, channel, state, state, weight, channel});
+    add(list, PU_OP_S4_GRAD, note, &s4, 6, 7, (pu_shape[]){x, x, channel, state, state, weight, channel});
+    add(list, PU_OP_S4_STEP, note, &s4, 2, 7,
+        (pu_shape[]){S2(s->windows, c), S3(s->windows, 2 * n, c), channel, state, state, weight, channel});
+    snprintf(note, sizeof note, "B%lld T%lld C%lld", (long long)s->windows, (long long)s->bars, (long long)c);
+    add(list, PU_OP_SCAN, note, NULL, 1, 2, (pu_shape[]){x, x});
+    add(list, PU_OP_SCAN_GRAD, note, NULL, 2, 3, (pu_shape[]){x, x, x});
+}
+
+static void add_ends(pu__workloads *list, const pu__workload_sizes *s) {
+    const int64_t rows = s->windows * s->bars;
+    const pu_attributes window = {.window_norm = {(int)s->bars, WARMUP_BARS, 8.0f, 1e-8f}},
+                        update = {.adamw = {s->parameters}},
+                        loss = {.loss = {
+                                    PU_LOSS_PINBALL, HORIZONS, QUANTILES, {0.1f, 0.25f, 0.5f, 0.75f, 0.9f}, 1.0f}};
+    const pu_shape prediction = S2(rows, HORIZONS * QUANTILES), target = S2(rows, HORIZONS),
+                   block = S1(s->parameters);
+    char note[64];
+    snprintf(note, sizeof note, "B%lld T%lld F%lld", (long long)s->windows, (long long)s->bars,
+             (long long)s->features);
+    add(list, PU_OP_WINDOW_NORM, note, &window, 1, 2,
+        (pu_shape[]){S2(s->windows * (s->bars + WARMUP_BARS), s->features), S1(s->windows)});
+    snprintf(note, sizeof note, "N%lld H%d Q%d", (long long)rows, HORIZONS, QUANTILES);
+    add(list, PU_OP_LOSS, note, &loss, 2, 3, (pu_shape[]){prediction, target, target});
+    add(list, PU_OP_LOSS_GRAD, note, &loss, 1, 5, (pu_shape[]){S1(1), prediction, target, target, S1(1)});
+    snprintf(note, sizeof note, "P%lld", (long long)s->parameters);
+    add(list, PU_OP_SUM_SQUARES, note, NULL, 1, 1, &block);
+    add(list, PU_OP_ADAMW, note, &update, 4, 6, (pu_shape[]){block, block, block, block, S1(1), S1(8)});
+}
+
+void pu__workloads_add(pu__workloads *list, const pu__workload_sizes *sizes) {
+    add_matrix(list, sizes);
+    add_sequence(list, sizes);
+    add_rows(list, sizes);
+    add_ends(list, sizes);
+}

@@ -1,0 +1,94 @@
+/* `plusultra bench`: a summary, every launch, single kernels, and another system beside them. What it measures is the
+ * machine's; that it is complete and told apart is what is tested. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+// clang-format off
+#include <cmocka.h>
+// clang-format on
+#include <jansson.h>
+
+#include "tests/support/process.h"
+
+/* A stand-in for a Python with PyTorch: half a second for each name that it reads. */
+static const char peer[] = "#!/bin/sh\nwhile read -r name; do printf '%s\\tSlow\\t0.5\\n' \"$name\"; done\n";
+
+static json_t *result_of(const char *folder) {
+    json_error_t error;
+    json_t *root = json_load_file(test_path(folder, "out.json"), 0, &error);
+    if (!root) fail_msg("%s", error.text);
+    return root;
+}
+
+static void every_launch_of_the_step(void **state) {
+    (void)state;
+    char *folder = test_folder_new();
+    test_outcome run =
+        test_plusultra(folder, "bench", "step", "--seconds", "0", "--set", "model.width=32", "--set",
+                       "model.layers=1", "--set", "train.batch=2", "--json", "out.json", NULL);
+    if (run.code != 0) fail_msg("%s%s", run.out, run.err);
+    json_t *root = result_of(folder), *launches = json_object_get(root, "launches");
+    assert_true(json_array_size(launches) > 20);
+    double seconds = 0;
+    size_t i;
+    json_t *launch;
+    json_array_foreach(launches, i, launch) {
+        assert_true(json_real_value(json_object_get(launch, "bytes")) > 0);
+        assert_true(json_real_value(json_object_get(launch, "seconds")) > 0);
+        assert_non_null(strstr(run.out, json_string_value(json_object_get(launch, "op"))));
+        seconds += json_real_value(json_object_get(launch, "seconds"));
+    }
+    assert_true(seconds > 0);
+    json_decref(root);
+    test_outcome_free(&run);
+    test_folder_remove(folder);
+}
+
+static void kernels_beside_another_system(void **state) {
+    (void)state;
+    char *folder = test_folder_new();
+    test_write(test_path(folder, "peer"), peer);
+    assert_int_equal(chmod(test_path(folder, "peer"), 0700), 0);
+    test_outcome run = test_plusultra(folder, "bench", "kernels", "--op", "s4_step", "--bars", "64", "--peer",
+                                      "./peer", "--json", "out.json", NULL);
+    if (run.code != 0) fail_msg("%s%s", run.out, run.err);
+    json_t *root = result_of(folder), *row = json_array_get(json_object_get(root, "peers"), 0);
+    assert_int_equal(json_array_size(json_object_get(root, "operations")), 1);
+    assert_true(json_real_value(json_object_get(row, "Slow")) == 0.5);
+    assert_string_equal(json_string_value(json_object_get(row, "name")), "s4_step B64 T64 C128 N32");
+    json_decref(root);
+    test_outcome_free(&run);
+    test_folder_remove(folder);
+}
+
+static void mistakes_are_named(void **state) {
+    (void)state;
+    char *folder = test_folder_new();
+    test_outcome run = test_plusultra(folder, "bench", "kernels", "--op", "atention", NULL);
+    assert_int_equal(run.code, 2);
+    assert_non_null(strstr(run.err, "did you mean 'attention'"));
+    test_outcome_free(&run);
+    run = test_plusultra(folder, "bench", "stepp", NULL);
+    assert_int_equal(run.code, 2);
+    assert_non_null(strstr(run.err, "stepp"));
+    test_outcome_free(&run);
+    run =
+        test_plusultra(folder, "bench", "kernels", "--op", "s4_step", "--bars", "64", "--peer", "./nothing", NULL);
+    assert_int_equal(run.code, 1);
+    assert_non_null(strstr(run.err, "PyTorch"));
+    test_outcome_free(&run);
+    test_folder_remove(folder);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_launch_of_the_step),
+        cmocka_unit_test(kernels_beside_another_system),
+        cmocka_unit_test(mistakes_are_named),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
