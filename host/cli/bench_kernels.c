@@ -1,6 +1,7 @@
 #include "host/cli/bench_kernels.h"
 
 #include <errno.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,8 @@
 
 /* bench/peers/kernels.py, embedded by the build. */
 extern const char pu__peer_kernels[];
+
+extern char **environ;
 
 enum { LINE_BYTES = 512, SYSTEMS_MAX = 4, SYSTEM_BYTES = 32 };
 
@@ -52,7 +55,7 @@ static pu_status choose(pu__cli *cli, pu__workloads *list) {
                                           .parameters = 1000000,
                                           .heads = 4,
                                           .states = 32};
-        pu__workloads_add(list, &sizes);
+        PU_TRY(pu__workloads_add(list, &sizes));
     }
     for (int i = 0; i < list->count; ++i) {
         bool seen = op >= 0 && (int)list->entry[i].op != op;
@@ -107,19 +110,6 @@ static pu_status measure(pu__cli *cli, pu_device *device, const pu__workloads *l
 
 /* ---- other systems ---- */
 
-/* In the child: standard input and output are the pipes. */
-static void become_peer(const char *python, const int in[2], const int out[2], const char *threads) {
-    char *const arguments[] = {(char *)(uintptr_t)python, "-c", (char *)(uintptr_t)pu__peer_kernels,
-                               (char *)(uintptr_t)threads, NULL};
-    if (dup2(in[0], 0) < 0 || dup2(out[1], 1) < 0) _exit(127);
-    close(in[0]);
-    close(in[1]);
-    close(out[0]);
-    close(out[1]);
-    execvp(python, arguments);
-    _exit(127);
-}
-
 static void keep(peers *p, const pu__workloads *list, char *line) {
     char *const system = strchr(line, '\t'), *const seconds = system ? strchr(system + 1, '\t') : NULL;
     if (!seconds) return;
@@ -153,25 +143,42 @@ static pu_status converse(const int in[2], const int out[2], pid_t child, const 
     return PU_OK;
 }
 
+/* Starts the peer with the pipes for its standard input and output. */
+static pu_status start_peer(const char *python, const char *threads, const int in[2], const int out[2],
+                            pid_t *child) {
+    char *const arguments[] = {(char *)(uintptr_t)python, "-c", (char *)(uintptr_t)pu__peer_kernels,
+                               (char *)(uintptr_t)threads, NULL};
+    posix_spawn_file_actions_t actions;
+    int error = posix_spawn_file_actions_init(&actions);
+    if (error == 0) {
+        error = posix_spawn_file_actions_adddup2(&actions, in[0], 0);
+        if (error == 0) error = posix_spawn_file_actions_adddup2(&actions, out[1], 1);
+        for (int i = 0; i < 2 && error == 0; ++i) {
+            error = posix_spawn_file_actions_addclose(&actions, in[i]);
+            if (error == 0) error = posix_spawn_file_actions_addclose(&actions, out[i]);
+        }
+        if (error == 0) error = posix_spawnp(child, python, &actions, NULL, arguments, environ);
+        posix_spawn_file_actions_destroy(&actions);
+    }
+    if (error == 0) return PU_OK;
+    return pu_fail(PU_ERR_NOT_FOUND, "--peer: cannot start %s: %s; it has to be a Python with PyTorch", python,
+                   strerror(error));
+}
+
 static pu_status ask_peers(const char *python, int64_t threads, const pu__workloads *list, peers *p) {
-    int in[2], out[2];
+    int in[2] = {-1, -1}, out[2] = {-1, -1};
+    pid_t child = -1;
     char count[32];
     snprintf(count, sizeof count, "%lld", (long long)threads);
-    if (pipe(in) != 0) return pu_fail(PU_ERR_IO, "cannot make a pipe: %s", strerror(errno));
-    if (pipe(out) != 0) {
-        close(in[0]);
-        close(in[1]);
-        return pu_fail(PU_ERR_IO, "cannot make a pipe: %s", strerror(errno));
-    }
-    fflush(stdout);
-    const pid_t child = fork();
-    if (child == 0) become_peer(python, in, out, count);
-    close(in[0]);
-    close(out[1]);
-    if (child > 0) return converse(in, out, child, python, list, p);
-    close(in[1]);
-    close(out[0]);
-    return pu_fail(PU_ERR_IO, "cannot start %s: %s", python, strerror(errno));
+    pu_status status =
+        pipe(in) == 0 && pipe(out) == 0 ? PU_OK : pu_fail(PU_ERR_IO, "cannot make a pipe: %s", strerror(errno));
+    if (status == PU_OK) status = start_peer(python, count, in, out, &child);
+    if (in[0] >= 0) close(in[0]);
+    if (out[1] >= 0) close(out[1]);
+    if (status == PU_OK) return converse(in, out, child, python, list, p);
+    if (in[1] >= 0) close(in[1]);
+    if (out[0] >= 0) close(out[0]);
+    return status;
 }
 
 static void print_peers(pu__cli *cli, const pu__workloads *list, const pu__workload_time *times, const peers *p) {

@@ -7,7 +7,7 @@
 #include "host/device/backend.h"
 #include "plusultra/graph.h"
 
-enum { PU__WORKLOAD_NAME_BYTES = 96, PU__WORKLOADS_MAX = 256 };
+enum { PU__WORKLOAD_NAME_BYTES = 96, PU__WORKLOADS_MAX = 320 };
 
 typedef struct pu__workload {
     pu_op_id op;
@@ -29,8 +29,8 @@ typedef struct pu__workload_sizes {
     int heads, states;
 } pu__workload_sizes;
 
-/* Adds every op at these sizes. */
-void pu__workloads_add(pu__workloads *list, const pu__workload_sizes *sizes);
+/* Adds every op at these sizes. PU_ERR_ARGUMENT when the list has no room for them. */
+pu_status pu__workloads_add(pu__workloads *list, const pu__workload_sizes *sizes);
 
 /* Rates that the device reaches at work that has no other limit. */
 typedef struct pu__device_rates {

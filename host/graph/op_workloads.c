@@ -1,10 +1,9 @@
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "host/graph/op_bench.h"
 
-enum { TAPS = 3, WARMUP_BARS = 64, HORIZONS = 3, QUANTILES = 5 };
+enum { TAPS = 3, WARMUP_BARS = 64, HORIZONS = 3, QUANTILES = 5, PER_SIZE = 64 };
 
 #define S1 PU_SHAPE1
 #define S2 PU_SHAPE2
@@ -12,7 +11,6 @@ enum { TAPS = 3, WARMUP_BARS = 64, HORIZONS = 3, QUANTILES = 5 };
 
 static pu__workload *add(pu__workloads *list, pu_op_id op, const char *sizes, const pu_attributes *attributes,
                          int out_count, int in_count, const pu_shape *in) {
-    if (list->count == PU__WORKLOADS_MAX) abort();
     pu__workload *w = &list->entry[list->count++];
     *w = (pu__workload){.op = op, .in_count = in_count, .out_count = out_count};
     if (attributes) w->attributes = *attributes;
@@ -113,9 +111,14 @@ static void add_ends(pu__workloads *list, const pu__workload_sizes *s) {
     add(list, PU_OP_ADAMW, note, &update, 4, 6, (pu_shape[]){block, block, block, block, S1(1), S1(8)});
 }
 
-void pu__workloads_add(pu__workloads *list, const pu__workload_sizes *sizes) {
+pu_status pu__workloads_add(pu__workloads *list, const pu__workload_sizes *sizes) {
+    if (list->count + PER_SIZE > PU__WORKLOADS_MAX) {
+        return pu_fail(PU_ERR_ARGUMENT, "a list of workloads has room for %d: ask for fewer sizes",
+                       (int)PU__WORKLOADS_MAX);
+    }
     add_matrix(list, sizes);
     add_sequence(list, sizes);
     add_rows(list, sizes);
     add_ends(list, sizes);
+    return PU_OK;
 }

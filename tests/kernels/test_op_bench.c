@@ -18,7 +18,7 @@ static void every_operation_is_measured(void **state) {
     bool seen[PU_OP_COUNT] = {false};
     pu_device *device = NULL;
     pu__op_bench *bench = NULL;
-    pu__workloads_add(&list, &tiny);
+    assert_int_equal(pu__workloads_add(&list, &tiny), PU_OK);
     assert_int_equal(pu_device_open("cpu", 1, &device), PU_OK);
     assert_int_equal(pu__op_bench_open(device, true, &bench), PU_OK);
     assert_true(pu__op_bench_rates(bench)->copy_bytes_per_s > 0);
@@ -39,6 +39,8 @@ static void every_operation_is_measured(void **state) {
     }
     pu__op_bench_close(bench);
     pu_device_close(device);
+    while (list.count + 64 <= PU__WORKLOADS_MAX) assert_int_equal(pu__workloads_add(&list, &tiny), PU_OK);
+    assert_int_equal(pu__workloads_add(&list, &tiny), PU_ERR_ARGUMENT);
 }
 
 int main(void) {
