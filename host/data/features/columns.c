@@ -176,32 +176,46 @@ PU__WIDTHS void pu__dots(const double *weight, const double *x, int n, int count
 
 /* ---- decay ---- */
 
-PU__WIDTHS void pu__decays(pu__decay *decay, double keep, const double *y, int count, double *restrict out) {
-    enum { LAG = PU__DECAY_LAG, BEFORE = LAG - 1 };
-    double a[BEFORE + PU__BLOCK_BARS], b[BEFORE + PU__BLOCK_BARS], v[LAG + PU__BLOCK_BARS];
-    const int total = BEFORE + count;
+enum { LAG = PU__DECAY_LAG, BEFORE = LAG - 1 };
+
+/* Inputs with room for the ones before in front. */
+typedef struct inputs {
+    double value[BEFORE + PU__BLOCK_BARS];
+} inputs;
+
+static inline __attribute__((always_inline)) void decay_of(pu__decay *decay, double keep, inputs *in, int count,
+                                                           double *restrict out) {
+    double four[LAG / 2 + PU__BLOCK_BARS];
     const double keep_2 = keep * keep, keep_4 = keep_2 * keep_2, keep_8 = keep_4 * keep_4;
-    memcpy(a, decay->input, sizeof decay->input);
-    memcpy(a + BEFORE, y, (size_t)count * sizeof(double));
-    memcpy(decay->input, a + count, sizeof decay->input);
-    memcpy(v, decay->value, sizeof decay->value);
-    for (int i = 1; i < total; ++i) b[i] = keep * a[i - 1] + a[i];
-    for (int i = 3; i < total; ++i) a[i] = keep_2 * b[i - 2] + b[i];
-    for (int t = 0; t < count; ++t) b[t] = keep_4 * a[t + 3] + a[t + 7];
-    for (int t = 0; t < count; ++t) v[t + LAG] = keep_8 * v[t] + b[t];
-    memcpy(decay->value, v + count, sizeof decay->value);
-    memcpy(out, v + LAG, (size_t)count * sizeof(double));
+    const double *y = in->value;
+    memcpy(in->value, decay->input, sizeof decay->input);
+    memcpy(decay->input, y + count, sizeof decay->input);
+    for (int i = 0; i < count + LAG / 2; ++i)
+        four[i] = keep_2 * (keep * y[i] + y[i + 1]) + (keep * y[i + 2] + y[i + 3]);
+    for (int t = 0; t < count && t < LAG; ++t)
+        out[t] = keep_8 * decay->value[t] + (keep_4 * four[t] + four[t + 4]);
+    for (int t = LAG; t < count; ++t) out[t] = keep_8 * out[t - LAG] + (keep_4 * four[t] + four[t + 4]);
+    const int kept = count < LAG ? LAG - count : 0;
+    memmove(decay->value, decay->value + LAG - kept, (size_t)kept * sizeof *out);
+    memcpy(decay->value + kept, out + count - (LAG - kept), (size_t)(LAG - kept) * sizeof *out);
 }
 
-void pu__seeded_push(pu__seeded *sum, int n, double seed_weight, double keep, double weight, int64_t first,
-                     const double *x, int count, double *restrict out) {
-    double y[PU__BLOCK_BARS];
+PU__WIDTHS void pu__decays(pu__decay *decay, double keep, const double *y, int count, double *restrict out) {
+    inputs in;
+    memcpy(in.value + BEFORE, y, (size_t)count * sizeof *y);
+    decay_of(decay, keep, &in, count, out);
+}
+
+PU__WIDTHS void pu__seeded_push(pu__seeded *sum, int n, double seed_weight, double keep, double weight,
+                                int64_t first, const double *x, int count, double *restrict out) {
+    inputs in;
+    double *y = in.value + BEFORE;
     for (int t = 0; t < count; ++t) y[t] = weight * x[t];
     for (int t = 0; t < count && first + t < n; ++t) {
         if (first + t >= 0) sum->seed += x[t];
         y[t] = first + t == n - 1 ? seed_weight * sum->seed : 0;
     }
-    pu__decays(&sum->decay, keep, y, count, out);
+    decay_of(&sum->decay, keep, &in, count, out);
 }
 
 /* ---- logarithm ---- */
