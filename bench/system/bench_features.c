@@ -16,12 +16,14 @@
 #include "host/data/features/stream.h"
 #include "plusultra/log.h"
 #include "plusultra/memory.h"
+#include "plusultra/pool.h"
 #include "plusultra/random.h"
 
 enum {
     ASSETS = 11,
     BARS = 5000,
     ROUNDS = 15,
+    THREADS = 2,
     FIRST_TS = 883699200,
     DAY_S = 86400,
     COLUMNS = 5 /* but for the time */,
@@ -153,6 +155,43 @@ static pu_status time_pass(const market *m, int count, const pu_feature *const *
         keep_least(started_s, &seconds[a]);
     }
     pu_free(values);
+    return status;
+}
+
+/* Assets side by side, one after another on each thread. */
+typedef struct side_by_side {
+    const market *m;
+    const pu_feature **features;
+    int count;
+    double *values[THREADS];
+    pu_status status[THREADS];
+} side_by_side;
+
+static void run_assets(void *context, int64_t begin, int64_t end, int worker) {
+    side_by_side *job = context;
+    for (int64_t a = begin; a < end && job->status[worker] == PU_OK; ++a)
+        job->status[worker] = pass(job->count, job->features, &job->m->bars[a], job->values[worker]);
+}
+
+/* Seconds of one pass over all assets, the least of the rounds. */
+static pu_status time_threads(const market *m, int threads, double *seconds) {
+    const pu_feature *own[FEATURES_MAX];
+    side_by_side job = {.m = m, .features = own, .count = list_features(false, own)};
+    pu_pool *pool = NULL;
+    pu_status status = pu_pool_new(threads, &pool);
+    for (int i = 0; i < threads && status == PU_OK; ++i) {
+        job.values[i] = pu_calloc((size_t)job.count, PU__CHUNK_BARS * sizeof(double));
+        status = job.values[i] ? PU_OK : PU_ERR_MEMORY;
+    }
+    *seconds = INFINITY;
+    for (int round = 0; round < ROUNDS && status == PU_OK; ++round) {
+        const double started_s = pu_clock_s();
+        pu_parallel_for(pool, ASSETS, 1, run_assets, &job);
+        keep_least(started_s, seconds);
+        for (int i = 0; i < threads; ++i) status = status == PU_OK ? job.status[i] : status;
+    }
+    for (int i = 0; i < threads; ++i) pu_free(job.values[i]);
+    pu_pool_free(pool);
     return status;
 }
 
@@ -455,6 +494,11 @@ static pu_status run(const market *m) {
            pu_feature_count() - features, 1e6 * (total(times.all_s) - pass_s) / bars);
     printf("adjusted columns and the shared log return, once a pass: %.1f ns a bar\n",
            1e9 * total(times.columns_s) / bars);
+    double one_s = 0, two_s = 0;
+    PU_TRY(time_threads(m, 1, &one_s));
+    PU_TRY(time_threads(m, THREADS, &two_s));
+    printf("assets side by side: 1 thread %.3f us a bar, %d threads %.3f us, %.2f times\n", 1e6 * one_s / bars,
+           THREADS, 1e6 * two_s / bars, one_s / two_s);
     printf("floor of one feature: reading a column and writing one, %.2f ns a bar (measured by memcpy)\n",
            1e9 * total(times.copy_s) / bars);
     if (times.has_talib) {
