@@ -1,4 +1,4 @@
-"""The workloads of tests/gpu/gpu_bench.c and gpu_step.c in PyTorch, on the same GPU and in the same run.
+"""The workloads of `gpu_check bench` in PyTorch and the libraries that are installed, on the same GPU and in the same run.
 
 Usage: gpu_torch.py LINES
 LINES is what `gpu_check bench LINES` wrote: name, hot seconds, cold seconds; steps also their sizes. Prints Markdown
@@ -6,20 +6,16 @@ tables. An op is recorded many times over as a CUDA graph, as ours is, so that t
 launches. Float32 throughout, without TF32. Ops that have no counterpart in PyTorch are left out.
 """
 import os
-import re
 import statistics
 import subprocess
 import sys
 import time
 
+import kernels  # the same folder's
 import torch
 import torch.nn.functional as F
 
 ROUNDS = 20
-
-
-def uniform(*shape, grad=False):
-    return torch.rand(*shape, device="cuda", requires_grad=grad)
 
 
 def seconds_of(make):
@@ -46,142 +42,95 @@ def seconds_of(make):
     return statistics.median(samples)
 
 
-def backward_of(forward, *inputs):
-    """Only the backward pass: the forward's graph is made here and kept."""
-    y = forward(*inputs)
-    dy = torch.rand_like(y)
-    return lambda: torch.autograd.grad(y, inputs, dy, retain_graph=True)
+def run_of(function, inputs, backward):
+    """Makes the work: a call, or the backward pass alone of a forward pass that is made here and kept."""
 
+    def make():
+        if not backward:
+            return lambda: function(*inputs)
+        leaves = [x.detach().requires_grad_() for x in inputs]
+        y = function(*leaves)
+        dy = torch.rand_like(y)
+        return lambda: torch.autograd.grad(y, leaves, dy, retain_graph=True)
 
-def swiglu(x):
-    a, b = x.chunk(2, -1)
-    return a * F.silu(b)
-
-
-def row_works(rows, columns):
-    """Functions that make the work of one op on [rows, columns]; made late, since the large ones take gigabytes."""
-
-    def layer_norm(x, gain, bias):
-        return F.layer_norm(x, (columns,), gain, bias)
-
-    def x(grad=False):
-        return uniform(rows, columns, grad=grad)
-
-    def two(function):
-        a, b = x(), x()
-        return lambda: function(a, b)
-
-    def one(function):
-        a = x()
-        return lambda: function(a)
-
-    def norm_args(grad):
-        return x(grad), uniform(columns, grad=grad), uniform(columns, grad=grad)
-
-    def norm_forward():
-        args = norm_args(False)
-        return lambda: layer_norm(*args)
-
-    def add_row():
-        a, row = x(), uniform(columns)
-        return lambda: a + row
-
-    return {
-        "act": lambda: one(lambda a: F.gelu(a, approximate="tanh")),
-        "act_grad": lambda: two(lambda a, b: torch.ops.aten.gelu_backward(a, b, approximate="tanh")),
-        "add": add_row,
-        "mul": lambda: two(torch.mul),
-        "affine": lambda: one(lambda a: a * 1.5 + 0.25),
-        "sum_leading": lambda: one(lambda a: a.sum(0)),
-        "glu": lambda: one(swiglu),
-        "glu_grad": lambda: backward_of(swiglu, x(True)),
-        "layer_norm": norm_forward,
-        "layer_norm_grad": lambda: backward_of(layer_norm, *norm_args(True)),
-        "dropout": lambda: one(lambda a: F.dropout(a, 0.1)),
-        "softmax": lambda: one(lambda a: a.softmax(-1)),
-        "softmax_grad": lambda: two(lambda a, b: torch.ops.aten._softmax_backward_data(a, b, -1, torch.float32)),
-    }
-
-
-def attention_works(batch, bars, heads, size):
-    """Without rotary positions, which PyTorch's op does not have."""
-
-    def qkv(grad):
-        return [uniform(batch, heads, bars, size, grad=grad) for _ in range(3)]
-
-    def attention(q, k, v):
-        return F.scaled_dot_product_attention(q, k, v, is_causal=True)
-
-    def forward():
-        args = qkv(False)
-        return lambda: attention(*args)
-
-    return {"attention": forward, "attention_grad": lambda: backward_of(attention, *qkv(True))}
-
-
-def conv_works(batch, bars, channels, taps):
-    part, dilations = channels // 4, (1, 4, 16, 1)
-
-    def conv(x, w, bias):
-        parts = []
-        for i, dilation in enumerate(dilations):
-            at = slice(i * part, (i + 1) * part)
-            padded = F.pad(x[:, at], ((taps - 1) * dilation, 0))
-            parts.append(F.conv1d(padded, w[at], bias[at], dilation=dilation, groups=part))
-        return torch.cat(parts, 1)
-
-    def args(grad):
-        shapes = ((batch, channels, bars), (channels, 1, taps), (channels,))
-        return [uniform(*shape, grad=grad) for shape in shapes]
-
-    def forward():
-        given = args(False)
-        return lambda: conv(*given)
-
-    return {"conv": forward, "conv_grad": lambda: backward_of(conv, *args(True))}
-
-
-def gemm_work(m, k, n):
-    a, b = uniform(m, k), uniform(k, n)
-    return lambda: a @ b
+    return make
 
 
 def adamw_work(count):
-    parameter = torch.nn.Parameter(uniform(count))
-    parameter.grad = uniform(count)
+    parameter = torch.nn.Parameter(torch.rand(count))
+    parameter.grad = torch.rand(count)
     optimiser = torch.optim.AdamW([parameter], lr=1e-6, fused=True, capturable=True)
     return optimiser.step
 
 
-def work_of(name):
-    """The function that makes the work of a line, or None."""
-    op, _, note = name.partition(" ")
-    sizes = {key: int(value) for key, value in re.findall(r"([A-Z])(\d+)", note)}
-    if op == "gemm":
-        return lambda: gemm_work(sizes["M"], sizes["K"], sizes["N"])
+def attention_peers(name):
+    """The same attention through one library each, in bfloat16, which they ask for: causal, without rotary positions."""
+    batch, bars, heads, width = (kernels.size(name, letter) for letter in "BTHD")
+    shape = (batch, heads, bars, width)
+    inputs = [torch.rand(shape, dtype=torch.bfloat16) for _ in range(3)]
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    def through(backend):
+        def run(q, k, v):
+            with sdpa_kernel(backend):
+                return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+
+        return run
+
+    peers = {"cuDNN bf16": (through(SDPBackend.CUDNN_ATTENTION), inputs),
+             "PyTorch's FlashAttention bf16": (through(SDPBackend.FLASH_ATTENTION), inputs)}
+    try:
+        from flash_attn import flash_attn_func
+
+        peers["flash-attn bf16"] = (lambda q, k, v: flash_attn_func(q, k, v, causal=True),
+                                    [x.transpose(1, 2).contiguous() for x in inputs])
+    except ImportError:
+        pass
+    return peers
+
+
+def scan_peers(name):
+    """accelerated-scan's first-order scan over [B, C, T], where it is installed."""
+    batch, bars, channels = (kernels.size(name, letter) for letter in "BTC")
+    try:
+        from accelerated_scan.warp import scan
+    except ImportError:
+        return {}
+    return {"accelerated-scan": (scan, [torch.rand(batch, channels, bars) for _ in range(2)])}
+
+
+def systems_of(name):
+    """What to compare a line with: system -> function that makes the work."""
+    op = name.split()[0]
+    backward = op.endswith("_grad")
+    found = kernels.torch_work(name)
+    systems = {}
+    if found:
+        function, inputs = found
+        systems["PyTorch"] = run_of(function, inputs, backward)
+        if op.removesuffix("_grad") in ("attention", "conv", "s4", "layer_norm", "glu"):
+            systems["PyTorch compiled"] = run_of(torch.compile(function), inputs, backward)
     if op == "adamw":
-        return lambda: adamw_work(sizes["P"])
-    if op.startswith("attention"):
-        return attention_works(sizes["B"], sizes["T"], sizes["H"], sizes["D"])[op]
-    if op.startswith("conv"):
-        return conv_works(sizes["B"], sizes["T"], sizes["C"], sizes["K"])[op]
-    return row_works(sizes["N"], sizes["C"]).get(op) if "C" in sizes else None
+        systems["PyTorch"] = lambda: adamw_work(kernels.size(name, "P"))
+    more = attention_peers(name) if op.startswith("attention") else scan_peers(name) if op.startswith("scan") else {}
+    for system, (function, inputs) in more.items():
+        systems[system] = run_of(function, inputs, backward)
+    return systems
 
 
 def compare_ops(lines):
-    print("| op | ours us | PyTorch us | PyTorch / ours |\n|---|---:|---:|---:|")
+    print("| op | ours us | system | its us | its / ours |\n|---|---:|---|---:|---:|")
     for name, hot, *_ in lines:
-        make = work_of(name)
-        if make is None:
-            continue
-        try:
-            seconds = seconds_of(make)
-            cells = f"{1e6 * seconds:.2f} | {seconds / float(hot):.2f}"
-        except RuntimeError as error:
-            print(f"{name}: {error}", file=sys.stderr)
-            cells = "failed | "
-        torch.cuda.empty_cache()
-        print(f"| {name} | {1e6 * float(hot):.2f} | {cells} |", flush=True)
+        for system, make in systems_of(name).items():
+            torch._dynamo.reset()
+            try:
+                seconds = seconds_of(make)
+                cells = f"{1e6 * seconds:.2f} | {seconds / float(hot):.2f}"
+            except (RuntimeError, ValueError) as error:
+                print(f"{name}, {system}: {error}", file=sys.stderr)
+                cells = "failed | "
+            torch.cuda.empty_cache()
+            print(f"| {name} | {1e6 * float(hot):.2f} | {system} | {cells} |", flush=True)
 
 
 def compare_steps(lines):
@@ -201,6 +150,7 @@ def compare_steps(lines):
 
 
 def main():
+    torch.set_default_device("cuda")
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     with open(sys.argv[1], encoding="utf-8") as file:

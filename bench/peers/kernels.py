@@ -10,7 +10,7 @@ import statistics
 import sys
 import time
 
-threads = int(sys.argv[1]) if len(sys.argv) > 1 else 0
+threads = int(sys.argv[1]) if __name__ == "__main__" and len(sys.argv) > 1 else 0
 if threads > 0:
     os.environ["XLA_FLAGS"] = f"--xla_cpu_multi_thread_eigen={'true' if threads > 1 else 'false'} intra_op_parallelism_threads={threads}"
 
@@ -109,6 +109,10 @@ def torch_work(name):
         return swiglu, (torch.randn(n, 2 * c),)
     if op == "dropout":
         return (lambda x: F.dropout(x, 0.1)), (torch.randn(n, c),)
+    if op == "affine":
+        return (lambda x: x * 1.5 + 0.25), (torch.randn(n, c),)
+    if op == "mul":
+        return torch.mul, (torch.randn(n, c), torch.randn(n, c))
     if op == "add":
         return torch.add, (torch.randn(n, c), torch.randn(n, c))
     if op == "sum_leading":
@@ -199,14 +203,20 @@ def time_jax(name):
     report(name, "JAX", max(both_s - forward_s, 0.5 * both_s))
 
 
-try:
-    import jax  # noqa: F401
-except ImportError:
-    jax = None
-for line in sys.stdin:
-    name = line.strip()
-    work = torch_work(name)
-    if work:
-        time_torch(name, *work)
-    if jax:
-        time_jax(name)
+def main():
+    try:
+        import jax  # noqa: F401
+        has_jax = True
+    except ImportError:
+        has_jax = False
+    for line in sys.stdin:
+        name = line.strip()
+        work = torch_work(name)
+        if work:
+            time_torch(name, *work)
+        if has_jax:
+            time_jax(name)
+
+
+if __name__ == "__main__":
+    main()

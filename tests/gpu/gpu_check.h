@@ -8,8 +8,8 @@
 #include "host/device/backend.h"
 
 typedef struct pu__gpu_rates {
-    double copy_bytes_per_s;   /* read + written, by a device-to-device copy too large for the cache */
-    double matrix_flops_per_s; /* of the largest matrix product in the list */
+    double copy_bytes_per_s;   /* read + written, by a pass too long for the caches */
+    double matrix_flops_per_s; /* of a large matrix product */
 } pu__gpu_rates;
 
 /* Times every op on workloads of a training step and on large ones, cold and hot, and prints a table. `lines`
