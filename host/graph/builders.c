@@ -126,11 +126,13 @@ pu_tensor *pu_attention(pu_graph *graph, pu_tensor *qkv, int heads, int span, fl
 }
 
 pu_tensor *pu_conv(pu_graph *graph, pu_tensor *x, pu_tensor *weight, pu_tensor *bias, const int *dilation,
-                   int groups) {
+                   int groups, pu_act act) {
     if (!usable(graph, PU_OP_CONV, weight)) return NULL;
-    pu_attributes attributes = {.conv = {.kernel_bars = (int)weight->shape.dim[0], .groups = groups}};
+    pu_attributes attributes = {.conv = {.kernel_bars = (int)weight->shape.dim[0], .groups = groups, .act = act}};
     for (int g = 0; groups <= PU_MAX_DILATIONS && g < groups; ++g) attributes.conv.dilation[g] = dilation[g];
-    return first_of(pu__node_add(graph, PU_OP_CONV, (pu_tensor *[]){x, weight, bias}, 3, &attributes, 1, NULL));
+    const int outputs = act == PU_ACT_NONE ? 1 : 2;
+    return first_of(
+        pu__node_add(graph, PU_OP_CONV, (pu_tensor *[]){x, weight, bias}, 3, &attributes, outputs, NULL));
 }
 
 pu_tensor *pu_s4(pu_graph *graph, pu_tensor *u, const pu_s4_parameters *p, pu_s4_discretisation discretisation,

@@ -35,9 +35,10 @@ static void mark_needed(compiler *c) {
     }
 }
 
-/* A GEMM writes its pre-activation only for a gradient that runs. */
+/* A product or convolution writes its pre-activation only for a gradient that runs. */
 static int outputs_written(const compiler *c, const pu__node *node) {
-    if (node->op == PU_OP_GEMM && node->out_count == 2 && !c->value_needed[node->out[1]->index]) return 1;
+    const bool fused = node->op == PU_OP_GEMM || node->op == PU_OP_CONV;
+    if (fused && node->out_count == 2 && !c->value_needed[node->out[1]->index]) return 1;
     return node->out_count;
 }
 

@@ -9,13 +9,16 @@ static pu_tensor *one(pu_graph *graph, pu_op_id op, pu_tensor *const *in, int in
     return node ? node->out[0] : NULL;
 }
 
+/* dz = dy act'(z) of an op with a fused activation, whose second output is z. */
+static pu_tensor *before_activation(pu_graph *graph, const pu__node *node, pu_act act, pu_tensor *dy) {
+    if (act == PU_ACT_NONE) return dy;
+    const pu_attributes attributes = {.act = {act}};
+    return one(graph, PU_OP_ACT_GRAD, (pu_tensor *[]){dy, node->out[1]}, 2, &attributes);
+}
+
 /* y = act(z), z = a b + bias. With dz = dy act'(z): da = dz b^T, db = a^T dz, dbias = column sums of dz. */
 void pu__gradient_gemm(pu_graph *graph, const pu__node *node, pu_tensor *dy, pu_tensor **din) {
-    pu_tensor *dz = dy;
-    if (node->attributes.gemm.act != PU_ACT_NONE) {
-        const pu_attributes attributes = {.act = {node->attributes.gemm.act}};
-        dz = one(graph, PU_OP_ACT_GRAD, (pu_tensor *[]){dy, node->out[1]}, 2, &attributes);
-    }
+    pu_tensor *dz = before_activation(graph, node, node->attributes.gemm.act, dy);
     pu_tensor *a = node->in[0], *b = node->in[1];
     if (a->needs_gradient) din[0] = pu__gemm(graph, dz, 0, b, 1);
     if (b->needs_gradient) din[1] = pu__gemm(graph, a, 1, dz, 0);
@@ -67,7 +70,8 @@ void pu__gradient_attention(pu_graph *graph, const pu__node *node, pu_tensor *dy
 }
 
 void pu__gradient_conv(pu_graph *graph, const pu__node *node, pu_tensor *dy, pu_tensor **din) {
-    pu_tensor *const in[] = {dy, node->in[0], node->in[1]};
+    pu_tensor *const in[] = {before_activation(graph, node, node->attributes.conv.act, dy), node->in[0],
+                             node->in[1]};
     const pu__node *gradient = pu__node_add(graph, PU_OP_CONV_GRAD, in, 3, &node->attributes, 3, NULL);
     for (int i = 0; gradient && i < 3; ++i) din[i] = gradient->out[i];
 }

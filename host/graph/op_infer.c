@@ -167,6 +167,10 @@ static pu_status check_conv(const pu__shapes *s, const pu_shape *x, const pu_sha
         return pu_fail(PU_ERR_ARGUMENT, "conv: %d groups must be 1 to %d and divide the %lld channels", groups,
                        (int)PU_MAX_DILATIONS, (long long)x->dim[2]);
     }
+    if ((unsigned)s->attributes->conv.act > PU_ACT_TANH) {
+        return pu_fail(PU_ERR_ARGUMENT, "%s: activation %d is not known", pu_op_name(s->op),
+                       (int)s->attributes->conv.act);
+    }
     for (int g = 0; g < groups; ++g) {
         if (s->attributes->conv.dilation[g] < 1) {
             return pu_fail(PU_ERR_ARGUMENT, "conv: dilation %d of group %d must be at least 1",
@@ -179,7 +183,7 @@ static pu_status check_conv(const pu__shapes *s, const pu_shape *x, const pu_sha
 pu_status pu__infer_conv(const pu__shapes *s) {
     PU_TRY(check_conv(s, &s->in[0], &s->in[1]));
     if (!is_vector(&s->in[2], s->in[0].dim[2])) return bad_shapes(s, "bias is [C]");
-    s->out[0] = s->in[0];
+    for (int i = 0; i < s->out_count; ++i) s->out[i] = s->in[0];
     return PU_OK;
 }
 

@@ -145,7 +145,7 @@ static pu_tensor *block(const pu_config *config, pu_graph *graph, pu_tensor *h, 
 
     pu_tensor *u = norm_of(graph, h, layer, "conv.norm.gain", "conv.norm.bias");
     u = pu_conv(graph, u, weight_of(graph, layer, "conv.weight"), weight_of(graph, layer, "conv.bias"), dilation,
-                groups);
+                groups, PU_ACT_NONE);
     u = pu_glu(graph, linear_of(graph, u, layer, "conv.mix.weight", "conv.mix.bias"), PU_ACT_SILU);
     h = add_branch(graph, h, u, clock, rate);
 

@@ -114,8 +114,10 @@ pu_tensor *pu_layer_norm(pu_graph *graph, pu_tensor *x, pu_tensor *gain, pu_tens
 pu_tensor *pu_dropout(pu_graph *graph, pu_tensor *x, pu_tensor *clock, float rate);
 pu_tensor *pu_softmax(pu_graph *graph, pu_tensor *x);
 pu_tensor *pu_attention(pu_graph *graph, pu_tensor *qkv, int heads, int span, float rotary_base);
+/* Depthwise causal convolution over time of x[B,T,C] with weight[K,C], one dilation for each of `groups` equal runs of
+ * channels; activation fused. */
 pu_tensor *pu_conv(pu_graph *graph, pu_tensor *x, pu_tensor *weight, pu_tensor *bias, const int *dilation,
-                   int groups);
+                   int groups, pu_act act);
 /* The tensors of a diagonal state-space layer of C channels and N complex states (kernels/s4/s4.h): log_step[C],
  * rate[N,C], frequency[N,C], weight[2N,C], skip[C]. */
 typedef struct pu_s4_parameters {

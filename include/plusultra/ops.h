@@ -50,8 +50,9 @@
  *                                                                                          log-sum-exp of the
  *                                                                                          scores
  *  ATTENTION_GRAD  dy, qkv, y, lse                                 dqkv                    attention
- *  CONV            x[B,T,C], w[K,C], bias[C]                       y[B,T,C]                conv; depthwise, causal:
- *                                                                                          y[b,t,c] = bias[c] +
+ *  CONV            x[B,T,C], w[K,C], bias[C]                       y[B,T,C], z[B,T,C]?     conv; depthwise, causal:
+ *                                                                                          y = act(z), z[b,t,c] =
+ *                                                                                          bias[c] +
  *                                                                                          sum_k w[k,c] *
  *                                                                                          x[b, t - k*dilation(c),
  *                                                                                          c], zero before the
@@ -59,7 +60,8 @@
  *                                                                                          dilation(c) =
  *                                                                                          dilation[c / (C /
  *                                                                                          groups)]
- *  CONV_GRAD       dy, x, w                                        dx, dw, dbias           conv
+ *  CONV_GRAD       dz, x, w                                        dx, dw, dbias           conv; dz: of the
+ *                                                                                          pre-activation
  *  S4              u[B,T,C], log_step[C], rate[N,C],               y[B,T,C]                s4; diagonal state space,
  *                  frequency[N,C], weight[2N,C], skip[C]                                   N complex states a channel
  *  S4_GRAD         dy, u, log_step, rate, frequency,               du, dlog_step, drate,   s4
@@ -178,6 +180,7 @@ typedef union pu_attributes {
         int kernel_bars; /* K */
         int groups;      /* C is divisible by it */
         int dilation[PU_MAX_DILATIONS];
+        pu_act act;
     } conv;
     struct {
         pu_s4_discretisation discretisation;

@@ -27,6 +27,24 @@ PU__INLINE pu__vec pu__load(const float *from) {
     return out;
 }
 PU__INLINE void pu__store(float *to, pu__vec value) { memcpy(to, &value, sizeof value); }
+
+/* The first n lanes, 0 < n < PU__LANES; no memory behind them is touched. The other lanes read as 0. */
+PU__INLINE pu__vec pu__load_part(const float *from, int64_t n) {
+#if defined(__AVX512F__)
+    return (pu__vec)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1u), from);
+#else
+    pu__vec out = {0};
+    for (int64_t i = 0; i < n; ++i) out[i] = from[i];
+    return out;
+#endif
+}
+PU__INLINE void pu__store_part(float *to, pu__vec value, int64_t n) {
+#if defined(__AVX512F__)
+    _mm512_mask_storeu_ps(to, (__mmask16)((1u << n) - 1u), (__m512)value);
+#else
+    for (int64_t i = 0; i < n; ++i) to[i] = value[i];
+#endif
+}
 PU__INLINE pu__vec pu__splat(float x) { return x - (pu__vec){0}; }
 
 /* a * b + c, rounded once where the instruction set can, twice where it cannot. Written out because a compiler may

@@ -12,6 +12,7 @@
  * each; a column sum ends it. */
 #include "kernels/conv/conv.h"
 
+#include "kernels/common/activation.cuh"
 #include "kernels/common/column_sum.cuh"
 
 enum {
@@ -27,7 +28,8 @@ enum {
 
 typedef struct conv_args {
     const float *x, *w, *bias, *dy;
-    float *y;
+    float *y, *z; /* z null: not wanted */
+    pu_act act;
     int64_t batches, channels, tiles; /* tiles of a window */
     int bars, taps;
     int64_t group_channels;
@@ -112,7 +114,9 @@ static __global__ void __launch_bounds__(PU_BLOCK) conv_kernel(const __grid_cons
             }
         }
         for (int i = 0; i < BARS_AT_ONCE && at.live && t + i * LEVELS < at.end; ++i) {
-            args.y[at.offset + (t + i * LEVELS) * args.channels] = sum[i];
+            const int64_t to = at.offset + (t + i * LEVELS) * args.channels;
+            if (args.z) args.z[to] = sum[i];
+            args.y[to] = pu__act_at(args.act, sum[i]);
         }
     }
 }
@@ -211,6 +215,8 @@ extern "C" pu_status pu__conv_cuda(const pu__call *call) {
     args.w = (const float *)call->in[1].data;
     args.bias = (const float *)call->in[2].data;
     args.y = (float *)call->out[0].data;
+    args.z = call->out_count > 1 ? (float *)call->out[1].data : nullptr;
+    args.act = call->attributes->conv.act;
     return launch_conv<-1>(call, &args, "conv");
 }
 

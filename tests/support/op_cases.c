@@ -237,6 +237,28 @@ static void state_space_cases(void) {
     }
 }
 
+static void fused_conv_cases(void) {
+    static const int size[][5] = {/* B, T, C, K, groups */
+                                  {2, 9, 6, 3, 2},
+                                  {1, 41, 37, 5, 1},
+                                  {3, 72, 40, 7, 4},
+                                  {33, 17, 16, 2, 1},
+                                  {2, 5, 24, 9, 3}};
+    static const char *const note[] = {"none", "relu", "gelu", "silu", "sigmoid", "tanh"};
+    for (int s = 0; s < 5; ++s) {
+        const int64_t b = size[s][0], t = size[s][1], c = size[s][2], k = size[s][3];
+        for (int act = s % 2; act <= (int)PU_ACT_TANH; act += 2) {
+            pu_attributes attributes = {
+                .conv = {.kernel_bars = size[s][3], .groups = size[s][4], .act = (pu_act)act}};
+            for (int g = 0; g < size[s][4]; ++g) attributes.conv.dilation[g] = 1 << 2 * g;
+            const pu_shape in[] = {S3(b, t, c), S2(k, c), S1(c)};
+            add(PU_OP_CONV, note[act], &attributes, 1 + (act + s) % 3 % 2, 3, in);
+            if (act < 2)
+                add(PU_OP_CONV_GRAD, "", &attributes, 3, 3, (pu_shape[]){S3(b, t, c), S3(b, t, c), S2(k, c)});
+        }
+    }
+}
+
 static int by_op(const void *left, const void *right) {
     const pu__op_case *a = left, *b = right;
     if (a->op != b->op) return a->op < b->op ? -1 : 1;
@@ -254,6 +276,7 @@ const pu__op_case *pu__op_cases(int *count) {
         loss_cases();
         update_cases();
         state_space_cases();
+        fused_conv_cases();
         qsort(cases, (size_t)case_count, sizeof *cases, by_op);
     }
     *count = case_count;

@@ -308,7 +308,7 @@ static int64_t NAME(dilation_of)(const pu__call *call, int64_t c, int64_t channe
     return call->attributes->conv.dilation[c / (channels / call->attributes->conv.groups)];
 }
 
-static void NAME(conv)(const pu__call *call, REAL *y) {
+static void NAME(conv)(const pu__call *call, REAL *const *out) {
     const float *x = NAME(in)(call, 0), *w = NAME(in)(call, 1), *bias = NAME(in)(call, 2);
     const int64_t bars = NAME(dim)(call, 0, 1), channels = NAME(dim)(call, 0, 2), taps = NAME(dim)(call, 1, 0);
     for (int64_t i = 0; i < pu__count(&call->in[0].shape); ++i) {
@@ -318,7 +318,8 @@ static void NAME(conv)(const pu__call *call, REAL *y) {
             const int64_t back = k * NAME(dilation_of)(call, c, channels);
             if (back <= t) sum += (REAL)w[k * channels + c] * (REAL)x[i - back * channels];
         }
-        y[i] = sum;
+        out[0][i] = NAME(act_value)(call->attributes->conv.act, sum);
+        if (call->out_count > 1 && out[1]) out[1][i] = sum;
     }
 }
 
@@ -473,7 +474,7 @@ static void NAME(evaluate)(const pu__call *call, REAL *const *out) {
     case PU_OP_SOFTMAX_GRAD: NAME(softmax_grad)(call, out[0]); break;
     case PU_OP_ATTENTION: NAME(attention)(call, out); break;
     case PU_OP_ATTENTION_GRAD: NAME(attention_grad)(call, out[0]); break;
-    case PU_OP_CONV: NAME(conv)(call, out[0]); break;
+    case PU_OP_CONV: NAME(conv)(call, out); break;
     case PU_OP_CONV_GRAD: NAME(conv_grad)(call, out); break;
     case PU_OP_S4: NAME(s4)(call, out[0]); break;
     case PU_OP_S4_GRAD: NAME(s4_grad)(call, out); break;

@@ -72,7 +72,8 @@ static pu_tensor *forward(const pu__small_model *model, pu__small_graph *s) {
         pu_attention(g, pu_linear(g, h, parameter(s, "qkv.weight"), NULL, PU_ACT_NONE), HEADS, 0, 10000.0f);
     if (model->dropout > 0.0f) s->clock = pu_graph_input(g, "clock", PU_U64, PU_SHAPE1(2));
     h = pu_add(g, h, pu_dropout(g, a, s->clock, model->dropout));
-    pu_tensor *c = pu_conv(g, h, parameter(s, "conv.weight"), parameter(s, "conv.bias"), dilation, GROUPS);
+    pu_tensor *c =
+        pu_conv(g, h, parameter(s, "conv.weight"), parameter(s, "conv.bias"), dilation, GROUPS, PU_ACT_NONE);
     pu_tensor *gate =
         pu_glu(g, pu_linear(g, pu_act_of(g, c, PU_ACT_SILU), parameter(s, "glu.weight"), NULL, PU_ACT_NONE),
                PU_ACT_SIGMOID);

@@ -96,9 +96,9 @@ static void build_wrong(pu_graph *g, int which) {
     case 10: pu_attention(g, in(g, S3(2, 3, 25)), 1, 0, 0); break;
     case 11: pu_attention(g, in(g, S3(2, 3, 24)), 0, 0, 0); break;
     case 12: pu_attention(g, in(g, S3(2, 3, 21)), 1, 0, 0); break;
-    case 13: pu_conv(g, in(g, S2(3, 5)), in(g, S2(2, 5)), in(g, S1(5)), one_dilation, 1); break;
-    case 14: pu_conv(g, in(g, S3(1, 3, 5)), in(g, S2(2, 5)), in(g, S1(5)), one_dilation, 9); break;
-    case 15: pu_conv(g, in(g, S3(1, 3, 5)), in(g, S2(2, 5)), in(g, S1(5)), zero_dilation, 1); break;
+    case 13: pu_conv(g, in(g, S2(3, 5)), in(g, S2(2, 5)), in(g, S1(5)), one_dilation, 1, PU_ACT_NONE); break;
+    case 14: pu_conv(g, in(g, S3(1, 3, 5)), in(g, S2(2, 5)), in(g, S1(5)), one_dilation, 9, PU_ACT_NONE); break;
+    case 15: pu_conv(g, in(g, S3(1, 3, 5)), in(g, S2(2, 5)), in(g, S1(5)), zero_dilation, 1, PU_ACT_NONE); break;
     case 16: pu_window_norm(g, in(g, S2(9, 5)), pu_graph_input(g, "start", PU_I32, S1(2)), 0, 0, 5, 1e-6f); break;
     case 17: pu_window_norm(g, in(g, S2(9, 5)), in(g, S1(2)), 3, 0, 5, 1e-6f); break;
     case 18: pu_loss_of(g, in(g, S2(6, 5)), in(g, S2(6, 2)), in(g, S2(6, 2)), &pinball); break;
