@@ -36,7 +36,7 @@ if(NOT PU_CUDA STREQUAL "OFF" AND NOT PU_SANITIZE AND NOT PU_FUZZ)
     check_language(CUDA)
     if(CMAKE_CUDA_COMPILER)
         if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
-            set(CMAKE_CUDA_ARCHITECTURES 80-real 90a-real 120-real)
+            set(CMAKE_CUDA_ARCHITECTURES 80-real 90a-real 120-real 80-virtual) # the last: PTX for what comes after
         endif()
         enable_language(CUDA)
         find_package(CUDAToolkit REQUIRED)
