@@ -316,6 +316,7 @@ static void files_are_read_or_refused(void **state) {
         {"date,kind,value\n1970-01-03,merger,2\n", ":2: the kind is split or dividend"},
         {"date,kind,value\n1970-01-03,dividend,0\n", ":2: a dividend is above 0"},
         {"date,kind,value,published\n1970-01-03,dividend,1,soon\n", ":2: no publication time"},
+        {"Date,Dividends\n1970-01-04,100\n", "the dividend of 100 on 1970-01-04 is not below the close"},
     };
     static const char *const good = "Date;Kind;Value;Published\n1970-01-04;dividend;0.5;1970-01-02\n"
                                     "1970-01-03;Split;2;1970-01-02T12:00:00Z\n1970-01-04;dividend;0.25;\n\n";
@@ -328,6 +329,11 @@ static void files_are_read_or_refused(void **state) {
         if (!strstr(pu_error_message(), bad[i].wanted) || !strstr(pu_error_message(), "bad.csv"))
             fail_msg("case %zu: %s", i, pu_error_message());
     }
+    int64_t stored = -1;
+    pu_action *none = NULL;
+    MUST(pu_store_get_actions(store, id, &stored, &none));
+    assert_int_equal(stored, 0); /* of a file that is refused nothing stays */
+    pu_free(none);
     test_write(test_path(folder, "good.csv"), good);
     MUST(pu__actions_import(store, id, test_path(folder, "good.csv"), NULL, &result));
     assert_true(result.splits == 1 && result.dividends == 1 && result.changed == 2);

@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "host/data/import/csv.h"
+#include "host/data/store/adjust.h"
 #include "host/data/store/digest.h"
 #include "host/data/store/provenance.h"
 #include "host/data/store/sql.h"
@@ -196,6 +197,8 @@ static pu_status read_lines(reader *r, const pu_price_basis *basis, pu__actions_
 
 static pu_status store_actions(pu_store *store, int64_t asset_id, const reader *r, pu__actions_result *result) {
     PU_TRY(pu_store_put_actions(store, asset_id, (int64_t)r->count, r->actions, &result->changed));
+    const pu_status fit = pu__adjust_check(store, asset_id);
+    if (fit != PU_OK) return pu_fail_within(fit, "%s: nothing of it is stored", r->path);
     bool known = false;
     PU_TRY(pu__provenance_latest(store, asset_id, "actions", result->sha256, &known));
     if (known && result->changed == 0) return PU_OK;

@@ -320,6 +320,13 @@ static pu_status compare_all(pu_store *store, int64_t asset_id, const view_rules
     return status;
 }
 
+pu_status pu__adjust_check(pu_store *store, int64_t asset_id) {
+    view_rules adjuster;
+    PU_TRY(adjuster_open(store, asset_id, PU_PRICES_TOTAL_RETURN, PU_KNOWN_ALL, &adjuster));
+    adjuster_close(&adjuster);
+    return PU_OK;
+}
+
 pu_status pu__adjust_compare(pu_store *store, int64_t asset_id, pu__adjust_difference *out) {
     view_rules adjuster;
     *out = (pu__adjust_difference){0};

@@ -11,6 +11,9 @@ typedef struct pu__adjust_difference {
     int64_t ts;     /* where */
 } pu__adjust_difference;
 
+/* PU_ERR_DATA when the stored actions cannot be applied to the stored bars. */
+pu_status pu__adjust_check(pu_store *store, int64_t asset_id);
+
 pu_status pu__adjust_compare(pu_store *store, int64_t asset_id, pu__adjust_difference *out);
 
 #endif
