@@ -339,7 +339,7 @@ static void bad_rows_are_listed(void **state) {
         pu__sql_integer(store, "SELECT count(*) FROM rejected_rows WHERE line = 3 AND reason <> ''", 0, &listed),
         PU_OK);
     assert_int_equal(listed, sizeof cases / sizeof *cases);
-    must_import("ZERO.csv", YAHOO GOOD_1 "2020-01-06,11,13,10,12,12,\n", NULL);
+    must_import("ZERO.csv", YAHOO GOOD_1 "2020-01-03,11,13,10,12,12,\n", NULL);
     assert_int_equal(result.rows_added, 2); /* a volume that is not there */
 }
 
@@ -437,7 +437,8 @@ static void folders_go_on_after_a_failure(void **state) {
     test_write(test_path(inner, "FB.csv"), "nonsense\n");
     test_write(test_path(inner, "FC.TXT"), YAHOO GOOD_1 GOOD_2);
     test_write(test_path(inner, "README.md"), "no table\n");
-    assert_int_equal(pu_import_path(store, inner, NULL, count_file, counts), PU_ERR_DATA);
+    const pu_import_options daily = {.bar_s = DAY_S};
+    assert_int_equal(pu_import_path(store, inner, &daily, count_file, counts), PU_ERR_DATA);
     assert_non_null(strstr(pu_error_message(), "1 of 3 files failed"));
     assert_true(counts[0] == 2 && counts[1] == 1 && counts[2] == 3);
     assert_int_equal(pu_import_path(store, inner, &(pu_import_options){.symbol = "X"}, NULL, NULL),

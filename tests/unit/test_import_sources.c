@@ -316,7 +316,7 @@ static void databases_that_do_not_fit(void **state) {
               &(pu_import_options){.table = "b", .columns = "date=x,open=open,high=high,low=low,close=close"},
               PU_ERR_DATA, "no column 'x'");
     make_database("one.db", SERIES "INSERT INTO series VALUES('2020-01-02 10:00', 'LONE', 10, 12, 9, 11, 5)");
-    must_fail("one.db", NULL, PU_ERR_DATA, "one time does not tell the bar length");
+    must_fail("one.db", NULL, PU_ERR_DATA, "its times do not tell the bar length");
     must_import("one.db", &(pu_import_options){.bar_s = 60});
     char data[16384];
     const size_t bytes = read_bytes("prices.db", data, sizeof data);

@@ -108,6 +108,7 @@ static pu_status settle_asset(pu__bar_sink *sink, const pu__series *series, sink
                                                              : pu_periods_per_year(asset_class, series->bar_s);
     PU_TRY(pu__asset_find(sink->store, counts->symbol, counts->bar_s, &own->asset_id));
     if (own->asset_id != 0) return pu__record_same_asset(sink->store, own->asset_id, counts->symbol, options);
+    if (series->guessed) PU_TRY(pu__record_no_other_length(sink->store, counts->symbol));
     return pu__asset_make(sink->store, counts->symbol, asset_class, counts->bar_s,
                           options->currency ? options->currency : "", counts->periods_per_year, &own->asset_id);
 }

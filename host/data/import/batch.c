@@ -60,7 +60,7 @@ static void place(pu__batch_reader *reader, pu__batch *batch, int index, const p
     *bar = row->bar;
     pu__row_place found = PU__ROW_MISPLACED;
     if (series->bar_s == 0)
-        snprintf(reason, sizeof reason, "one time does not tell the bar length: give it with --bar");
+        snprintf(reason, sizeof reason, "its times do not tell the bar length: give it with --bar");
     else if (pu__row_close(&reader->rules, series->bar_s, &row->stamp, row->close_ts, &bar->ts, reason))
         found = pu__row_follow(series->descending, &series->state, bar, row->line, reason);
     switch (found) {

@@ -75,6 +75,7 @@ char pu__find_delimiter(pu__text line) {
 }
 
 static pu_status map_header(const char *path, pu__text header, pu__layout *out) {
+    const bool is_file = strcmp(path, "--columns") != 0;
     pu__text fields[PU__FIELDS_MAX + 1];
     const int count = pu__split_fields(header, out->delimiter, fields);
     if (count < 0 || count > PU__FIELDS_MAX) {
@@ -84,7 +85,8 @@ static pu_status map_header(const char *path, pu__text header, pu__layout *out) 
     out->columns = count;
     for (int i = 0; i < count; ++i) {
         const int role = pu__role_of(fields[i]);
-        if (role < 0) continue;
+        /* PER alone is a price-earnings ratio as often as a period. */
+        if (role < 0 || (role == PU__ROLE_PERIOD && is_file && fields[i].data[0] != '<')) continue;
         if (out->column[role] >= 0) {
             return pu_fail(
                 PU_ERR_DATA,

@@ -16,15 +16,10 @@ typedef struct findings {
     int acrosses;
     int rows;
     bool date_only;
-    bool several; /* symbols */
+    bool several; /* symbols, or periods of one */
     int64_t period_s;
     char symbol[64];
 } findings;
-
-static int compare_steps(const void *a, const void *b) {
-    const int64_t left = *(const int64_t *)a, right = *(const int64_t *)b;
-    return (left > right) - (left < right);
-}
 
 static void look_at_first_row(const pu__layout *layout, const pu__text *fields, const pu__moment *stamp,
                               findings *found) {
@@ -44,9 +39,10 @@ static bool same_text(pu__text a, pu__text b) {
 /* `text` holds whole lines only. *whole: all of them were looked at. */
 static void look_at_rows(const pu__row_rules *rules, pu__text text, findings *found, bool *whole) {
     const pu__layout *layout = &rules->layout;
-    const int column = layout->column[PU__ROLE_SYMBOL];
+    const int column = layout->column[PU__ROLE_SYMBOL], period_column = layout->column[PU__ROLE_PERIOD];
     pu__text line, fields[PU__FIELDS_MAX + 1], symbol = {NULL, 0}, before = {NULL, 0};
-    int64_t before_ts = 0;
+    pu__text period = {NULL, 0}, period_before = {NULL, 0};
+    pu__moment stamp_before = {0};
     while (found->steps < PROBE_ROWS && found->acrosses < PROBE_ROWS && pu__split_line(&text, &line)) {
         pu__moment stamp;
         if (pu__row_is_blank(rules, line) ||
@@ -54,18 +50,20 @@ static void look_at_rows(const pu__row_rules *rules, pu__text text, findings *fo
             pu__row_stamp(rules, fields, &stamp))
             continue;
         if (column >= 0) symbol = fields[column];
-        const bool same = same_text(symbol, before);
+        if (period_column >= 0) period = fields[period_column];
+        const bool same = same_text(symbol, before) && same_text(period, period_before);
         if (found->rows++ == 0) {
             look_at_first_row(layout, fields, &stamp, found);
-        } else if (stamp.ts != before_ts && same) {
-            found->backward += stamp.ts < before_ts;
-            found->step[found->steps++] = llabs(stamp.ts - before_ts);
-        } else if (stamp.ts != before_ts) {
-            found->across[found->acrosses++] = llabs(stamp.ts - before_ts);
+        } else if (stamp.ts != stamp_before.ts && same) {
+            found->backward += stamp.ts < stamp_before.ts;
+            found->step[found->steps++] = pu__row_distance(&stamp_before, &stamp);
+        } else if (stamp.ts != stamp_before.ts) {
+            found->across[found->acrosses++] = pu__row_distance(&stamp_before, &stamp);
         }
         found->several |= found->rows > 1 && !same;
-        before_ts = stamp.ts;
+        stamp_before = stamp;
         before = symbol;
+        period_before = period;
     }
     *whole = text.bytes == 0;
 }
@@ -75,14 +73,20 @@ static pu_status settle_bar_length(const char *path, const pu_import_options *op
     int64_t *const step = found->steps > 0 ? found->step : found->across;
     const int steps = found->steps > 0 ? found->steps : found->acrosses;
     rules->bar_given = options->bar_s > 0;
+    rules->period_s = found->period_s;
     if (options->bar_s > 0 || found->period_s > 0) {
         rules->bar_s = options->bar_s > 0 ? options->bar_s : found->period_s;
     } else if (steps > 0) {
-        qsort(step, (size_t)steps, sizeof *step, compare_steps);
-        const int64_t median = step[steps / 2];
-        rules->bar_s = pu__bar_is_month(median) ? 30 * DAY_S : median;
+        rules->bar_s = pu__bar_of_distances(step, steps, rules->layout.kind != PU_IMPORT_BINANCE);
+        if (rules->bar_s == 0)
+            return pu_fail(
+                PU_ERR_DATA,
+                "%s: a few rows that lie %.3g days apart do not tell the bar length: give it with --bar, "
+                "such as --bar 1d",
+                path, (double)step[(steps - 1) / 2] / DAY_S);
     } else if (found->date_only || found->rows == 0) {
         rules->bar_s = DAY_S; /* one row, or none that can be read: the rows' own errors are the better message */
+        rules->bar_guessed = true;
     } else {
         return pu_fail(PU_ERR_DATA, "%s: one row does not tell the bar length: give it with --bar", path);
     }

@@ -127,6 +127,23 @@ pu_status pu__record_same_asset(pu_store *store, int64_t asset_id, const char *s
     return status;
 }
 
+pu_status pu__record_no_other_length(pu_store *store, const char *symbol) {
+    sqlite3_stmt *query = NULL;
+    PU_TRY(pu__sql_prepare(store, "SELECT bar_s FROM assets WHERE symbol = ?1 ORDER BY bar_s LIMIT 1", &query));
+    bool row = false;
+    pu_status status =
+        sqlite3_bind_text(query, 1, symbol, -1, SQLITE_STATIC) == SQLITE_OK ? PU_OK : bind_failure(store);
+    if (status == PU_OK) status = pu__sql_step(store, query, &row, "read the assets of");
+    if (status == PU_OK && row)
+        status =
+            pu_fail(PU_ERR_DATA,
+                    "%s is stored with bars of %lld s, and a single date does not tell how long its bar is: give "
+                    "it with --bar",
+                    symbol, (long long)sqlite3_column_int64(query, 0));
+    sqlite3_finalize(query);
+    return status;
+}
+
 static pu_status write_rejects(pu_store *store, int64_t import_id, const pu__record_row *rows, size_t count) {
     if (count == 0) return PU_OK;
     sqlite3_stmt *insert = NULL;

@@ -39,6 +39,9 @@ pu_status pu__record_known(pu_store *store, const char *sha256, int64_t **ids, s
 pu_status pu__record_same_asset(pu_store *store, int64_t asset_id, const char *symbol,
                                 const pu_import_options *options);
 
+/* PU_ERR_DATA when the symbol is stored: asked where its bar length is a guess that is none of the stored. */
+pu_status pu__record_no_other_length(pu_store *store, const char *symbol);
+
 /* One asset's share of a file, and `row_count` rejected rows of it. */
 pu_status pu__record_import(pu_store *store, int64_t asset_id, const char *path, const pu_import_result *file,
                             const pu_import_symbol *counts, const pu__record_row *rows, size_t row_count);

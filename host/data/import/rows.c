@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "host/data/store/calendar.h"
@@ -26,7 +27,35 @@ bool pu__ts_plausible(int64_t ts) {
     return ts >= first && ts <= last;
 }
 
-bool pu__bar_is_month(int64_t bar_s) { return bar_s >= 28 * DAY_S && bar_s <= 31 * DAY_S; }
+/* Bars of a month are as long as their month. */
+static bool is_month(int64_t bar_s) { return bar_s >= 28 * DAY_S && bar_s <= 31 * DAY_S; }
+
+int64_t pu__row_distance(const pu__moment *a, const pu__moment *b) {
+    const int64_t from = a->ts < b->ts ? a->ts : b->ts, seconds = llabs(b->ts - a->ts);
+    if (!a->date_only || !b->date_only || seconds > 3 * DAY_S) return seconds;
+    int64_t days = seconds / DAY_S;
+    for (int64_t day = from / DAY_S + 1; day < (from + seconds) / DAY_S; ++day) {
+        const int64_t weekday = (day % 7 + 11) % 7; /* 1970-01-01 was a Thursday; 0: Sunday */
+        days -= weekday == 0 || weekday == 6;
+    }
+    return days * DAY_S;
+}
+
+static int compare_distances(const void *a, const void *b) {
+    const int64_t left = *(const int64_t *)a, right = *(const int64_t *)b;
+    return (left > right) - (left < right);
+}
+
+/* Of two middle ones the lower: rows can be missing between two bars, but none are closer than a bar. */
+int64_t pu__bar_of_distances(int64_t *distance, int count, bool usual_only) {
+    enum { ENOUGH = 8 };
+    if (count == 0) return 0;
+    qsort(distance, (size_t)count, sizeof *distance, compare_distances);
+    const int64_t median = distance[(count - 1) / 2];
+    if (is_month(median)) return 30 * DAY_S;
+    const bool unusual = median > DAY_S && median < 28 * DAY_S && median != 7 * DAY_S;
+    return usual_only && count < ENOUGH && unusual ? 0 : median;
+}
 
 int64_t pu__row_period(pu__text period) {
     int64_t minutes = 0;
@@ -111,7 +140,7 @@ bool pu__row_close(const pu__row_rules *rules, int64_t bar_s, const pu__moment *
     } else if (!pu__ts_plausible(stamp->ts)) {
         return refuse(reason, "the time is outside the years 1800 to 2200");
     } else if (rules->stamp == PU_IMPORT_STAMP_OPEN) {
-        *ts = pu__bar_is_month(bar_s) ? next_month(stamp->ts) : stamp->ts + bar_s;
+        *ts = is_month(bar_s) ? next_month(stamp->ts) : stamp->ts + bar_s;
     } else {
         *ts = stamp->ts + (stamp->date_only ? DAY_S : 0);
     }
@@ -177,12 +206,21 @@ bool pu__row_check(const pu__bar *bar, char *reason) {
     return true;
 }
 
+/* Whose row it is; a period is part of that, for bars of two lengths are two assets. */
 static bool read_symbol(const pu__row_rules *rules, const pu__text *fields, pu__raw_row *row, char *reason) {
     const int column = rules->layout.column[PU__ROLE_SYMBOL], period = rules->layout.column[PU__ROLE_PERIOD];
+    if (column >= 0) row->symbol = fields[column];
+    if (period >= 0) {
+        row->period_s = pu__row_period(fields[period]);
+        if (row->period_s == 0)
+            return refuse(reason, "period: '%.*s' is not D, W, M or minutes", shown(fields[period]),
+                          fields[period].data);
+        if (!rules->many && row->period_s != rules->period_s)
+            return refuse(reason, "period: '%.*s' among rows of %lld s, and the file is one asset",
+                          shown(fields[period]), fields[period].data, (long long)rules->period_s);
+    }
     if (column < 0) return true;
     const pu__text symbol = fields[column];
-    row->symbol = symbol;
-    if (period >= 0) row->period_s = pu__row_period(fields[period]);
     if (rules->many ||
         (symbol.bytes == strlen(rules->symbol) && memcmp(symbol.data, rules->symbol, symbol.bytes) == 0))
         return true;

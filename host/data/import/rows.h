@@ -14,6 +14,8 @@ typedef struct pu__row_rules {
     int64_t bar_s;              /* of the file; symbols among many have their own */
     int64_t first_bar_s;        /* of `symbol`, where the first rows are all its own; else 0 */
     bool bar_given;             /* and it is every symbol's */
+    bool bar_guessed;           /* one date alone was taken as a day */
+    int64_t period_s;           /* Stooq's, of the first row; 0: no column says it */
     bool descending;            /* newest row first */
     bool many;                  /* several symbols, each an asset */
     char symbol[64];            /* the first one of a symbol column; "" when there is none */
@@ -85,7 +87,11 @@ int64_t pu__row_period(pu__text period);
 /* Within the years 1800 to 2200: a time outside is a unit mistaken for another. */
 bool pu__ts_plausible(int64_t ts);
 
-/* Bars of a month are as long as their month. */
-bool pu__bar_is_month(int64_t bar_s);
+/* How far apart two rows are: the days of a weekend between two dates do not count. */
+int64_t pu__row_distance(const pu__moment *a, const pu__moment *b);
+
+/* The bar length by the distances of neighbouring rows, which are put in order; 0 where there are none. `usual_only`: 0
+ * also where a few rows lie apart as bars rarely do, for a holiday or a gap may be why. */
+int64_t pu__bar_of_distances(int64_t *distance, int count, bool usual_only);
 
 #endif

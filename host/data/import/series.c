@@ -104,6 +104,7 @@ pu_status pu__series_single(pu__series_table *table, const pu__row_rules *rules)
     PU_TRY(add_series(table, (pu__text){rules->symbol, strlen(rules->symbol)}, 0, &index));
     pu__series *series = pu__series_at(table, index);
     series->bar_s = rules->bar_s;
+    series->guessed = rules->bar_guessed;
     series->descending = rules->descending;
     series->settled = true;
     return PU_OK;
@@ -116,29 +117,26 @@ pu_status pu__series_hold(pu__series *series, const pu__raw_row *row) {
     return PU_OK;
 }
 
-static int compare_steps(const void *a, const void *b) {
-    const int64_t left = *(const int64_t *)a, right = *(const int64_t *)b;
-    return (left > right) - (left < right);
-}
-
 void pu__series_settle(pu__series *series, const pu__row_rules *rules) {
     int64_t step[PU__HELD_ROWS];
     int steps = 0, backward = 0;
     for (int i = 1; i < series->held_count; ++i) {
-        const int64_t distance = series->held[i].stamp.ts - series->held[i - 1].stamp.ts;
-        backward += distance < 0;
-        if (distance != 0) step[steps++] = llabs(distance);
+        const pu__moment *before = &series->held[i - 1].stamp, *now = &series->held[i].stamp;
+        backward += now->ts < before->ts;
+        if (now->ts != before->ts) step[steps++] = pu__row_distance(before, now);
     }
-    qsort(step, (size_t)steps, sizeof *step, compare_steps);
-    const int64_t median = steps > 0 ? step[steps / 2] : 0;
-    const int64_t told = pu__bar_is_month(median) ? 30 * DAY_S : median;
+    const int64_t told = pu__bar_of_distances(step, steps, rules->layout.kind != PU_IMPORT_BINANCE);
     const bool first = rules->first_bar_s > 0 && strcmp(series->symbol, rules->symbol) == 0;
     if (rules->bar_given) series->bar_s = rules->bar_s;
     else if (series->period_s > 0) series->bar_s = series->period_s;
     else if (first) series->bar_s = rules->first_bar_s;
     else series->bar_s = told > 0 && told <= 366 * DAY_S ? told : rules->bar_s;
+    series->guessed = rules->bar_guessed && steps == 0 && !rules->bar_given && series->period_s == 0;
     /* One time alone does not tell, unless it is a day. */
-    if (series->bar_s == 0 && series->held[0].stamp.date_only) series->bar_s = DAY_S;
+    if (series->bar_s == 0 && series->held_count > 0 && steps == 0 && series->held[0].stamp.date_only) {
+        series->bar_s = DAY_S;
+        series->guessed = true;
+    }
     series->descending = 2 * backward > steps;
     series->settled = true;
 }

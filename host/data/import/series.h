@@ -2,8 +2,8 @@
  * are held back.
  *
  * Invariants:
- *  1. A series never moves, and `symbol` and `bar_s` never change once it is settled: another thread may read these
- *     two of a series of which it was handed a bar.
+ *  1. A series never moves, and `symbol`, `bar_s` and `guessed` never change once it is settled: another thread may read
+ *     these of a series of which it was handed a bar.
  *  2. Memory is bounded: at most PU__SERIES_MAX series, PU__HELD_ROWS rows held for each. */
 #ifndef PU_HOST_DATA_IMPORT_SERIES_H
 #define PU_HOST_DATA_IMPORT_SERIES_H
@@ -23,6 +23,7 @@ typedef struct pu__series {
     char symbol[64];
     int64_t period_s; /* what its rows say; 0: nothing */
     int64_t bar_s;
+    bool guessed; /* one date alone was taken as a day */
     bool settled, descending;
     pu__row_state state;
     int held_count;

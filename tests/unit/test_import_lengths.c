@@ -1,0 +1,159 @@
+/* Import: how long a bar is, told by few rows, by a period column, or not at all. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+// clang-format off
+#include <cmocka.h>
+// clang-format on
+
+#include <sqlite3.h>
+
+#include "host/data/store/sql.h"
+#include "plusultra/import.h"
+#include "tests/support/process.h"
+
+enum { DAY_S = 86400, WEEK_S = 7 * DAY_S, MAR_8_2024 = 1709856000 };
+
+static char *folder;
+static pu_store *store;
+static pu_import_result result;
+
+static int begin(void **state) {
+    (void)state;
+    folder = test_folder_new();
+    return pu_store_open(test_path(folder, "market.db"), PU_STORE_CREATE, &store) == PU_OK ? 0 : -1;
+}
+
+static int end(void **state) {
+    (void)state;
+    pu_store_close(store);
+    test_folder_remove(folder);
+    return 0;
+}
+
+static pu_status import_text(const char *name, const char *text, const pu_import_options *options) {
+    test_write(test_path(folder, name), text);
+    return pu_import_file(store, test_path(folder, name), options, &result);
+}
+
+static void must_import(const char *name, const char *text, const pu_import_options *options) {
+    if (import_text(name, text, options) != PU_OK) fail_msg("%s: %s", name, pu_error_message());
+}
+
+static void must_refuse(const char *name, const char *text, const char *wanted) {
+    assert_int_equal(import_text(name, text, NULL), PU_ERR_DATA);
+    if (!strstr(pu_error_message(), wanted)) fail_msg("%s: %s", name, pu_error_message());
+}
+
+static int64_t ask(const char *sql) {
+    int64_t value = -1;
+    if (pu__sql_integer(store, sql, -1, &value) != PU_OK) fail_msg("%s", pu_error_message());
+    return value;
+}
+
+#define HEADER "Date,Open,High,Low,Close,Volume\n"
+#define BAR ",10,12,9,11,100\n"
+
+/* Friday and Monday, and no more: daily bars, not one of three days that closes two days late. */
+static void weekends_are_no_distance(void **state) {
+    (void)state;
+    must_import("AA.csv", HEADER "2024-03-05" BAR "2024-03-06" BAR "2024-03-07" BAR, NULL);
+    must_import("AA.csv", HEADER "2024-03-08" BAR "2024-03-11" BAR, NULL);
+    assert_true(result.bar_s == DAY_S && result.rows_added == 2 && result.first_ts == MAR_8_2024 + DAY_S);
+    must_import("AB.csv", HEADER "2024-03-11" BAR "2024-03-08" BAR, NULL); /* newest first */
+    assert_int_equal(result.bar_s, DAY_S);
+    must_import("AC.csv", HEADER "2024-03-08" BAR "2024-03-10" BAR, NULL); /* forex trades on Sunday */
+    assert_int_equal(result.bar_s, DAY_S);
+    /* With a clock time and a zone, where the clocks change between them. */
+    must_import("AD.csv",
+                HEADER "2024-03-07 00:00:00-05:00" BAR "2024-03-08 00:00:00-05:00" BAR
+                       "2024-03-11 00:00:00-04:00" BAR,
+                NULL);
+    assert_int_equal(result.bar_s, DAY_S);
+    assert_int_equal(ask("SELECT count(*) FROM assets WHERE bar_s <> 86400"), 0);
+}
+
+static void few_rows_do_not_make_odd_bars(void **state) {
+    (void)state;
+    static const char easter[] = HEADER "2024-03-28" BAR "2024-04-01" BAR;
+    must_refuse("BA.csv", easter, "4 days apart do not tell the bar length: give it with --bar");
+    must_import("BA.csv", easter, &(pu_import_options){.bar_s = DAY_S});
+    must_refuse("BB.csv", HEADER "2024-03-01" BAR "2024-03-15" BAR, "--bar");
+    must_import("BC.csv", HEADER "2024-03-01" BAR "2024-03-08" BAR, NULL);
+    assert_int_equal(result.bar_s, WEEK_S);
+    must_import("BD.csv", HEADER "2024-02-29" BAR "2024-03-31" BAR, NULL);
+    assert_int_equal(result.bar_s, 30 * DAY_S);
+}
+
+/* A weekly bar taken for a daily one would be seen six days before it ends. */
+static void one_date_does_not_change_the_length(void **state) {
+    (void)state;
+    must_import("CA.csv", HEADER "2024-03-01" BAR "2024-03-08" BAR "2024-03-15" BAR, NULL);
+    must_refuse("CA.csv", HEADER "2024-03-22" BAR, "CA is stored with bars of 604800 s");
+    must_import("CA.csv", HEADER "2024-03-22" BAR, &(pu_import_options){.bar_s = WEEK_S});
+    must_refuse("panel.csv",
+                "Date,Symbol,Open,High,Low,Close\n2024-03-29,CA,10,12,9,11\n2024-03-29,CB,10,12,9,11\n",
+                "CA is stored with bars of 604800 s");
+    assert_int_equal(ask("SELECT sum(bars) FROM assets WHERE symbol IN ('CA', 'CB')"), 4);
+    must_import("CC.csv", HEADER "2024-03-22" BAR, NULL);
+    must_import("CC.csv", HEADER "2024-03-25" BAR, NULL);
+    assert_true(result.bar_s == DAY_S && ask("SELECT bars FROM assets WHERE symbol = 'CC'") == 2);
+}
+
+#define BULK "<TICKER>,<PER>,<DATE>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>,<OPENINT>\n"
+#define TAIL ",10,12,9,11,100,0\n"
+
+static void periods_of_one_symbol_are_assets(void **state) {
+    (void)state;
+    static const char mixed[] =
+        BULK "D,60,20240308,160000" TAIL "D,60,20240308,170000" TAIL "D,5,20240308,160500" TAIL
+             "D,W,20240308,000000" TAIL "D,M,20240301,000000" TAIL "D,x,20240308,000000" TAIL;
+    must_import("mixed.txt", mixed, NULL);
+    assert_true(result.rows_added == 5 && result.rows_rejected == 1 && result.symbol_count == 4);
+    assert_non_null(strstr(result.rejects[0].reason, "period: 'x' is not D, W, M or minutes"));
+    assert_int_equal(ask("SELECT first_ts FROM assets WHERE symbol = 'D' AND bar_s = 604800"),
+                     MAR_8_2024 + WEEK_S);
+    must_import("mixed.txt", mixed, &(pu_import_options){.symbol = "DD"});
+    assert_true(result.rows_added == 2 && result.rows_rejected == 4 && result.bar_s == 3600);
+    assert_non_null(strstr(result.rejects[0].reason, "period: '5' among rows of 3600 s"));
+}
+
+static void a_price_earnings_ratio_is_no_period(void **state) {
+    (void)state;
+    must_import("EA.csv", "Date,Open,High,Low,Close,PER\n2024-03-07,10,12,9,11,15\n2024-03-08,10,12,9,11,15\n",
+                NULL);
+    assert_true(result.bar_s == DAY_S && result.first_ts == MAR_8_2024);
+}
+
+/* A symbol of a database whose rows are all rejected has no bar to tell its length by. */
+static void a_symbol_without_a_good_row(void **state) {
+    (void)state;
+    sqlite3 *db = NULL;
+    assert_int_equal(sqlite3_open(test_path(folder, "bad.db"), &db), SQLITE_OK);
+    assert_int_equal(
+        sqlite3_exec(db,
+                     "CREATE TABLE series(timestamp, symbol, open, high, low, close);INSERT INTO series "
+                     "VALUES('2024-03-07', 'FA', 10, 12, 9, 11), ('2024-03-08', 'FA', 10, 12, 9, 11),"
+                     "('2024-03-07', 'FB', -1, 12, 9, 11), ('2024-03-08', 'FB', NULL, 12, 9, 11)",
+                     NULL, NULL, NULL),
+        SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    if (pu_import_file(store, test_path(folder, "bad.db"), NULL, &result) != PU_OK)
+        fail_msg("%s", pu_error_message());
+    assert_true(result.rows_added == 2 && result.rows_rejected == 2 && result.symbol_count == 1);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(weekends_are_no_distance),
+        cmocka_unit_test(few_rows_do_not_make_odd_bars),
+        cmocka_unit_test(one_date_does_not_change_the_length),
+        cmocka_unit_test(periods_of_one_symbol_are_assets),
+        cmocka_unit_test(a_price_earnings_ratio_is_no_period),
+        cmocka_unit_test(a_symbol_without_a_good_row),
+    };
+    return cmocka_run_group_tests(tests, begin, end);
+}
