@@ -240,6 +240,11 @@ static pu_status run(pu__cli *cli) {
     } actions[] = {{"list", list}, {"describe", describe}, {"docs", docs}, {"build", build}, {"audit", audit}};
     for (size_t i = 0; i < sizeof actions / sizeof *actions; ++i) {
         if (strcmp(cli->operands[0], actions[i].name) != 0) continue;
+        if (cli->operand_count > 1 && actions[i].run != describe)
+            return pu_fail(
+                PU_ERR_CONFIG, "features %s: unexpected argument '%.80s'%s", actions[i].name, cli->operands[1],
+                actions[i].run == build || actions[i].run == audit ? "; a configuration is given by --config FILE"
+                                                                   : "");
         PU_TRY(load_plugins(cli));
         return actions[i].run(cli);
     }

@@ -78,6 +78,8 @@ static void wrong_requests_exit_with_2(void **state) {
     expect(2, "", "--config needs a value: --config FILE", test_plusultra(NULL, "show-config", "--config", NULL));
     expect(2, "", "--quiet takes no value", test_plusultra(NULL, "show-config", "--quiet=1", NULL));
     expect(2, "", "unexpected argument 'extra'", test_plusultra(NULL, "show-config", "extra", NULL));
+    expect(2, "", "unexpected argument 'my.yaml'; a configuration is given by --config",
+           test_plusultra(NULL, "features", "build", "my.yaml", NULL));
     expect(2, "", "unexpected argument '--x'", test_plusultra(NULL, "show-config", "--", "--x", NULL));
     expect(2, "", "--log-format: expects human or json, not 'xml'",
            test_plusultra(NULL, "show-config", "--log-format=xml", NULL));

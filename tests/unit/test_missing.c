@@ -157,6 +157,54 @@ static void rows_begin_with_the_inputs_and_do_not_outlive_them(void **state) {
     world_remove(&w);
 }
 
+/* What an input lacks before the first row of all features is no fault: rows begin where all are known. */
+static void a_gap_before_the_first_row_is_waited_for(void **state) {
+    (void)state;
+    world w = world_new();
+    char sql[256];
+    const int64_t from = TEST_FIRST_TS + 50 * (int64_t)TEST_DAY_S,
+                  known = TEST_FIRST_TS + 200 * (int64_t)TEST_DAY_S;
+    test_market_sql(&w.market, "UPDATE alternative_series SET stale_after_s = 86400 * 30, checksum = 8");
+    snprintf(sql, sizeof sql,
+             "DELETE FROM alternative_values WHERE series_id = 1 AND published_ts BETWEEN %lld AND %lld",
+             (long long)from, (long long)known - 1);
+    test_market_sql(&w.market, sql);
+    snprintf(sql, sizeof sql, "DELETE FROM regimes WHERE published_ts < %lld", (long long)from + TEST_DAY_S);
+    test_market_sql(&w.market, sql);
+    snprintf(sql, sizeof sql, "UPDATE regimes SET published_ts = %lld", (long long)known + 10 * TEST_DAY_S);
+    test_market_sql(&w.market, sql);
+    pu_config *config = world_config(&w, "features.names=[t_cpi, t_phase]", "data.symbols=[AAA]");
+    attempt a = {.config = config};
+    free(said_as_json(build_once, &a));
+    if (a.status != PU_OK) fail_msg("%s", a.message);
+    assert_int_equal(test_market_sql(&w.market, "SELECT first_bar FROM feature_sets WHERE kind = 'feature'"), 210);
+    pu_config_free(config);
+    world_remove(&w);
+}
+
+/* From the benchmark's end on it would stand still, and beta be nil. */
+static void a_benchmark_that_ended_is_missing(void **state) {
+    (void)state;
+    world w = world_new();
+    static const struct {
+        int kept_days;
+        pu_status status;
+    } cases[] = {{WORLD_DAYS - 25, PU_OK}, {WORLD_DAYS - 40, PU_ERR_CONFIG}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
+        char sql[256];
+        const int64_t last = TEST_FIRST_TS + cases[i].kept_days * (int64_t)TEST_DAY_S;
+        snprintf(sql, sizeof sql, "UPDATE assets SET last_ts = %lld WHERE symbol = 'SPX'", (long long)last);
+        test_market_sql(&w.market, sql);
+        pu_config *config = world_config(&w, "features.names=[rsi_14, t_benchmark]", NULL);
+        attempt a = {.config = config};
+        free(said_as_json(plan_once, &a));
+        assert_int_equal(a.status, cases[i].status);
+        if (a.status != PU_OK) assert_non_null(strstr(a.message, "AAA, BBB, CCC"));
+        pu_config_free(config);
+    }
+    world_remove(&w);
+}
+
 static void a_short_asset_is_left_out_or_refused(void **state) {
     (void)state;
     world w = world_new();
@@ -188,6 +236,8 @@ int main(void) {
         cmocka_unit_test(a_missing_input_is_named_or_skipped),
         cmocka_unit_test(without_a_benchmark_nothing_is_compared_with_it),
         cmocka_unit_test(rows_begin_with_the_inputs_and_do_not_outlive_them),
+        cmocka_unit_test(a_gap_before_the_first_row_is_waited_for),
+        cmocka_unit_test(a_benchmark_that_ended_is_missing),
         cmocka_unit_test(a_short_asset_is_left_out_or_refused),
     };
     return cmocka_run_group_tests(tests, world_features, NULL);

@@ -37,10 +37,10 @@ PU__BLOCK(correlation) {
     pu__correlations(&moments, count, out);
 }
 
-#define CORRELATION(n)                                                                            \
-    AGAINST_BENCHMARK, .tags = "benchmark", PU__PARAMETERS(bars_name, n), .lookback_bars = (n),   \
-                       .source = "Pearson: cov(r, b) / (sd(r) sd(b)); 0 where one does not move", \
-                       PU__BLOCKS(pu__pair_tails, correlation)
+#define CORRELATION(n)                                                                                        \
+    .version = 2, .input_count = 1, .inputs = input_names, .tags = "benchmark", PU__PARAMETERS(bars_name, n), \
+    .lookback_bars = (n), .source = "Pearson: cov(r, b) / (sd(r) sd(b)); 0 where one does not move",          \
+    PU__BLOCKS(pu__pair_tails, correlation)
 
 const pu_feature pu__feature_benchmark_correlation_20 = {
     .name = "benchmark_correlation_20",

@@ -24,7 +24,7 @@ PU__BLOCK(universe) { leads(PU__OF_UNIVERSE, memory, parameters, block, out); }
 #define LEAD(whose, label, n, lag)                                                                           \
     const pu_feature pu__feature_##whose##_lead_##n##_lag_##lag = {                                          \
         .name = #whose "_lead_" #n "_lag_" #lag,                                                             \
-        .version = 1,                                                                                        \
+        .version = 2,                                                                                        \
         .description = "Correlation of " #n " log returns with those of the " label ", lagged by " #lag ".", \
         .tags = "lead_lag," #whose,                                                                          \
         .source = "Pearson: corr(r[t], m[t-lag]) over n bars; Lo & MacKinlay 1990; 0 where one rests",       \

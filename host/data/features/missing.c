@@ -8,7 +8,10 @@
 #include "plusultra/log.h"
 #include "plusultra/memory.h"
 
-enum { LISTED_ASSETS = 20 };
+enum { LISTED_ASSETS = 20, DAY_S = 86400 };
+
+/* A benchmark that ended this many bars, and days, before the asset is missing: from there on it would stand still. */
+enum { ENDED_BARS = 30, ENDED_DAYS = 4 };
 
 static const char volume[] = "volume";
 
@@ -49,6 +52,13 @@ static pu_status lacks_series(const pu__plan *plan, const pu__input *input, cons
     return status;
 }
 
+static bool lacks_benchmark(const pu__plan *plan, const pu_asset *asset) {
+    const pu_asset *benchmark = &plan->benchmark;
+    const int64_t behind_s = asset->last_ts - benchmark->last_ts;
+    return benchmark->id == 0 || benchmark->bars == 0 || benchmark->first_ts > asset->last_ts ||
+           (behind_s > ENDED_BARS * asset->bar_s && behind_s > ENDED_DAYS * DAY_S);
+}
+
 static pu_status lacks_input(const pu__plan *plan, const char *text, const pu_asset *asset, bool *out) {
     pu__input input;
     *out = false;
@@ -56,7 +66,7 @@ static pu_status lacks_input(const pu__plan *plan, const char *text, const pu_as
     PU_TRY(pu__input_parse(text, &input));
     if (input.kind == PU__INPUT_UNIVERSE) return PU_OK;
     if (input.kind != PU__INPUT_BENCHMARK) return lacks_series(plan, &input, asset, out);
-    *out = plan->benchmark.id == 0 || plan->benchmark.bars == 0 || plan->benchmark.first_ts > asset->last_ts;
+    *out = lacks_benchmark(plan, asset);
     return PU_OK;
 }
 
@@ -83,7 +93,7 @@ static pu_status look_up(const pu__plan *plan, need *what) {
 
 static const char *remedy(const char *input) {
     if (input == volume) return "choose other assets";
-    if (strcmp(input, "benchmark") == 0) return "name one with bars of their time as data.benchmark";
+    if (strcmp(input, "benchmark") == 0) return "name one as data.benchmark whose bars reach as far as theirs";
     return "import it with `plusultra import`, `plusultra series list` shows what there is";
 }
 

@@ -66,12 +66,12 @@ static inline void pu__betas(const pu__moments *moments, int count, double *rest
     }
 }
 
-/* 0 where one of the two does not move. */
+/* 0 where one of the two does not move; NaN where the market is not known, also beside an asset at rest. */
 static inline void pu__correlations(const pu__moments *moments, int count, double *restrict out) {
     for (int t = 0; t < count; ++t) {
         const double own = sqrt(moments->own_variance[t]), market = sqrt(moments->market_variance[t]);
-        const double value = moments->covariance[t] / (own * market);
-        out[t] = own <= PU__FLAT || market <= PU__FLAT ? 0 : value;
+        const double value = moments->covariance[t] / (own * market), rest = 0 * market;
+        out[t] = own <= PU__FLAT || market <= PU__FLAT ? rest : value;
     }
 }
 

@@ -29,7 +29,7 @@ static const char *missing_input(const pu__sink *sink, const pu__slice *slice, i
     return NULL;
 }
 
-static pu_status not_finite(const pu__sink *sink, const pu__slice *slice, int feature, int64_t at) {
+static pu_status not_finite(const pu__sink *sink, const pu__slice *slice, int feature, int64_t at, double value) {
     const pu_feature *descriptor = sink->plan->features.feature[feature];
     const char *symbol = sink->plan->asset[sink->asset].symbol;
     const char *input = missing_input(sink, slice, feature, at);
@@ -42,6 +42,13 @@ static pu_status not_finite(const pu__sink *sink, const pu__slice *slice, int fe
             "import newer values, raise the limit of the series, or leave the feature out",
             symbol, when, descriptor->name, input);
     }
+    if (isfinite(value)) {
+        return pu_fail(
+            PU_ERR_DATA,
+            "%s at %s: the value of the feature %s, %.3g, is beyond single precision: leave the feature out, "
+            "or store the prices or volumes in a larger unit",
+            symbol, when, descriptor->name, value);
+    }
     return pu_fail(
         PU_ERR_DATA,
         "%s at %s: feature %s is not a finite number; `plusultra validate` shows what is wrong with the "
@@ -49,11 +56,10 @@ static pu_status not_finite(const pu__sink *sink, const pu__slice *slice, int fe
         symbol, when, descriptor->name, descriptor->input_count ? " and its inputs" : "");
 }
 
-/* A value may be missing as long as an input has not begun. */
+/* A value may be missing before the first row, for want of an input. */
 static bool may_wait(const pu__sink *sink, int feature, float value) {
     const pu_feature *descriptor = sink->plan->features.feature[feature];
-    return isnan(value) && !sink->begun[feature] &&
-           (descriptor->input_count > 0 || descriptor->cross != PU_CROSS_NONE);
+    return isnan(value) && !sink->started && (descriptor->input_count > 0 || descriptor->cross != PU_CROSS_NONE);
 }
 
 static const char *input_names(const pu_feature *feature) {
@@ -62,6 +68,15 @@ static const char *input_names(const pu_feature *feature) {
 
 static pu_status never_began(const pu__sink *sink) {
     const pu_feature *feature = sink->plan->features.feature[sink->late];
+    if (sink->begun[sink->late]) {
+        return pu_fail(
+            PU_ERR_DATA,
+            "%s: at none of its bars do all features have a value: where the others have theirs, the input "
+            "(%s%s) of %s is not known yet or out of date: import what is missing, raise the limit of the "
+            "series, or leave the feature or the asset out",
+            sink->plan->asset[sink->asset].symbol, input_names(feature), feature->input_count > 1 ? ", ..." : "",
+            feature->name);
+    }
     return pu_fail(PU_ERR_DATA,
                    "%s: the feature %s has no value at any of its bars, its input (%s%s) is never known: import "
                    "earlier values, or leave the feature or the asset out",
@@ -84,7 +99,7 @@ static void announce_cost(const pu__sink *sink) {
 /* ---- rows ---- */
 
 /* Whether the row at writer->row is complete; it is not while an input has not begun. */
-static pu_status check_row(pu__sink *sink, const pu__slice *slice, int64_t at, bool *complete) {
+static pu_status check_row(pu__sink *sink, const pu__pass_chunk *chunk, int64_t at, bool *complete) {
     const float *row = sink->features.row;
     *complete = true;
     for (int c = 0; c < sink->plan->features.count; ++c) {
@@ -94,7 +109,7 @@ static pu_status check_row(pu__sink *sink, const pu__slice *slice, int64_t at, b
             *complete = false;
             sink->late = c;
         } else {
-            return not_finite(sink, slice, c, at);
+            return not_finite(sink, chunk->slice, c, at, chunk->value[c][at]);
         }
     }
     return PU_OK;
@@ -107,7 +122,7 @@ static pu_status take_features(pu__sink *sink, const pu__pass_chunk *chunk) {
         if (bars->first + i < sink->plan->features.lookback_bars) continue;
         bool complete = false;
         for (int c = 0; c < columns; ++c) sink->features.row[c] = (float)chunk->value[c][i];
-        PU_TRY(check_row(sink, chunk->slice, i, &complete));
+        PU_TRY(check_row(sink, chunk, i, &complete));
         if (!complete) continue;
         if (!sink->started) {
             sink->started = true;
