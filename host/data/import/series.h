@@ -2,8 +2,8 @@
  * are held back.
  *
  * Invariants:
- *  1. A series never moves, and `symbol`, `bar_s` and `guessed` never change once it is settled: another thread may read
- *     these of a series of which it was handed a bar.
+ *  1. A series never moves, and `symbol`, `bar_s` and `guessed` never change once it is settled: another thread may
+ *     read these of a series of which it was handed a bar.
  *  2. Memory is bounded: at most PU__SERIES_MAX series, PU__HELD_ROWS rows held for each. */
 #ifndef PU_HOST_DATA_IMPORT_SERIES_H
 #define PU_HOST_DATA_IMPORT_SERIES_H
