@@ -21,6 +21,7 @@ if threads > 0:
     torch.set_num_threads(threads)
 torch.manual_seed(20261123)
 DILATIONS = (1, 4, 16, 32)
+DENSE_DILATION = 4
 RUNS = 9
 
 
@@ -64,6 +65,11 @@ def convolution(x, w, bias):
     return torch.cat(parts, 1).transpose(1, 2)
 
 
+def dense_convolution(x, w, bias):
+    padded = F.pad(x.transpose(1, 2), ((w.shape[0] - 1) * DENSE_DILATION, 0))
+    return F.conv1d(padded, w.flip(0).permute(2, 1, 0), bias, dilation=DENSE_DILATION).transpose(1, 2)
+
+
 def s4(u, log_step, rate, frequency, weight, skip):
     """S4D as its authors compute it: the kernel by a Vandermonde product, the convolution by FFT of twice the length."""
     bars, states = u.shape[1], rate.shape[0]
@@ -98,6 +104,8 @@ def torch_work(name):
         return attention(h), (torch.randn(b, t, 3 * h * d),)
     if op == "conv":
         return convolution, (torch.randn(b, t, c), torch.randn(size(name, "K"), c), torch.randn(c))
+    if op == "conv_dense":
+        return dense_convolution, (torch.randn(b, t, c), torch.randn(size(name, "K"), c, c), torch.randn(c))
     if op == "s4":
         return s4, (torch.randn(b, t, c), *model_parameters(c, n))
     if op == "layer_norm":
@@ -175,6 +183,10 @@ def time_jax(name):
                                                       dimension_numbers=("NWC", "WIO", "NWC")))
         return jnp.concatenate(parts, -1) + bias
 
+    def convolve_densely(x, w, bias):
+        return bias + jax.lax.conv_general_dilated(x, w[::-1], (1,), [((w.shape[0] - 1) * DENSE_DILATION, 0)],
+                                                   rhs_dilation=(DENSE_DILATION,), dimension_numbers=("NWC", "WIO", "NWC"))
+
     def state_space(u, log_step, rate, frequency, weight, skip):
         pole = (-jnp.exp(rate) + 1j * frequency) * jnp.exp(log_step)
         out = (weight[:n] + 1j * weight[n:]) * (jnp.exp(pole) - 1) / pole * jnp.exp(log_step)
@@ -184,6 +196,7 @@ def time_jax(name):
 
     normal = np.random.default_rng(1).standard_normal
     shapes = {"attention": (attend, [(b, t, 3 * h * d)]), "conv": (convolve, [(b, t, c), (size(name, "K"), c), (c,)]),
+              "conv_dense": (convolve_densely, [(b, t, c), (size(name, "K"), c, c), (c,)]),
               "s4": (state_space, [(b, t, c)])}
     base = op.removesuffix("_grad")
     if base not in shapes:

@@ -135,6 +135,16 @@ pu_tensor *pu_conv(pu_graph *graph, pu_tensor *x, pu_tensor *weight, pu_tensor *
         pu__node_add(graph, PU_OP_CONV, (pu_tensor *[]){x, weight, bias}, 3, &attributes, outputs, NULL));
 }
 
+pu_tensor *pu_conv_dense(pu_graph *graph, pu_tensor *x, pu_tensor *weight, pu_tensor *bias, int dilation,
+                         pu_act act) {
+    if (!usable(graph, PU_OP_CONV_DENSE, weight)) return NULL;
+    const pu_attributes attributes = {
+        .conv = {.kernel_bars = (int)weight->shape.dim[0], .groups = 1, .dilation = {dilation}, .act = act}};
+    const int outputs = act == PU_ACT_NONE ? 1 : 2;
+    return first_of(
+        pu__node_add(graph, PU_OP_CONV_DENSE, (pu_tensor *[]){x, weight, bias}, 3, &attributes, outputs, NULL));
+}
+
 pu_tensor *pu_s4(pu_graph *graph, pu_tensor *u, const pu_s4_parameters *p, pu_s4_discretisation discretisation,
                  pu_s4_form form) {
     const pu_attributes attributes = {.s4 = {discretisation, form}};

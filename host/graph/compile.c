@@ -37,7 +37,7 @@ static void mark_needed(compiler *c) {
 
 /* A product or convolution writes its pre-activation only for a gradient that runs. */
 static int outputs_written(const compiler *c, const pu__node *node) {
-    const bool fused = node->op == PU_OP_GEMM || node->op == PU_OP_CONV;
+    const bool fused = node->op == PU_OP_GEMM || node->op == PU_OP_CONV || node->op == PU_OP_CONV_DENSE;
     if (fused && node->out_count == 2 && !c->value_needed[node->out[1]->index]) return 1;
     return node->out_count;
 }

@@ -69,11 +69,19 @@ void pu__gradient_attention(pu_graph *graph, const pu__node *node, pu_tensor *dy
     din[0] = one(graph, PU_OP_ATTENTION_GRAD, in, 4, &node->attributes);
 }
 
-void pu__gradient_conv(pu_graph *graph, const pu__node *node, pu_tensor *dy, pu_tensor **din) {
+static void convolution(pu_graph *graph, const pu__node *node, pu_op_id op, pu_tensor *dy, pu_tensor **din) {
     pu_tensor *const in[] = {before_activation(graph, node, node->attributes.conv.act, dy), node->in[0],
                              node->in[1]};
-    const pu__node *gradient = pu__node_add(graph, PU_OP_CONV_GRAD, in, 3, &node->attributes, 3, NULL);
+    const pu__node *gradient = pu__node_add(graph, op, in, 3, &node->attributes, 3, NULL);
     for (int i = 0; gradient && i < 3; ++i) din[i] = gradient->out[i];
+}
+
+void pu__gradient_conv(pu_graph *graph, const pu__node *node, pu_tensor *dy, pu_tensor **din) {
+    convolution(graph, node, PU_OP_CONV_GRAD, dy, din);
+}
+
+void pu__gradient_conv_dense(pu_graph *graph, const pu__node *node, pu_tensor *dy, pu_tensor **din) {
+    convolution(graph, node, PU_OP_CONV_DENSE_GRAD, dy, din);
 }
 
 void pu__gradient_s4(pu_graph *graph, const pu__node *node, pu_tensor *dy, pu_tensor **din) {

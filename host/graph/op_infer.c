@@ -157,6 +157,20 @@ pu_status pu__infer_attention_grad(const pu__shapes *s) {
     return PU_OK;
 }
 
+static pu_status check_conv_attributes(const pu__shapes *s) {
+    if ((unsigned)s->attributes->conv.act > PU_ACT_TANH) {
+        return pu_fail(PU_ERR_ARGUMENT, "%s: activation %d is not known", pu_op_name(s->op),
+                       (int)s->attributes->conv.act);
+    }
+    for (int g = 0; g < s->attributes->conv.groups; ++g) {
+        if (s->attributes->conv.dilation[g] < 1) {
+            return pu_fail(PU_ERR_ARGUMENT, "%s: dilation %d of group %d must be at least 1", pu_op_name(s->op),
+                           s->attributes->conv.dilation[g], g);
+        }
+    }
+    return PU_OK;
+}
+
 static pu_status check_conv(const pu__shapes *s, const pu_shape *x, const pu_shape *w) {
     const int groups = s->attributes->conv.groups;
     if (x->rank != 3 || w->rank != 2 || w->dim[0] < 1 || w->dim[0] != s->attributes->conv.kernel_bars ||
@@ -167,17 +181,7 @@ static pu_status check_conv(const pu__shapes *s, const pu_shape *x, const pu_sha
         return pu_fail(PU_ERR_ARGUMENT, "conv: %d groups must be 1 to %d and divide the %lld channels", groups,
                        (int)PU_MAX_DILATIONS, (long long)x->dim[2]);
     }
-    if ((unsigned)s->attributes->conv.act > PU_ACT_TANH) {
-        return pu_fail(PU_ERR_ARGUMENT, "%s: activation %d is not known", pu_op_name(s->op),
-                       (int)s->attributes->conv.act);
-    }
-    for (int g = 0; g < groups; ++g) {
-        if (s->attributes->conv.dilation[g] < 1) {
-            return pu_fail(PU_ERR_ARGUMENT, "conv: dilation %d of group %d must be at least 1",
-                           s->attributes->conv.dilation[g], g);
-        }
-    }
-    return PU_OK;
+    return check_conv_attributes(s);
 }
 
 pu_status pu__infer_conv(const pu__shapes *s) {
@@ -193,6 +197,36 @@ pu_status pu__infer_conv_grad(const pu__shapes *s) {
     s->out[0] = s->in[1];
     s->out[1] = s->in[2];
     s->out[2] = vector(s->in[1].dim[2]);
+    return PU_OK;
+}
+
+static pu_status check_conv_dense(const pu__shapes *s, const pu_shape *x, const pu_shape *w) {
+    if (x->rank != 3 || w->rank != 3 || w->dim[0] < 1 || w->dim[0] != s->attributes->conv.kernel_bars ||
+        w->dim[1] != x->dim[2]) {
+        return bad_shapes(s, "x is [B,T,I], weight [K,I,O] with K at least 1");
+    }
+    if (s->attributes->conv.groups != 1) {
+        return pu_fail(PU_ERR_ARGUMENT, "%s: %d groups; it has one, give the others convolutions of their own",
+                       pu_op_name(s->op), s->attributes->conv.groups);
+    }
+    return check_conv_attributes(s);
+}
+
+pu_status pu__infer_conv_dense(const pu__shapes *s) {
+    PU_TRY(check_conv_dense(s, &s->in[0], &s->in[1]));
+    const int64_t outputs = s->in[1].dim[2];
+    if (!is_vector(&s->in[2], outputs)) return bad_shapes(s, "bias is [O]");
+    for (int i = 0; i < s->out_count; ++i) s->out[i] = PU_SHAPE3(s->in[0].dim[0], s->in[0].dim[1], outputs);
+    return PU_OK;
+}
+
+pu_status pu__infer_conv_dense_grad(const pu__shapes *s) {
+    PU_TRY(check_conv_dense(s, &s->in[1], &s->in[2]));
+    const pu_shape y = PU_SHAPE3(s->in[1].dim[0], s->in[1].dim[1], s->in[2].dim[2]);
+    if (!pu__shape_equal(&s->in[0], &y)) return bad_shapes(s, "dz is [B,T,O]");
+    s->out[0] = s->in[1];
+    s->out[1] = s->in[2];
+    s->out[2] = vector(s->in[2].dim[2]);
     return PU_OK;
 }
 

@@ -44,6 +44,13 @@ static double flops_conv_grad(const pu__call *call) {
     return 4.0 * out_elements(call) * call->attributes->conv.kernel_bars;
 }
 
+static double flops_conv_dense(const pu__call *call) {
+    return 2.0 * out_elements(call) * call->attributes->conv.kernel_bars * (double)call->in[0].shape.dim[2];
+}
+static double flops_conv_dense_grad(const pu__call *call) {
+    return 4.0 * out_elements(call) * call->attributes->conv.kernel_bars * (double)call->in[0].shape.dim[2];
+}
+
 /* Multiply-adds count two. The counts are the scan's: the least work for long windows. */
 static double s4_states(const pu__call *call, int rate) { return (double)call->in[rate].shape.dim[0]; }
 static double flops_s4(const pu__call *call) { return 12.0 * out_elements(call) * s4_states(call, 2); }
@@ -88,6 +95,8 @@ static const pu__op table[PU_OP_COUNT] = {
     [PU_OP_ATTENTION_GRAD] = {4, 4, 1, 1, {0}, pu__infer_attention_grad, NULL, flops_attention_grad, NULL},
     [PU_OP_CONV] = {3, 3, 1, 2, {0}, pu__infer_conv, pu__gradient_conv, flops_conv, NULL},
     [PU_OP_CONV_GRAD] = {3, 3, 3, 3, {0}, pu__infer_conv_grad, NULL, flops_conv_grad, NULL},
+    [PU_OP_CONV_DENSE] = {3, 3, 1, 2, {0}, pu__infer_conv_dense, pu__gradient_conv_dense, flops_conv_dense, NULL},
+    [PU_OP_CONV_DENSE_GRAD] = {3, 3, 3, 3, {0}, pu__infer_conv_dense_grad, NULL, flops_conv_dense_grad, NULL},
     [PU_OP_S4] = {6, 6, 1, 1, {0}, pu__infer_s4, pu__gradient_s4, flops_s4, NULL},
     [PU_OP_S4_GRAD] = {7, 7, 6, 6, {0}, pu__infer_s4_grad, NULL, flops_s4_grad, NULL},
     [PU_OP_S4_STEP] = {7, 7, 2, 2, {0}, pu__infer_s4_step, NULL, flops_s4_step, NULL},

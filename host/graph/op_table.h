@@ -51,6 +51,8 @@ pu_status pu__infer_attention(const pu__shapes *);
 pu_status pu__infer_attention_grad(const pu__shapes *);
 pu_status pu__infer_conv(const pu__shapes *);
 pu_status pu__infer_conv_grad(const pu__shapes *);
+pu_status pu__infer_conv_dense(const pu__shapes *);
+pu_status pu__infer_conv_dense_grad(const pu__shapes *);
 pu_status pu__infer_s4(const pu__shapes *);
 pu_status pu__infer_s4_grad(const pu__shapes *);
 pu_status pu__infer_s4_step(const pu__shapes *);
@@ -75,6 +77,7 @@ void pu__gradient_attention(pu_graph *, const pu__node *, pu_tensor *, pu_tensor
 void pu__gradient_s4(pu_graph *, const pu__node *, pu_tensor *dy, pu_tensor **din);
 void pu__gradient_scan(pu_graph *, const pu__node *, pu_tensor *dy, pu_tensor **din);
 void pu__gradient_conv(pu_graph *, const pu__node *, pu_tensor *, pu_tensor **);
+void pu__gradient_conv_dense(pu_graph *, const pu__node *, pu_tensor *, pu_tensor **);
 void pu__gradient_loss(pu_graph *, const pu__node *, pu_tensor *, pu_tensor **);
 
 #endif

@@ -3,7 +3,7 @@
 
 #include "host/graph/op_bench.h"
 
-enum { TAPS = 3, WARMUP_BARS = 64, HORIZONS = 3, QUANTILES = 5, PER_SIZE = 64 };
+enum { WARMUP_BARS = 64, HORIZONS = 3, QUANTILES = 5, PER_SIZE = 64 };
 
 #define S1 PU_SHAPE1
 #define S2 PU_SHAPE2
@@ -62,23 +62,39 @@ static void add_rows(pu__workloads *list, const pu__workload_sizes *s) {
     add(list, PU_OP_SOFTMAX_GRAD, note, NULL, 1, 2, (pu_shape[]){x, x});
 }
 
+/* Depthwise at the model's width and at twice that (rows of 1 KiB lie on few cache sets), dense at the model's. */
+static void add_convolutions(pu__workloads *list, const pu__workload_sizes *s) {
+    static const int taps[] = {3, 7};
+    char note[64];
+    for (int i = 0; i < 4; ++i) {
+        const int64_t c = s->channels << i / 2, k = taps[i % 2];
+        const pu_attributes conv = {.conv = {.kernel_bars = taps[i % 2], .groups = 4, .dilation = {1, 4, 16, 32}}};
+        const pu_shape x = S3(s->windows, s->bars, c), w = S2(k, c), row = S1(c);
+        snprintf(note, sizeof note, "B%lld T%lld C%lld K%lld", (long long)s->windows, (long long)s->bars,
+                 (long long)c, (long long)k);
+        add(list, PU_OP_CONV, note, &conv, 1, 3, (pu_shape[]){x, w, row});
+        add(list, PU_OP_CONV_GRAD, note, &conv, 3, 3, (pu_shape[]){x, x, w});
+    }
+    const pu_attributes dense = {.conv = {.kernel_bars = 3, .groups = 1, .dilation = {4}}};
+    const int64_t c = s->channels;
+    const pu_shape x = S3(s->windows, s->bars, c), w = S3(3, c, c);
+    snprintf(note, sizeof note, "B%lld T%lld C%lld K3", (long long)s->windows, (long long)s->bars, (long long)c);
+    add(list, PU_OP_CONV_DENSE, note, &dense, 1, 3, (pu_shape[]){x, w, S1(c)});
+    add(list, PU_OP_CONV_DENSE_GRAD, note, &dense, 3, 3, (pu_shape[]){x, x, w});
+}
+
 static void add_sequence(pu__workloads *list, const pu__workload_sizes *s) {
     const int64_t c = s->channels, n = s->states;
-    const pu_attributes attention = {.attention = {s->heads, 0, 10000.0f}},
-                        conv = {.conv = {.kernel_bars = TAPS, .groups = 4, .dilation = {1, 4, 16, 32}}},
-                        s4 = {.s4 = {0}};
-    const pu_shape x = S3(s->windows, s->bars, c), qkv = S3(s->windows, s->bars, 3 * c), taps = S2(TAPS, c),
-                   channel = S1(c), state = S2(n, c), weight = S2(2 * n, c);
+    const pu_attributes attention = {.attention = {s->heads, 0, 10000.0f}}, s4 = {.s4 = {0}};
+    const pu_shape x = S3(s->windows, s->bars, c), qkv = S3(s->windows, s->bars, 3 * c), channel = S1(c),
+                   state = S2(n, c), weight = S2(2 * n, c);
     char note[64];
     snprintf(note, sizeof note, "B%lld T%lld H%d D%lld", (long long)s->windows, (long long)s->bars, s->heads,
              (long long)(c / s->heads));
     add(list, PU_OP_ATTENTION, note, &attention, 2, 1, &qkv);
     add(list, PU_OP_ATTENTION_GRAD, note, &attention, 1, 4,
         (pu_shape[]){x, qkv, x, S3(s->windows, s->heads, s->bars)});
-    snprintf(note, sizeof note, "B%lld T%lld C%lld K%d", (long long)s->windows, (long long)s->bars, (long long)c,
-             TAPS);
-    add(list, PU_OP_CONV, note, &conv, 1, 3, (pu_shape[]){x, taps, channel});
-    add(list, PU_OP_CONV_GRAD, note, &conv, 3, 3, (pu_shape[]){x, x, taps});
+    add_convolutions(list, s);
     snprintf(note, sizeof note, "B%lld T%lld C%lld N%lld", (long long)s->windows, (long long)s->bars, (long long)c,
              (long long)n);
     add(list, PU_OP_S4, note, &s4, 1, 6, (pu_shape[]){x, channel, state, state, weight, channel});

@@ -118,6 +118,9 @@ pu_tensor *pu_attention(pu_graph *graph, pu_tensor *qkv, int heads, int span, fl
  * channels; activation fused. */
 pu_tensor *pu_conv(pu_graph *graph, pu_tensor *x, pu_tensor *weight, pu_tensor *bias, const int *dilation,
                    int groups, pu_act act);
+/* Dense causal convolution over time of x[B,T,I] with weight[K,I,O], activation fused; gives [B,T,O]. */
+pu_tensor *pu_conv_dense(pu_graph *graph, pu_tensor *x, pu_tensor *weight, pu_tensor *bias, int dilation,
+                         pu_act act);
 /* The tensors of a diagonal state-space layer of C channels and N complex states (kernels/s4/s4.h): log_step[C],
  * rate[N,C], frequency[N,C], weight[2N,C], skip[C]. */
 typedef struct pu_s4_parameters {

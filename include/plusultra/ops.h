@@ -62,6 +62,11 @@
  *                                                                                          groups)]
  *  CONV_GRAD       dz, x, w                                        dx, dw, dbias           conv; dz: of the
  *                                                                                          pre-activation
+ *  CONV_DENSE      x[B,T,I], w[K,I,O], bias[O]                     y[B,T,O], z[B,T,O]?     conv, one group; causal:
+ *                                                                                          y = act(z), z[b,t] =
+ *                                                                                          bias + sum_k
+ *                                                                                          x[b, t - k*dilation] w[k]
+ *  CONV_DENSE_GRAD dz, x, w                                        dx, dw, dbias           conv
  *  S4              u[B,T,C], log_step[C], rate[N,C],               y[B,T,C]                s4; diagonal state space,
  *                  frequency[N,C], weight[2N,C], skip[C]                                   N complex states a channel
  *  S4_GRAD         dy, u, log_step, rate, frequency,               du, dlog_step, drate,   s4
@@ -116,6 +121,8 @@ extern "C" {
     X(ATTENTION_GRAD, attention_grad)   \
     X(CONV, conv)                       \
     X(CONV_GRAD, conv_grad)             \
+    X(CONV_DENSE, conv_dense)           \
+    X(CONV_DENSE_GRAD, conv_dense_grad) \
     X(S4, s4)                           \
     X(S4_GRAD, s4_grad)                 \
     X(S4_STEP, s4_step)                 \
@@ -178,7 +185,7 @@ typedef union pu_attributes {
     } attention;
     struct {
         int kernel_bars; /* K */
-        int groups;      /* C is divisible by it */
+        int groups;      /* C is divisible by it; 1 for CONV_DENSE */
         int dilation[PU_MAX_DILATIONS];
         pu_act act;
     } conv;

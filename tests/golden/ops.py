@@ -181,3 +181,27 @@ for name, function in ACTIVATIONS.items():
     emit("glu", {"act": name}, [x], [gated])
     dy = normal(3, 5)
     emit("glu_grad", {"act": name}, [dy, x], torch.autograd.grad(gated, leaf, dy))
+
+
+def activated(name, run):
+    """y and the pre-activation; the gradient of a fused op starts at the latter."""
+    return lambda *inputs: (ACTIVATIONS[name](run(*inputs)[0]), run(*inputs)[0])
+
+
+def dense_convolution(dilation):
+    def run(x, w, bias):
+        padded = F.pad(x.transpose(1, 2), ((w.shape[0] - 1) * dilation, 0))
+        return (F.conv1d(padded, w.flip(0).permute(2, 1, 0), bias, dilation=dilation).transpose(1, 2),)
+
+    return run
+
+
+for b, t, c, k, dilations, act in ((2, 11, 6, 3, (1, 4), "gelu"), (1, 9, 5, 2, (3,), "silu"), (1, 13, 4, 5, (2, 1), "tanh")):
+    x, w, bias = normal(b, t, c), normal(k, c), normal(c)
+    emit("conv", {"act": act, "kernel_bars": k, "dilations": ",".join(map(str, dilations))}, [x, w, bias],
+         activated(act, convolution(dilations))(x, w, bias))
+for b, t, i, o, k, dilation in ((1, 1, 1, 1, 1, 1), (2, 11, 3, 5, 3, 2), (1, 9, 4, 2, 2, 4), (1, 5, 2, 3, 7, 1)):
+    x, w, bias = normal(b, t, i), normal(k, i, o), normal(o)
+    forward_and_backward("conv_dense", {"kernel_bars": k, "dilations": dilation}, dense_convolution(dilation), [x, w, bias])
+    emit("conv_dense", {"act": "gelu", "kernel_bars": k, "dilations": dilation}, [x, w, bias],
+         activated("gelu", dense_convolution(dilation))(x, w, bias))

@@ -72,6 +72,8 @@ static void read_attributes(golden *g) {
         break;
     case PU_OP_CONV:
     case PU_OP_CONV_GRAD:
+    case PU_OP_CONV_DENSE:
+    case PU_OP_CONV_DENSE_GRAD:
         if (strstr(head, "act=")) g->attributes.conv.act = act_of(head);
         g->attributes.conv.kernel_bars = number(head, "kernel_bars=");
         attribute(head, "dilations=", text);

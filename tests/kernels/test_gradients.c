@@ -209,6 +209,8 @@ BUILD(attention_span, pu_attention(g, p[0], 1, 3, 100.0f))
 BUILD(conv, pu_conv(g, p[0], p[1], p[2], dilation, 2, PU_ACT_NONE))
 BUILD(conv_silu, pu_conv(g, p[0], p[1], p[2], dilation, 2, PU_ACT_SILU))
 BUILD(conv_gelu, pu_conv(g, p[0], p[1], p[2], dilation, 2, PU_ACT_GELU))
+BUILD(conv_dense, pu_conv_dense(g, p[0], p[1], p[2], 2, PU_ACT_NONE))
+BUILD(conv_dense_gelu, pu_conv_dense(g, p[0], p[1], p[2], 3, PU_ACT_GELU))
 BUILD(scan, pu_scan(g, p[0], p[1]))
 BUILD(reshaped, pu_mul(g, pu_reshape(g, p[0], PU_SHAPE2(6, 5)), pu_reshape(g, p[1], PU_SHAPE2(6, 5))))
 BUILD(shared_sum, pu_add(g, pu_add(g, p[0], p[1]), pu_add(g, p[0], pu_reshape(g, p[0], PU_SHAPE2(5, 6)))))
@@ -262,6 +264,8 @@ static const check checks[] = {
     {"conv", conv, {S3(2, 9, 6), S2(3, 6), S1(6)}, 3, PU_LOSS_MSE, 0},
     {"conv silu", conv_silu, {S3(2, 9, 6), S2(3, 6), S1(6)}, 3, PU_LOSS_MSE, 0},
     {"conv gelu", conv_gelu, {S3(1, 17, 4), S2(5, 4), S1(4)}, 3, PU_LOSS_MSE, 0},
+    {"conv_dense", conv_dense, {S3(2, 9, 5), S3(3, 5, 4), S1(4)}, 3, PU_LOSS_MSE, 0},
+    {"conv_dense gelu", conv_dense_gelu, {S3(1, 8, 4), S3(4, 4, 3), S1(3)}, 3, PU_LOSS_MSE, 0},
     {"s4 hold, scan", s4_hold_scan, {S3(2, 9, 3), S1(3), S2(2, 3), S2(2, 3), S2(4, 3), S1(3)}, 6, PU_LOSS_MSE, 0},
     {"s4 hold, convolution",
      s4_hold_convolution,

@@ -7,7 +7,7 @@
 
 #include "plusultra/graph.h" /* PU_SHAPE1, PU_SHAPE2, PU_SHAPE3 */
 
-enum { CASES_MAX = 600 };
+enum { CASES_MAX = 800 };
 
 static pu__op_case cases[CASES_MAX];
 static int case_count;
@@ -259,6 +259,25 @@ static void fused_conv_cases(void) {
     }
 }
 
+static void dense_conv_cases(void) {
+    static const int size[][6] = {/* B, T, I, O, K, dilation */
+                                  {1, 1, 1, 1, 1, 1},     {2, 7, 3, 5, 3, 2},    {1, 65, 17, 33, 2, 40},
+                                  {3, 64, 64, 64, 3, 16}, {2, 130, 9, 70, 4, 7}, {1, 5, 4, 3, 7, 1},
+                                  {2, 3, 5, 8, 2, 9},     {5, 61, 67, 31, 1, 1}, {1, 300, 6, 4, 3, 128},
+                                  {0, 5, 4, 3, 2, 1},     {2, 0, 4, 3, 2, 1},    {2, 9, 0, 3, 2, 1},
+                                  {17, 4, 2, 20, 3, 1},   {2, 9, 3, 0, 2, 1}};
+    static const char *const note[] = {"none", "relu", "gelu", "silu", "sigmoid", "tanh"};
+    for (int s = 0; s < 14; ++s) {
+        const int64_t b = size[s][0], t = size[s][1], inputs = size[s][2], outputs = size[s][3], k = size[s][4];
+        const pu_act act = (pu_act)(s % 6);
+        pu_attributes attributes = {
+            .conv = {.kernel_bars = size[s][4], .groups = 1, .dilation = {size[s][5]}, .act = act}};
+        const pu_shape x = S3(b, t, inputs), w = S3(k, inputs, outputs), dz = S3(b, t, outputs);
+        add(PU_OP_CONV_DENSE, note[act], &attributes, 1 + s % 2, 3, (pu_shape[]){x, w, S1(outputs)});
+        add(PU_OP_CONV_DENSE_GRAD, "", &attributes, 3, 3, (pu_shape[]){dz, x, w});
+    }
+}
+
 static int by_op(const void *left, const void *right) {
     const pu__op_case *a = left, *b = right;
     if (a->op != b->op) return a->op < b->op ? -1 : 1;
@@ -277,6 +296,7 @@ const pu__op_case *pu__op_cases(int *count) {
         update_cases();
         state_space_cases();
         fused_conv_cases();
+        dense_conv_cases();
         qsort(cases, (size_t)case_count, sizeof *cases, by_op);
     }
     *count = case_count;

@@ -342,6 +342,43 @@ static void NAME(conv_grad)(const pu__call *call, REAL *const *out) {
     }
 }
 
+static void NAME(conv_dense)(const pu__call *call, REAL *const *out) {
+    const float *x = NAME(in)(call, 0), *w = NAME(in)(call, 1), *bias = NAME(in)(call, 2);
+    const int64_t bars = NAME(dim)(call, 0, 1), inputs = NAME(dim)(call, 0, 2), outputs = NAME(dim)(call, 1, 2);
+    for (int64_t i = 0; i < pu__count(&call->out[0].shape); ++i) {
+        const int64_t o = i % outputs, row = i / outputs, t = row % bars;
+        REAL sum = 0;
+        for (int64_t k = 0; k < NAME(dim)(call, 1, 0); ++k) {
+            const int64_t back = k * call->attributes->conv.dilation[0];
+            for (int64_t c = 0; c < inputs && back <= t; ++c)
+                sum += (REAL)x[(row - back) * inputs + c] * (REAL)w[(k * inputs + c) * outputs + o];
+        }
+        sum += (REAL)bias[o];
+        out[0][i] = NAME(act_value)(call->attributes->conv.act, sum);
+        if (call->out_count > 1 && out[1]) out[1][i] = sum;
+    }
+}
+
+static void NAME(conv_dense_grad)(const pu__call *call, REAL *const *out) {
+    const float *dz = NAME(in)(call, 0), *x = NAME(in)(call, 1), *w = NAME(in)(call, 2);
+    const int64_t bars = NAME(dim)(call, 1, 1), inputs = NAME(dim)(call, 1, 2), outputs = NAME(dim)(call, 2, 2);
+    for (int64_t i = 0; i < pu__count(&call->in[1].shape); ++i) out[0][i] = 0;
+    for (int64_t i = 0; i < pu__count(&call->in[2].shape); ++i) out[1][i] = 0;
+    for (int64_t o = 0; o < outputs; ++o) out[2][o] = 0;
+    for (int64_t i = 0; i < pu__count(&call->in[0].shape); ++i) {
+        const int64_t o = i % outputs, row = i / outputs, t = row % bars;
+        out[2][o] += dz[i];
+        for (int64_t k = 0; k < NAME(dim)(call, 2, 0); ++k) {
+            const int64_t back = k * call->attributes->conv.dilation[0];
+            for (int64_t c = 0; c < inputs && back <= t; ++c) {
+                const int64_t from = (row - back) * inputs + c, weight = (k * inputs + c) * outputs + o;
+                out[0][from] += (REAL)w[weight] * (REAL)dz[i];
+                out[1][weight] += (REAL)dz[i] * (REAL)x[from];
+            }
+        }
+    }
+}
+
 #include "tests/support/op_reference_s4.h"
 
 /* ---- windows, losses, the update ---- */
@@ -476,6 +513,8 @@ static void NAME(evaluate)(const pu__call *call, REAL *const *out) {
     case PU_OP_ATTENTION_GRAD: NAME(attention_grad)(call, out[0]); break;
     case PU_OP_CONV: NAME(conv)(call, out); break;
     case PU_OP_CONV_GRAD: NAME(conv_grad)(call, out); break;
+    case PU_OP_CONV_DENSE: NAME(conv_dense)(call, out); break;
+    case PU_OP_CONV_DENSE_GRAD: NAME(conv_dense_grad)(call, out); break;
     case PU_OP_S4: NAME(s4)(call, out[0]); break;
     case PU_OP_S4_GRAD: NAME(s4_grad)(call, out); break;
     case PU_OP_S4_STEP: NAME(s4_step)(call, out); break;

@@ -379,6 +379,9 @@ static double sum_length(const pu__op_case *c) {
     case PU_OP_ATTENTION:
     case PU_OP_ATTENTION_GRAD: return (double)(c->in[0].dim[1] + 128);
     case PU_OP_CONV_GRAD: return (double)(c->in[0].dim[0] * c->in[0].dim[1]);
+    case PU_OP_CONV_DENSE: return (double)(c->in[1].dim[0] * c->in[1].dim[1]);
+    case PU_OP_CONV_DENSE_GRAD:
+        return (double)(c->in[0].dim[0] * c->in[0].dim[1] + c->in[2].dim[0] * c->in[2].dim[2]);
     case PU_OP_CONV: return (double)c->in[1].dim[0];
     case PU_OP_S4: return (double)(c->in[0].dim[1] * c->in[2].dim[0]);
     case PU_OP_S4_GRAD: return (double)(c->in[1].dim[0] * c->in[1].dim[1] * c->in[3].dim[0]);

@@ -9,6 +9,7 @@
 #include "kernels/adamw/adamw.h"
 #include "kernels/attention/attention.h"
 #include "kernels/conv/conv.h"
+#include "kernels/conv/conv_dense.h"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/gemm/gemm.h"
 #include "kernels/layer_norm/layer_norm.h"
@@ -39,6 +40,8 @@ static const pu__kernel_entry kernels[PU_OP_COUNT] = {
     [PU_OP_ATTENTION_GRAD] = {pu__attention_grad_cpu, pu__attention_grad_workspace_cpu},
     [PU_OP_CONV] = {pu__conv_cpu, NULL},
     [PU_OP_CONV_GRAD] = {pu__conv_grad_cpu, pu__conv_grad_workspace_cpu},
+    [PU_OP_CONV_DENSE] = {pu__conv_dense_cpu, pu__conv_dense_workspace_cpu},
+    [PU_OP_CONV_DENSE_GRAD] = {pu__conv_dense_grad_cpu, pu__conv_dense_grad_workspace_cpu},
     [PU_OP_S4] = {pu__s4_cpu, pu__s4_workspace_cpu},
     [PU_OP_S4_GRAD] = {pu__s4_grad_cpu, pu__s4_grad_workspace_cpu},
     [PU_OP_S4_STEP] = {pu__s4_step_cpu, NULL},

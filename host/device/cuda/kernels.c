@@ -2,6 +2,7 @@
 #include "kernels/adamw/adamw.h"
 #include "kernels/attention/attention.h"
 #include "kernels/conv/conv.h"
+#include "kernels/conv/conv_dense.h"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/gemm/gemm.h"
 #include "kernels/layer_norm/layer_norm.h"
@@ -30,6 +31,8 @@ const pu__kernel_entry pu__cuda_kernels[PU_OP_COUNT] = {
     [PU_OP_ATTENTION_GRAD] = {pu__attention_grad_cuda, pu__attention_grad_workspace_cuda},
     [PU_OP_CONV] = {pu__conv_cuda, NULL},
     [PU_OP_CONV_GRAD] = {pu__conv_grad_cuda, pu__conv_grad_workspace_cuda},
+    [PU_OP_CONV_DENSE] = {pu__conv_dense_cuda, NULL},
+    [PU_OP_CONV_DENSE_GRAD] = {pu__conv_dense_grad_cuda, pu__conv_dense_grad_workspace_cuda},
     [PU_OP_S4] = {pu__s4_cuda, pu__s4_workspace_cuda},
     [PU_OP_S4_GRAD] = {pu__s4_grad_cuda, pu__s4_grad_workspace_cuda},
     [PU_OP_S4_STEP] = {pu__s4_step_cuda, NULL},
