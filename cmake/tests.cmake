@@ -32,6 +32,22 @@ foreach(folder ${PU_TEST_FOLDERS})
             ENVIRONMENT "PU_SOURCE=${CMAKE_SOURCE_DIR};PU_BINARY=${CMAKE_BINARY_DIR}")
     endforeach()
 endforeach()
+# Faults of the operating system: calls.c stands in front of the C library, so it is part of these executables alone. clang's
+# sanitizers come with definitions of their own that it cannot stand in front of, and ThreadSanitizer has nothing to look at.
+if(NOT PU_KERNEL_ONLY AND NOT PU_SANITIZE MATCHES "thread" AND NOT (PU_SANITIZE AND CMAKE_C_COMPILER_ID MATCHES "Clang"))
+    file(GLOB sources CONFIGURE_DEPENDS tests/fault/test_*.c)
+    add_library(pu_test_fault OBJECT tests/fault/calls.c tests/fault/fault.c)
+    target_link_libraries(pu_test_fault PUBLIC pu_test_support)
+    foreach(source ${sources})
+        get_filename_component(name ${source} NAME_WE)
+        add_executable(${name} ${source})
+        target_link_libraries(${name} PRIVATE pu_test_fault)
+        set_target_properties(${name} PROPERTIES ENABLE_EXPORTS ON) # names in the trace of a fault
+        add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+        set_tests_properties(${name} PROPERTIES TIMEOUT 900 LABELS fault
+            ENVIRONMENT "PU_SOURCE=${CMAKE_SOURCE_DIR};PU_BINARY=${CMAKE_BINARY_DIR}")
+    endforeach()
+endif()
 foreach(part emulator fuzz)
     if(EXISTS ${CMAKE_SOURCE_DIR}/tests/${part}/CMakeLists.txt)
         add_subdirectory(tests/${part})

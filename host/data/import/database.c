@@ -24,8 +24,12 @@ pu_status pu__database_magic(const char *path, bool *database) {
     if (file < 0)
         return pu_fail(errno == ENOENT ? PU_ERR_NOT_FOUND : PU_ERR_IO, "cannot open %s: %s", path,
                        strerror(errno));
-    const ssize_t got = pread(file, head, sizeof head, 0);
+    ssize_t got = 0;
+    do got = pread(file, head, sizeof head, 0);
+    while (got < 0 && errno == EINTR);
+    const int error = errno;
     close(file);
+    if (got < 0) return pu_fail(PU_ERR_IO, "cannot read %s: %s", path, strerror(error));
     *database = got == (ssize_t)sizeof head && memcmp(head, magic, sizeof magic) == 0;
     return PU_OK;
 }
@@ -94,7 +98,8 @@ static pu_status find_columns(pu__database *table, const char *name, const char 
     int code = SQLITE_ROW;
     while ((code = sqlite3_step(query)) == SQLITE_ROW) {
         const char *column = (const char *)sqlite3_column_text(query, NAME);
-        if (column && sqlite3_column_int(query, HIDDEN) != 1) take_column(table, column);
+        if (!column) break;
+        if (sqlite3_column_int(query, HIDDEN) != 1) take_column(table, column);
     }
     const pu_status status = code == SQLITE_DONE ? PU_OK : failure(table);
     sqlite3_finalize(query);
@@ -124,7 +129,8 @@ static pu_status look_at_table(pu__database *table, const char *name, table_choi
     const char *missing = NULL;
     if (++choice->seen > TABLES_MAX || strlen(name) >= PU__DATABASE_NAME_BYTES) return PU_OK;
     const pu_status status = find_columns(table, name, &missing);
-    if (status != PU_OK) return status == PU_ERR_STORE ? PU_OK : status; /* a view that is broken fits nothing */
+    const bool broken = status != PU_OK && (sqlite3_errcode(table->db) & 0xff) == SQLITE_ERROR;
+    if (status != PU_OK) return broken ? PU_OK : status; /* a view that is broken fits nothing */
     if (missing) return PU_OK;
     if (choice->fitting++ == 0) snprintf(choice->first, sizeof choice->first, "%s", name);
     choice->has_series |= sqlite3_stricmp(name, "series") == 0;
@@ -144,7 +150,7 @@ static pu_status look_at_tables(pu__database *table, table_choice *choice) {
     pu_status status = PU_OK;
     while (status == PU_OK && (code = sqlite3_step(query)) == SQLITE_ROW) {
         const char *name = (const char *)sqlite3_column_text(query, 0);
-        if (name) status = look_at_table(table, name, choice);
+        status = name ? look_at_table(table, name, choice) : failure(table);
     }
     if (status == PU_OK && code != SQLITE_DONE) status = failure(table);
     sqlite3_finalize(query);
@@ -188,29 +194,36 @@ static void add_time(const pu__database *table, pu__buffer *sql) {
     pu__buffer_printf(sql, ")");
 }
 
-/* A whole number that a query without parameters gives; `fallback` when it gives none, or fails. */
-static int64_t ask(pu__database *table, const char *before, const char *after, int64_t fallback) {
-    pu__buffer sql = {0};
-    sqlite3_stmt *query = NULL;
-    int64_t value = fallback;
-    pu__buffer_printf(&sql, "%s", before);
-    add_name(&sql, table->name);
-    pu__buffer_printf(&sql, "%s", after);
-    if (prepare_built(table, &sql, &query) == PU_OK && sqlite3_step(query) == SQLITE_ROW &&
-        sqlite3_column_type(query, 0) == SQLITE_INTEGER)
-        value = sqlite3_column_int64(query, 0);
+/* The one whole number of a query; 0 when it gives another value or none. Finalizes the query. */
+static pu_status read_integer(pu__database *table, sqlite3_stmt *query, int64_t *out) {
+    const int code = sqlite3_step(query);
+    *out =
+        code == SQLITE_ROW && sqlite3_column_type(query, 0) == SQLITE_INTEGER ? sqlite3_column_int64(query, 0) : 0;
+    const pu_status status = code == SQLITE_ROW || code == SQLITE_DONE ? PU_OK : failure(table);
     sqlite3_finalize(query);
-    return value;
+    return status;
 }
 
-static bool is_table(pu__database *table) {
+static pu_status ask(pu__database *table, const char *before, int64_t *out) {
+    pu__buffer sql = {0};
     sqlite3_stmt *query = NULL;
-    bool found = false;
-    if (prepare(table, "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1 COLLATE NOCASE",
-                table->name, &query) == PU_OK)
-        found = sqlite3_step(query) == SQLITE_ROW;
-    sqlite3_finalize(query);
-    return found;
+    pu__buffer_printf(&sql, "%s", before);
+    add_name(&sql, table->name);
+    PU_TRY(prepare_built(table, &sql, &query));
+    return read_integer(table, query, out);
+}
+
+/* How many rows a table has and whether their numbers can be told to a person: views have row numbers of their own
+ * making, and a rejected row's number must be positive. */
+static pu_status count_rows(pu__database *table) {
+    sqlite3_stmt *query = NULL;
+    int64_t plain = 0, first = 0;
+    PU_TRY(prepare(table, "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1 COLLATE NOCASE",
+                   table->name, &query));
+    PU_TRY(read_integer(table, query, &plain));
+    if (plain && table->has_rowid) PU_TRY(ask(table, "SELECT min(rowid) FROM ", &first));
+    table->has_rowid = first >= 1;
+    return plain ? ask(table, "SELECT count(*) FROM ", &table->rows) : PU_OK;
 }
 
 /* Whether the first row has a clock time, of which nothing says what it stamps. */
@@ -272,10 +285,7 @@ static pu_status open_on(pu__database *table) {
     PU_TRY(pu__foreign_open(table->path, &table->db));
     PU_TRY(pu__database_register_time(table));
     PU_TRY(choose_table(table));
-    /* Views have row numbers of their own making, and a rejected row's number must be positive. */
-    const bool plain = is_table(table);
-    if (table->has_rowid) table->has_rowid = plain && ask(table, "SELECT min(rowid) FROM ", "", 0) >= 1;
-    if (plain) table->rows = ask(table, "SELECT count(*) FROM ", "", 0);
+    PU_TRY(count_rows(table));
     PU_TRY(look_at_first_time(table));
     return prepare_query(table);
 }

@@ -164,6 +164,10 @@ pu_status pu__database_next(pu__row_source *source, pu__raw_row *row, char *reas
     ++source->done;
     *row = (pu__raw_row){.line = source->done, .close_ts = INT64_MIN};
     if (table->has_rowid) row->line = sqlite3_column_int64(table->query, PU__DATABASE_ROWID);
+    if (row->line < 1) { /* the smallest is not, as was asked before */
+        return pu_fail(PU_ERR_CORRUPT, "%s: a row has the number %lld: the file is damaged, restore a copy",
+                       table->path, (long long)row->line);
+    }
     *outcome = read_row(table, row, reason) ? PU__ROW_READ : PU__ROW_REJECTED;
     if (*outcome == PU__ROW_READ) {
         add_to_hash(table, row);

@@ -249,13 +249,14 @@ pu_status pu__zone_open(pu_arena *arena, const char *name, pu__zone **out) {
     }
     snprintf(path, sizeof path, "/usr/share/zoneinfo/%s", name);
     const pu_status status = pu__file_read(path, FILE_BYTES_MAX, &data, &bytes);
-    if (status != PU_OK) {
+    if (status == PU_ERR_NOT_FOUND) {
         return pu_fail(
-            status == PU_ERR_MEMORY ? status : PU_ERR_CONFIG,
+            PU_ERR_CONFIG,
             "the time zone '%s' is not known here: install tzdata, check the spelling, or write an offset "
             "such as +02:00",
             name);
     }
+    PU_TRY(status);
     const bool good = read_file(arena, data, bytes, zone);
     pu_free(data);
     return good ? PU_OK : pu_fail(PU_ERR_CORRUPT, "%s is not a time zone file of version 2 or later", path);

@@ -127,9 +127,10 @@ static pu_status describe(const job *j, int64_t asset_id, char out[SUMMARY_BYTES
                            : pu__store_failure(j->store, "read");
     int used = 0;
     out[0] = '\0';
-    for (int i = 0; row && i < sqlite3_column_count(query); ++i) {
-        used +=
-            snprintf(out + used, SUMMARY_BYTES - (size_t)used, "%s|", (const char *)sqlite3_column_text(query, i));
+    for (int i = 0; row && status == PU_OK && i < sqlite3_column_count(query); ++i) {
+        const char *text = (const char *)sqlite3_column_text(query, i); /* null: no memory for the digits */
+        if (text) used += snprintf(out + used, SUMMARY_BYTES - (size_t)used, "%s|", text);
+        else status = pu__store_failure(j->store, "read");
     }
     sqlite3_finalize(query);
     return status;

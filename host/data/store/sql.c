@@ -11,7 +11,8 @@ typedef struct failure_kind {
 
 static const failure_kind kinds[] = {
     {SQLITE_NOTADB, PU_ERR_CORRUPT, "; the file is not a database: check the path"},
-    {SQLITE_CORRUPT, PU_ERR_CORRUPT, "; the file is damaged: restore a copy, or import into a new store"},
+    {SQLITE_CORRUPT, PU_ERR_CORRUPT,
+     "; the file is damaged, or its disk: see the system's log, restore a copy, or import into a new store"},
     {SQLITE_FULL, PU_ERR_IO, "; nothing was changed: free some space and run again"},
     {SQLITE_IOERR, PU_ERR_IO, "; check the disk and its free space, then run again"},
     {SQLITE_CANTOPEN, PU_ERR_IO, "; check that the folder exists and can be written"},

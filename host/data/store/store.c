@@ -93,7 +93,8 @@ static pu_status check_length(pu_store *store) {
             pu_fail(PU_ERR_CORRUPT, "%s was cut short: its %lld bytes are not whole pages of %lld; restore a copy",
                     store->path, (long long)info.st_size, (long long)page_bytes);
     }
-    pu_store_rollback(store);
+    if (status == PU_OK) status = pu__sql_exec(store, "COMMIT", "read");
+    if (status != PU_OK) pu_store_rollback(store);
     return status;
 }
 
@@ -161,6 +162,8 @@ pu_status pu_store_begin(pu_store *store) {
 pu_status pu_store_commit(pu_store *store) { return pu__sql_exec(store, "COMMIT", "commit to"); }
 
 void pu_store_rollback(pu_store *store) {
-    /* After a full disk or an I/O error SQLite may have rolled back by itself: nothing is left to do then. */
-    if (store->db && sqlite3_get_autocommit(store->db) == 0) sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+    /* After a full disk or an I/O error SQLite may have rolled back by itself: nothing is left to do then. Where the
+     * statement finds no memory, it does the second time: that of the first failure has been freed. */
+    for (int i = 0; i < 2 && store->db && sqlite3_get_autocommit(store->db) == 0; ++i)
+        sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
 }
