@@ -1,11 +1,13 @@
 #include "host/data/features/sets.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "host/base/buffer.h"
 #include "host/data/features/plugin.h"
 #include "host/data/store/digest.h"
+#include "host/data/store/sql.h"
 #include "plusultra/log.h"
 #include "plusultra/memory.h"
 
@@ -41,6 +43,42 @@ static pu_status leave_benchmark_out(const pu_config *config, pu__plan *plan) {
     return PU_OK;
 }
 
+static pu_status currency_of(pu_store *store, int64_t asset_id, char out[16]) {
+    sqlite3_stmt *query = NULL;
+    bool row = false;
+    *out = '\0';
+    PU_TRY(pu__sql_prepare(store, "SELECT currency FROM assets WHERE asset_id = ?1", &query));
+    const pu_status status = sqlite3_bind_int64(query, 1, asset_id) == SQLITE_OK
+                                 ? pu__sql_step(store, query, &row, "read the currencies of")
+                                 : pu__store_failure(store, "read the currencies of");
+    if (status == PU_OK && row) snprintf(out, 16, "%s", (const char *)sqlite3_column_text(query, 0));
+    sqlite3_finalize(query);
+    return status;
+}
+
+/* Assets whose currency the store does not say are taken as they are. */
+static pu_status compare_currencies(const pu__plan *plan) {
+    char first[16] = "", now[16];
+    const pu_asset *of = NULL;
+    for (int i = 0; i <= plan->asset_count; ++i) {
+        const pu_asset *asset = i < plan->asset_count ? &plan->asset[i] : &plan->benchmark;
+        if (asset->id == 0) continue;
+        PU_TRY(currency_of(plan->store, asset->id, now));
+        if (!*now || strcmp(first, now) == 0) continue;
+        if (of) {
+            pu_log(
+                PU_LOG_WARNING, "data.currencies",
+                "%s is in %s, %s in %s: returns stay each in their own currency, and are compared and added up as "
+                "if they were hedged",
+                of->symbol, first, asset->symbol, now);
+            return PU_OK;
+        }
+        of = asset;
+        snprintf(first, sizeof first, "%s", now);
+    }
+    return PU_OK;
+}
+
 static pu_status choose_assets(const pu_config *config, pu__plan *plan) {
     PU_TRY(pu_store_assets(plan->store, config->data.symbols.count, config->data.symbols.value, &plan->asset_count,
                            &plan->asset));
@@ -66,7 +104,7 @@ static pu_status choose_assets(const pu_config *config, pu__plan *plan) {
                 return pu_fail(PU_ERR_CONFIG, "data.symbols names %s twice", asset->symbol);
         }
     }
-    return PU_OK;
+    return compare_currencies(plan);
 }
 
 static pu_status unknown_feature(const char *name) {

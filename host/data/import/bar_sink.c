@@ -18,6 +18,7 @@ typedef struct sink_series {
     int64_t asset_id; /* 0: none yet */
     int pending;      /* gathered rows */
     int next;         /* while they are put in order */
+    bool dated;       /* the counts' times are set */
     pu_import_symbol counts;
 } sink_series;
 
@@ -128,10 +129,11 @@ static pu_status reject(pu__bar_sink *sink, int index, const pu_import_reject *r
     return pu__record_reject(&sink->rejects, index, row);
 }
 
-static void accept_time(pu_import_symbol *counts, int64_t ts) {
-    const bool first = counts->rows_added + counts->rows_unchanged + counts->rows_replaced == 0;
-    if (first || ts < counts->first_ts) counts->first_ts = ts;
-    if (first || ts > counts->last_ts) counts->last_ts = ts;
+/* Not by the counts: repeated rows are counted before the bar that they repeat is put. */
+static void accept_time(sink_series *own, int64_t ts) {
+    if (!own->dated || ts < own->counts.first_ts) own->counts.first_ts = ts;
+    if (!own->dated || ts > own->counts.last_ts) own->counts.last_ts = ts;
+    own->dated = true;
 }
 
 static pu_status reject_differing(pu__bar_sink *sink, int index, const pu__bar *bar, int64_t line) {
@@ -155,7 +157,7 @@ static pu_status put_run(pu__bar_sink *sink, int index, const pu__bar *bars, con
             continue;
         }
         pu_import_symbol *counts = &sink->series[index].counts;
-        accept_time(counts, bars[i].ts);
+        accept_time(&sink->series[index], bars[i].ts);
         ++counts->rows_read;
         counts->rows_added += sink->outcome[i] == PU__BAR_ADDED;
         counts->rows_unchanged += sink->outcome[i] == PU__BAR_UNCHANGED;
@@ -254,6 +256,7 @@ static pu_status check_usable(const pu__bar_sink *sink) {
 /* The file's figures from those of its symbols. */
 static void sum_up(pu__bar_sink *sink) {
     pu_import_result *result = sink->result;
+    bool dated = false;
     for (int i = 0; i < sink->count; ++i) {
         const pu_import_symbol *counts = &sink->series[i].counts;
         if (sink->series[i].asset_id == 0) continue;
@@ -264,10 +267,10 @@ static void sum_up(pu__bar_sink *sink) {
             result->bar_s = counts->bar_s;
             result->periods_per_year = counts->periods_per_year;
         }
-        const int64_t accepted = counts->rows_added + counts->rows_unchanged + counts->rows_replaced;
-        const bool dated = result->rows_added + result->rows_unchanged + result->rows_replaced > 0;
-        if (accepted > 0 && (!dated || counts->first_ts < result->first_ts)) result->first_ts = counts->first_ts;
-        if (accepted > 0 && (!dated || counts->last_ts > result->last_ts)) result->last_ts = counts->last_ts;
+        const bool own = sink->series[i].dated;
+        if (own && (!dated || counts->first_ts < result->first_ts)) result->first_ts = counts->first_ts;
+        if (own && (!dated || counts->last_ts > result->last_ts)) result->last_ts = counts->last_ts;
+        dated |= own;
         result->rows_added += counts->rows_added;
         result->rows_unchanged += counts->rows_unchanged;
         result->rows_replaced += counts->rows_replaced;

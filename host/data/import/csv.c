@@ -72,7 +72,7 @@ static pu_status look_for_gzip(pu__lines *lines) {
 
 static pu_status open_file(const char *path, pu__lines *lines) {
     struct stat info;
-    lines->file = open(path, O_RDONLY | O_CLOEXEC);
+    lines->file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe without a writer must not hang */
     if (lines->file < 0) return read_failure("open", path);
     if (fstat(lines->file, &info) != 0) return read_failure("inspect", path);
     if (!S_ISREG(info.st_mode)) return pu_fail(PU_ERR_IO, "%s is not a regular file", path);

@@ -10,6 +10,7 @@
 #include "host/base/buffer.h"
 #include "host/data/import/database_state.h"
 #include "host/data/import/foreign.h"
+#include "host/data/store/migrate.h"
 #include "host/data/store/sql.h"
 #include "plusultra/log.h"
 #include "plusultra/memory.h"
@@ -18,7 +19,8 @@ enum { TABLES_MAX = 4096 };
 
 pu_status pu__database_magic(const char *path, bool *database) {
     static const char magic[] = "SQLite format 3"; /* with its zero byte */
-    char head[sizeof magic];
+    enum { APPLICATION_ID = 68, HEAD_BYTES = 72 }; /* sqlite.org/fileformat.html, 1.3 */
+    unsigned char head[HEAD_BYTES];
     const int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     *database = false;
     if (file < 0)
@@ -29,8 +31,19 @@ pu_status pu__database_magic(const char *path, bool *database) {
     while (got < 0 && errno == EINTR);
     const int error = errno;
     close(file);
+    if (got < 0 && error == ESPIPE) return PU_OK; /* a pipe: what reads text says so */
     if (got < 0) return pu_fail(PU_ERR_IO, "cannot read %s: %s", path, strerror(error));
     *database = got == (ssize_t)sizeof head && memcmp(head, magic, sizeof magic) == 0;
+    if (!*database) return PU_OK;
+    const unsigned char *id = head + APPLICATION_ID;
+    const uint32_t application = (uint32_t)id[0] << 24 | (uint32_t)id[1] << 16 | (uint32_t)id[2] << 8 | id[3];
+    /* Its bars carry the number of their asset, not a symbol, and are stamped at the close. */
+    if (application == PU__STORE_APPLICATION)
+        return pu_fail(
+            PU_ERR_DATA,
+            "%s is a store of Plus Ultra: use it with --store; one of its assets is copied by `plusultra "
+            "assets prices` into a CSV file, imported with --stamp close",
+            path);
     return PU_OK;
 }
 

@@ -1,10 +1,12 @@
-/* Import: how long a bar is, told by few rows, by a period column, or not at all. */
+/* Import: what makes a file look like another: how long a bar is, told by few rows, by a period column, or not at all;
+ * whose bars they are, in which currency. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 // clang-format off
 #include <cmocka.h>
 // clang-format on
@@ -146,6 +148,57 @@ static void a_symbol_without_a_good_row(void **state) {
     assert_true(result.rows_added == 2 && result.rows_rejected == 2 && result.symbol_count == 1);
 }
 
+/* A row that comes twice is counted before its bar is put; the first time is the bar's all the same. */
+static void repeated_rows_move_no_time(void **state) {
+    (void)state;
+    must_import("repeats.csv",
+                "Date,Symbol,Open,High,Low,Close\n2024-03-07,GA,10,12,9,11\n2024-03-07,GA,10,12,9,11\n"
+                "2024-03-08,GA,10,12,9,11\n2024-03-08,GB,10,12,9,11\n",
+                NULL);
+    assert_true(result.rows_added == 3 && result.rows_unchanged == 1);
+    assert_int_equal(result.first_ts, MAR_8_2024);
+    assert_int_equal(result.last_ts, MAR_8_2024 + DAY_S);
+}
+
+/* Read as a table of bars, the bars of all its assets would be one. */
+static void a_store_is_no_source(void **state) {
+    (void)state;
+    assert_int_equal(pu_import_file(store, test_path(folder, "market.db"), NULL, &result), PU_ERR_DATA);
+    assert_non_null(strstr(pu_error_message(), "is a store of Plus Ultra"));
+}
+
+static void a_pipe_does_not_hang(void **state) {
+    (void)state;
+    assert_int_equal(mkfifo(test_path(folder, "pipe.csv"), 0600), 0);
+    assert_int_equal(pu_import_file(store, test_path(folder, "pipe.csv"), NULL, &result), PU_ERR_IO);
+    assert_non_null(strstr(pu_error_message(), "not a regular file"));
+}
+
+static void import_in(const char *name, const char *currency) {
+    char text[8192] = HEADER;
+    for (int i = 0; i < 60; ++i)
+        snprintf(text + strlen(text), sizeof text - strlen(text), "2024-%02d-%02d" BAR, 1 + i / 28, 1 + i % 28);
+    must_import(name, text, &(pu_import_options){.currency = currency, .bar_s = DAY_S});
+}
+
+/* Nothing is converted, so it is said. */
+static void currencies_are_not_mixed_in_silence(void **state) {
+    (void)state;
+    import_in("HA.csv", "USD");
+    import_in("HB.csv", "EUR");
+    import_in("HC.csv", "USD");
+    import_in("HD.csv", NULL);
+    static const char *const symbols[] = {"data.symbols=[HA, HB]", "data.symbols=[HA, HC, HD]"};
+    for (int i = 0; i < 2; ++i) {
+        test_outcome run = test_plusultra(folder, "features", "build", "--set", symbols[i], "--set",
+                                          "features.names=[log_return_1]", NULL);
+        if (run.code != 0) fail_msg("%s", run.err);
+        assert_int_equal(strstr(run.err, "HA is in USD, HB in EUR") != NULL, i == 0);
+        assert_int_equal(strstr(run.err, "hedged") != NULL, i == 0);
+        test_outcome_free(&run);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(weekends_are_no_distance),
@@ -154,6 +207,10 @@ int main(void) {
         cmocka_unit_test(periods_of_one_symbol_are_assets),
         cmocka_unit_test(a_price_earnings_ratio_is_no_period),
         cmocka_unit_test(a_symbol_without_a_good_row),
+        cmocka_unit_test(repeated_rows_move_no_time),
+        cmocka_unit_test(a_store_is_no_source),
+        cmocka_unit_test(a_pipe_does_not_hang),
+        cmocka_unit_test(currencies_are_not_mixed_in_silence),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }
