@@ -121,8 +121,27 @@ pu_tensor *pu_softmax(pu_graph *graph, pu_tensor *x) {
 }
 
 pu_tensor *pu_attention(pu_graph *graph, pu_tensor *qkv, int heads, int span, float rotary_base) {
-    const pu_attributes attributes = {.attention = {.heads = heads, .span = span, .rotary_base = rotary_base}};
+    return pu_attention_with(graph, qkv,
+                             &(pu_attention_options){.heads = heads, .span = span, .rotary_base = rotary_base});
+}
+
+static pu_attributes attention_attributes(const pu_attention_options *options) {
+    return (pu_attributes){.attention = {.heads = options->heads,
+                                         .span = options->span,
+                                         .rotary_base = options->rotary_base,
+                                         .mask = options->mask,
+                                         .offset = options->offset,
+                                         .precision = options->precision}};
+}
+
+pu_tensor *pu_attention_with(pu_graph *graph, pu_tensor *qkv, const pu_attention_options *options) {
+    const pu_attributes attributes = attention_attributes(options);
     return first_of(pu__node_add(graph, PU_OP_ATTENTION, &qkv, 1, &attributes, 2, NULL));
+}
+
+pu_tensor *pu_cross_attention(pu_graph *graph, pu_tensor *q, pu_tensor *kv, const pu_attention_options *options) {
+    const pu_attributes attributes = attention_attributes(options);
+    return first_of(pu__node_add(graph, PU_OP_CROSS_ATTENTION, (pu_tensor *[]){q, kv}, 2, &attributes, 2, NULL));
 }
 
 pu_tensor *pu_conv(pu_graph *graph, pu_tensor *x, pu_tensor *weight, pu_tensor *bias, const int *dilation,

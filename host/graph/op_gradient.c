@@ -69,6 +69,12 @@ void pu__gradient_attention(pu_graph *graph, const pu__node *node, pu_tensor *dy
     din[0] = one(graph, PU_OP_ATTENTION_GRAD, in, 4, &node->attributes);
 }
 
+void pu__gradient_cross_attention(pu_graph *graph, const pu__node *node, pu_tensor *dy, pu_tensor **din) {
+    pu_tensor *const in[] = {dy, node->in[0], node->in[1], node->out[0], node->out[1]};
+    const pu__node *gradient = pu__node_add(graph, PU_OP_CROSS_ATTENTION_GRAD, in, 5, &node->attributes, 2, NULL);
+    for (int i = 0; gradient && i < 2; ++i) din[i] = gradient->out[i];
+}
+
 static void convolution(pu_graph *graph, const pu__node *node, pu_op_id op, pu_tensor *dy, pu_tensor **din) {
     pu_tensor *const in[] = {before_activation(graph, node, node->attributes.conv.act, dy), node->in[0],
                              node->in[1]};

@@ -120,23 +120,43 @@ pu_status pu__infer_softmax(const pu__shapes *s) {
     return PU_OK;
 }
 
-static pu_status check_attention(const pu__shapes *s, const pu_shape *qkv) {
-    const int heads = s->attributes->attention.heads;
-    if (heads < 1 || s->attributes->attention.span < 0 || !(s->attributes->attention.rotary_base >= 0.0f)) {
-        return pu_fail(PU_ERR_ARGUMENT,
-                       "attention: heads %d must be at least 1, span %d and rotary base %g not negative", heads,
-                       s->attributes->attention.span, (double)s->attributes->attention.rotary_base);
+static pu_status check_attention_attributes(const pu__shapes *s) {
+    const pu_attributes *a = s->attributes;
+    const char *name = pu_op_name(s->op);
+    if (a->attention.heads < 1 || a->attention.span < 0 || !(a->attention.rotary_base >= 0.0f)) {
+        return pu_fail(PU_ERR_ARGUMENT, "%s: heads %d must be at least 1, span %d and rotary base %g not negative",
+                       name, a->attention.heads, a->attention.span, (double)a->attention.rotary_base);
     }
-    if (qkv->rank != 3 || qkv->dim[2] % (3 * (int64_t)heads) != 0) {
-        return bad_shapes(s, "qkv is [B,T,3*heads*D]");
+    if ((unsigned)a->attention.mask > PU_ATTENTION_FULL || (unsigned)a->attention.precision > PU_PRECISION_BF16) {
+        return pu_fail(PU_ERR_ARGUMENT, "%s: mask %d or precision %d is not known", name, (int)a->attention.mask,
+                       (int)a->attention.precision);
     }
-    const int64_t size = qkv->dim[2] / (3 * (int64_t)heads);
-    if (size % 2 != 0 || size < 8 || size > 128) {
-        return pu_fail(PU_ERR_ARGUMENT,
-                       "attention: head size %lld (of %lld columns and %d heads) must be even, 8 to 128",
-                       (long long)size, (long long)qkv->dim[2], heads);
+    if (a->attention.mask == PU_ATTENTION_FULL && a->attention.span > 0) {
+        return pu_fail(PU_ERR_ARGUMENT, "%s: a span of %d bars needs the causal mask; without a mask leave it 0",
+                       name, a->attention.span);
     }
     return PU_OK;
+}
+
+/* `columns` hold `parts` times heads * D. */
+static pu_status check_heads(const pu__shapes *s, int64_t columns, int parts) {
+    const int heads = s->attributes->attention.heads;
+    const int64_t size = columns / ((int64_t)parts * heads);
+    if (size * parts * heads != columns) return bad_shapes(s, "the last dimension is not a multiple of the heads");
+    if (size % 2 == 0 && size >= 8 && size <= 128) return PU_OK;
+    return pu_fail(PU_ERR_ARGUMENT, "%s: head size %lld (of %lld columns and %d heads) must be even, 8 to 128",
+                   pu_op_name(s->op), (long long)size, (long long)columns, heads);
+}
+
+static pu_status check_attention(const pu__shapes *s, const pu_shape *qkv) {
+    PU_TRY(check_attention_attributes(s));
+    if (qkv->rank != 3) return bad_shapes(s, "qkv is [B,T,3*heads*D]");
+    if (s->attributes->attention.offset != 0) {
+        return pu_fail(PU_ERR_ARGUMENT,
+                       "attention: offset %d: query and key are one bar here; use cross_attention",
+                       s->attributes->attention.offset);
+    }
+    return check_heads(s, qkv->dim[2], 3);
 }
 
 pu_status pu__infer_attention(const pu__shapes *s) {
@@ -154,6 +174,48 @@ pu_status pu__infer_attention_grad(const pu__shapes *s) {
         return bad_shapes(s, "dy and y are [B,T,H*D], qkv [B,T,3*H*D], lse [B,H,T]");
     }
     s->out[0] = s->in[1];
+    return PU_OK;
+}
+
+/* A query that sees no key would have no softmax: refused here, so that no kernel has to define one. */
+static pu_status check_every_query_sees(const pu__shapes *s, int64_t queries, int64_t keys) {
+    const int64_t offset = s->attributes->attention.offset, span = s->attributes->attention.span;
+    if (offset < 0) {
+        return pu_fail(PU_ERR_ARGUMENT, "cross_attention: offset %lld is negative: query 0 would see no key",
+                       (long long)offset);
+    }
+    if (queries == 0 || (keys > 0 && (span == 0 || queries + offset - span < keys))) return PU_OK;
+    return pu_fail(
+        PU_ERR_ARGUMENT,
+        "cross_attention: query %lld (offset %lld) sees none of the %lld keys within a span of %lld bars",
+        (long long)queries - 1, (long long)offset, (long long)keys, (long long)span);
+}
+
+static pu_status check_cross_attention(const pu__shapes *s, const pu_shape *q, const pu_shape *kv) {
+    PU_TRY(check_attention_attributes(s));
+    if (q->rank != 3 || kv->rank != 3 || q->dim[0] != kv->dim[0] || 2 * q->dim[2] != kv->dim[2]) {
+        return bad_shapes(s, "q is [B,Tq,heads*D] and kv [B,Tk,2*heads*D]");
+    }
+    PU_TRY(check_heads(s, q->dim[2], 1));
+    return check_every_query_sees(s, q->dim[1], kv->dim[1]);
+}
+
+pu_status pu__infer_cross_attention(const pu__shapes *s) {
+    PU_TRY(check_cross_attention(s, &s->in[0], &s->in[1]));
+    s->out[0] = s->in[0];
+    s->out[1] = PU_SHAPE3(s->in[0].dim[0], s->attributes->attention.heads, s->in[0].dim[1]);
+    return PU_OK;
+}
+
+pu_status pu__infer_cross_attention_grad(const pu__shapes *s) {
+    PU_TRY(check_cross_attention(s, &s->in[1], &s->in[2]));
+    const pu_shape lse = PU_SHAPE3(s->in[1].dim[0], s->attributes->attention.heads, s->in[1].dim[1]);
+    if (!pu__shape_equal(&s->in[0], &s->in[1]) || !pu__shape_equal(&s->in[3], &s->in[1]) ||
+        !pu__shape_equal(&s->in[4], &lse)) {
+        return bad_shapes(s, "dy, q and y are [B,Tq,H*D], kv [B,Tk,2*H*D], lse [B,H,Tq]");
+    }
+    s->out[0] = s->in[1];
+    s->out[1] = s->in[2];
     return PU_OK;
 }
 

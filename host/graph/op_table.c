@@ -20,21 +20,25 @@ static double flops_gemm(const pu__call *call) {
     return 2.0 * out_elements(call) * inner;
 }
 
-/* Pairs of a query and a key that it sees: sum over t of min(t + 1, span). */
-static double attention_pairs(const pu_shape *qkv, const pu_attributes *attributes) {
-    const double bars = (double)qkv->dim[1];
-    const double span =
-        attributes->attention.span > 0 && attributes->attention.span < bars ? attributes->attention.span : bars;
-    return (double)qkv->dim[0] * (span * (span + 1.0) / 2.0 + (bars - span) * span);
+/* Pairs of a query and a key that it sees, times H D, over the batch. */
+static double attention_pairs(const pu_shape *y, int64_t keys, const pu_attributes *attributes) {
+    const int64_t offset = attributes->attention.offset, span = attributes->attention.span;
+    double pairs = 0.0;
+    for (int64_t t = 0; t < y->dim[1]; ++t) {
+        const int64_t end =
+            attributes->attention.mask == PU_ATTENTION_FULL || t + offset + 1 > keys ? keys : t + offset + 1;
+        const int64_t first = span > 0 && t + offset + 1 > span ? t + offset + 1 - span : 0;
+        pairs += (double)(end - first);
+    }
+    return (double)y->dim[0] * (double)y->dim[2] * pairs;
 }
 static double flops_attention(const pu__call *call) {
-    const pu_shape *qkv = &call->in[0].shape;
-    return 4.0 * attention_pairs(qkv, call->attributes) * (double)(qkv->dim[2] / 3);
+    return 4.0 * attention_pairs(&call->out[0].shape, call->in[call->in_count - 1].shape.dim[1], call->attributes);
 }
 /* Five products of the same size: scores again, dP, dV, dQ, dK. */
 static double flops_attention_grad(const pu__call *call) {
-    const pu_shape *qkv = &call->in[1].shape;
-    return 10.0 * attention_pairs(qkv, call->attributes) * (double)(qkv->dim[2] / 3);
+    return 10.0 *
+           attention_pairs(&call->in[0].shape, call->out[call->out_count - 1].shape.dim[1], call->attributes);
 }
 
 static double flops_conv(const pu__call *call) {
@@ -93,6 +97,10 @@ static const pu__op table[PU_OP_COUNT] = {
     [PU_OP_SOFTMAX_GRAD] = {2, 2, 1, 1, {0}, pu__infer_softmax, NULL, flops_softmax, NULL},
     [PU_OP_ATTENTION] = {1, 1, 2, 2, {0}, pu__infer_attention, pu__gradient_attention, flops_attention, NULL},
     [PU_OP_ATTENTION_GRAD] = {4, 4, 1, 1, {0}, pu__infer_attention_grad, NULL, flops_attention_grad, NULL},
+    [PU_OP_CROSS_ATTENTION] =
+        {2, 2, 2, 2, {0}, pu__infer_cross_attention, pu__gradient_cross_attention, flops_attention, NULL},
+    [PU_OP_CROSS_ATTENTION_GRAD] =
+        {5, 5, 2, 2, {0}, pu__infer_cross_attention_grad, NULL, flops_attention_grad, NULL},
     [PU_OP_CONV] = {3, 3, 1, 2, {0}, pu__infer_conv, pu__gradient_conv, flops_conv, NULL},
     [PU_OP_CONV_GRAD] = {3, 3, 3, 3, {0}, pu__infer_conv_grad, NULL, flops_conv_grad, NULL},
     [PU_OP_CONV_DENSE] = {3, 3, 1, 2, {0}, pu__infer_conv_dense, pu__gradient_conv_dense, flops_conv_dense, NULL},

@@ -49,6 +49,8 @@ pu_status pu__infer_layer_norm_grad(const pu__shapes *);
 pu_status pu__infer_softmax(const pu__shapes *);
 pu_status pu__infer_attention(const pu__shapes *);
 pu_status pu__infer_attention_grad(const pu__shapes *);
+pu_status pu__infer_cross_attention(const pu__shapes *);
+pu_status pu__infer_cross_attention_grad(const pu__shapes *);
 pu_status pu__infer_conv(const pu__shapes *);
 pu_status pu__infer_conv_grad(const pu__shapes *);
 pu_status pu__infer_conv_dense(const pu__shapes *);
@@ -74,6 +76,7 @@ void pu__gradient_layer_norm(pu_graph *, const pu__node *, pu_tensor *, pu_tenso
 void pu__gradient_dropout(pu_graph *, const pu__node *, pu_tensor *, pu_tensor **);
 void pu__gradient_softmax(pu_graph *, const pu__node *, pu_tensor *, pu_tensor **);
 void pu__gradient_attention(pu_graph *, const pu__node *, pu_tensor *, pu_tensor **);
+void pu__gradient_cross_attention(pu_graph *, const pu__node *, pu_tensor *, pu_tensor **);
 void pu__gradient_s4(pu_graph *, const pu__node *, pu_tensor *dy, pu_tensor **din);
 void pu__gradient_scan(pu_graph *, const pu__node *, pu_tensor *dy, pu_tensor **din);
 void pu__gradient_conv(pu_graph *, const pu__node *, pu_tensor *, pu_tensor **);

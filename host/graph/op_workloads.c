@@ -83,9 +83,23 @@ static void add_convolutions(pu__workloads *list, const pu__workload_sizes *s) {
     add(list, PU_OP_CONV_DENSE_GRAD, note, &dense, 3, 3, (pu_shape[]){x, x, w});
 }
 
+/* A quarter of the window's bars ask the whole of it. */
+static void add_cross_attention(pu__workloads *list, const pu__workload_sizes *s) {
+    const int64_t c = s->channels, queries = (s->bars + 3) / 4;
+    const pu_attributes attention = {
+        .attention = {.heads = s->heads, .rotary_base = 10000.0f, .offset = (int)(s->bars - queries)}};
+    const pu_shape q = S3(s->windows, queries, c), kv = S3(s->windows, s->bars, 2 * c);
+    char note[64];
+    snprintf(note, sizeof note, "B%lld T%lld of %lld H%d D%lld", (long long)s->windows, (long long)queries,
+             (long long)s->bars, s->heads, (long long)(c / s->heads));
+    add(list, PU_OP_CROSS_ATTENTION, note, &attention, 2, 2, (pu_shape[]){q, kv});
+    add(list, PU_OP_CROSS_ATTENTION_GRAD, note, &attention, 2, 5,
+        (pu_shape[]){q, q, kv, q, S3(s->windows, s->heads, queries)});
+}
+
 static void add_sequence(pu__workloads *list, const pu__workload_sizes *s) {
     const int64_t c = s->channels, n = s->states;
-    const pu_attributes attention = {.attention = {s->heads, 0, 10000.0f}}, s4 = {.s4 = {0}};
+    const pu_attributes attention = {.attention = {.heads = s->heads, .rotary_base = 10000.0f}}, s4 = {.s4 = {0}};
     const pu_shape x = S3(s->windows, s->bars, c), qkv = S3(s->windows, s->bars, 3 * c), channel = S1(c),
                    state = S2(n, c), weight = S2(2 * n, c);
     char note[64];
@@ -95,6 +109,7 @@ static void add_sequence(pu__workloads *list, const pu__workload_sizes *s) {
     add(list, PU_OP_ATTENTION_GRAD, note, &attention, 1, 4,
         (pu_shape[]){x, qkv, x, S3(s->windows, s->heads, s->bars)});
     add_convolutions(list, s);
+    add_cross_attention(list, s);
     snprintf(note, sizeof note, "B%lld T%lld C%lld N%lld", (long long)s->windows, (long long)s->bars, (long long)c,
              (long long)n);
     add(list, PU_OP_S4, note, &s4, 1, 6, (pu_shape[]){x, channel, state, state, weight, channel});

@@ -114,6 +114,19 @@ pu_tensor *pu_layer_norm(pu_graph *graph, pu_tensor *x, pu_tensor *gain, pu_tens
 pu_tensor *pu_dropout(pu_graph *graph, pu_tensor *x, pu_tensor *clock, float rate);
 pu_tensor *pu_softmax(pu_graph *graph, pu_tensor *x);
 pu_tensor *pu_attention(pu_graph *graph, pu_tensor *qkv, int heads, int span, float rotary_base);
+/* The forms of attention; a zero field is the plain one: causal over all of the past, no positions, f32. */
+typedef struct pu_attention_options {
+    int heads;
+    int span; /* keys a query sees at most; causal only */
+    float rotary_base;
+    pu_attention_mask mask;
+    int offset; /* cross-attention: the key bar at which query 0 stands */
+    pu_precision precision;
+} pu_attention_options;
+pu_tensor *pu_attention_with(pu_graph *graph, pu_tensor *qkv, const pu_attention_options *options);
+/* y[B,Tq,H*D]: queries q[B,Tq,H*D] over keys and values kv[B,Tk,2*H*D] (order in the last dimension: 2, H, D). Under
+ * the causal mask query t sees the keys up to t + offset; offset Tk - Tq makes the last query see all. */
+pu_tensor *pu_cross_attention(pu_graph *graph, pu_tensor *q, pu_tensor *kv, const pu_attention_options *options);
 /* Depthwise causal convolution over time of x[B,T,C] with weight[K,C], one dilation for each of `groups` equal runs of
  * channels; activation fused. */
 pu_tensor *pu_conv(pu_graph *graph, pu_tensor *x, pu_tensor *weight, pu_tensor *bias, const int *dilation,

@@ -50,6 +50,9 @@
  *                                                                                          log-sum-exp of the
  *                                                                                          scores
  *  ATTENTION_GRAD  dy, qkv, y, lse                                 dqkv                    attention
+ *  CROSS_ATTENTION q[B,Tq,H*D], kv[B,Tk,2*H*D]                     y[B,Tq,H*D],            attention; query t stands
+ *                                                                  lse[B,H,Tq]             at key bar t + offset
+ *  CROSS_ATTENTION_GRAD dy, q, kv, y, lse                          dq, dkv                 attention
  *  CONV            x[B,T,C], w[K,C], bias[C]                       y[B,T,C], z[B,T,C]?     conv; depthwise, causal:
  *                                                                                          y = act(z), z[b,t,c] =
  *                                                                                          bias[c] +
@@ -102,36 +105,38 @@ extern "C" {
 #endif
 
 /* name in C, name in listings */
-#define PU_OPS(X)                       \
-    X(GEMM, gemm)                       \
-    X(ACT, act)                         \
-    X(ACT_GRAD, act_grad)               \
-    X(ADD, add)                         \
-    X(MUL, mul)                         \
-    X(AFFINE, affine)                   \
-    X(SUM_LEADING, sum_leading)         \
-    X(GLU, glu)                         \
-    X(GLU_GRAD, glu_grad)               \
-    X(LAYER_NORM, layer_norm)           \
-    X(LAYER_NORM_GRAD, layer_norm_grad) \
-    X(DROPOUT, dropout)                 \
-    X(SOFTMAX, softmax)                 \
-    X(SOFTMAX_GRAD, softmax_grad)       \
-    X(ATTENTION, attention)             \
-    X(ATTENTION_GRAD, attention_grad)   \
-    X(CONV, conv)                       \
-    X(CONV_GRAD, conv_grad)             \
-    X(CONV_DENSE, conv_dense)           \
-    X(CONV_DENSE_GRAD, conv_dense_grad) \
-    X(S4, s4)                           \
-    X(S4_GRAD, s4_grad)                 \
-    X(S4_STEP, s4_step)                 \
-    X(SCAN, scan)                       \
-    X(SCAN_GRAD, scan_grad)             \
-    X(WINDOW_NORM, window_norm)         \
-    X(LOSS, loss)                       \
-    X(LOSS_GRAD, loss_grad)             \
-    X(SUM_SQUARES, sum_squares)         \
+#define PU_OPS(X)                                 \
+    X(GEMM, gemm)                                 \
+    X(ACT, act)                                   \
+    X(ACT_GRAD, act_grad)                         \
+    X(ADD, add)                                   \
+    X(MUL, mul)                                   \
+    X(AFFINE, affine)                             \
+    X(SUM_LEADING, sum_leading)                   \
+    X(GLU, glu)                                   \
+    X(GLU_GRAD, glu_grad)                         \
+    X(LAYER_NORM, layer_norm)                     \
+    X(LAYER_NORM_GRAD, layer_norm_grad)           \
+    X(DROPOUT, dropout)                           \
+    X(SOFTMAX, softmax)                           \
+    X(SOFTMAX_GRAD, softmax_grad)                 \
+    X(ATTENTION, attention)                       \
+    X(ATTENTION_GRAD, attention_grad)             \
+    X(CROSS_ATTENTION, cross_attention)           \
+    X(CROSS_ATTENTION_GRAD, cross_attention_grad) \
+    X(CONV, conv)                                 \
+    X(CONV_GRAD, conv_grad)                       \
+    X(CONV_DENSE, conv_dense)                     \
+    X(CONV_DENSE_GRAD, conv_dense_grad)           \
+    X(S4, s4)                                     \
+    X(S4_GRAD, s4_grad)                           \
+    X(S4_STEP, s4_step)                           \
+    X(SCAN, scan)                                 \
+    X(SCAN_GRAD, scan_grad)                       \
+    X(WINDOW_NORM, window_norm)                   \
+    X(LOSS, loss)                                 \
+    X(LOSS_GRAD, loss_grad)                       \
+    X(SUM_SQUARES, sum_squares)                   \
     X(ADAMW, adamw)
 
 typedef enum pu_op_id {
@@ -159,6 +164,13 @@ enum { PU_MAX_QUANTILES = 16 };
 typedef enum pu_s4_discretisation { PU_S4_ZERO_ORDER_HOLD = 0, PU_S4_BILINEAR } pu_s4_discretisation;
 typedef enum pu_s4_form { PU_S4_AUTO = 0, PU_S4_SCAN, PU_S4_CONVOLUTION } pu_s4_form;
 
+/* Which keys a query sees: those up to its own bar (and, with a span, not older than it), or all. */
+typedef enum pu_attention_mask { PU_ATTENTION_CAUSAL = 0, PU_ATTENTION_FULL } pu_attention_mask;
+
+/* What the factors of matrix products are rounded to, to the nearest: f32 as they are, tf32 to 10 bits of mantissa
+ * (ties away from zero), bf16 to 7 (ties to even). Sums and all else stay f32. */
+typedef enum pu_precision { PU_PRECISION_F32 = 0, PU_PRECISION_TF32, PU_PRECISION_BF16 } pu_precision;
+
 typedef union pu_attributes {
     struct {
         int transpose_a, transpose_b; /* a is [K,M] / b is [N,K] when set */
@@ -182,6 +194,9 @@ typedef union pu_attributes {
         int span; /* bars a query sees, itself included; 0: all of the past */
         float
             rotary_base; /* pairs (2i, 2i+1) turn by t * base^(-2i/D) (RoFormer, eq. 34); 0: no rotary positions */
+        pu_attention_mask mask;
+        int offset; /* cross-attention: the key bar at which query 0 stands, at least 0 */
+        pu_precision precision;
     } attention;
     struct {
         int kernel_bars; /* K */

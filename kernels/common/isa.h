@@ -24,6 +24,8 @@
 #define pu__softmax_grad_cpu PU__ISA_NAME(pu__softmax_grad_cpu)
 #define pu__attention_cpu PU__ISA_NAME(pu__attention_cpu)
 #define pu__attention_grad_cpu PU__ISA_NAME(pu__attention_grad_cpu)
+#define pu__cross_attention_cpu PU__ISA_NAME(pu__cross_attention_cpu)
+#define pu__cross_attention_grad_cpu PU__ISA_NAME(pu__cross_attention_grad_cpu)
 #define pu__conv_cpu PU__ISA_NAME(pu__conv_cpu)
 #define pu__conv_grad_cpu PU__ISA_NAME(pu__conv_grad_cpu)
 #define pu__conv_dense_cpu PU__ISA_NAME(pu__conv_dense_cpu)

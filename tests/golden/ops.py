@@ -43,26 +43,38 @@ def forward_and_backward(op, attributes, function, inputs, derived=()):
     emit(op + "_grad", attributes, [dy, *inputs] + [outputs[i].float().double() for i in derived], slopes)
 
 
-def rotate(x, base):
-    """RoFormer's rotation of the pairs (2i, 2i+1) of x[B, T, H, D]."""
+def rotate(x, base, first=0):
+    """RoFormer's rotation of the pairs (2i, 2i+1) of x[B, T, H, D], whose bar 0 stands at `first`."""
     bars, size = x.shape[1], x.shape[3]
-    angle = torch.arange(bars)[:, None] * base ** (-torch.arange(0, size, 2) / size)
+    angle = (first + torch.arange(bars))[:, None] * base ** (-torch.arange(0, size, 2) / size)
     pair = torch.view_as_complex(x.reshape(*x.shape[:3], size // 2, 2).contiguous())
     return torch.view_as_real(pair * torch.polar(torch.ones_like(angle), angle)[None, :, None]).flatten(3)
 
 
-def attention(heads, span, base):
+def attend(q, k, v, span, base, full, offset):
+    """q[B, Tq, H, D] over k and v[B, Tk, H, D]; query t stands at key bar t + offset."""
+    queries, keys = q.shape[1], k.shape[1]
+    if base > 0:
+        q, k = rotate(q, base, offset), rotate(k, base)
+    score = torch.einsum("bthd,bshd->bhts", q, k) / math.sqrt(q.shape[-1])
+    distance = offset + torch.arange(queries)[:, None] - torch.arange(keys)[None, :]
+    seen = torch.full_like(distance, bool(full), dtype=torch.bool) | (distance >= 0)
+    if span > 0:
+        seen &= distance < span
+    score = score.masked_fill(~seen, -math.inf)
+    return torch.einsum("bhts,bshd->bthd", score.softmax(-1), v).flatten(2), score.logsumexp(-1)
+
+
+def attention(heads, span, base, full=0):
     def run(qkv):
-        batch, bars, width = qkv.shape
-        q, k, v = qkv.reshape(batch, bars, 3, heads, width // 3 // heads).unbind(2)
-        if base > 0:
-            q, k = rotate(q, base), rotate(k, base)
-        score = torch.einsum("bthd,bshd->bhts", q, k) / math.sqrt(q.shape[-1])
-        distance = torch.arange(bars)[:, None] - torch.arange(bars)[None, :]
-        seen = (distance >= 0) & ((distance < span) if span > 0 else torch.ones_like(distance, dtype=torch.bool))
-        score = score.masked_fill(~seen, -math.inf)
-        y = torch.einsum("bhts,bshd->bthd", score.softmax(-1), v).reshape(batch, bars, width // 3)
-        return y, score.logsumexp(-1)
+        return attend(*qkv.unflatten(2, (3, heads, -1)).unbind(2), span, base, full, 0)
+
+    return run
+
+
+def cross_attention(heads, span, base, full, offset):
+    def run(q, kv):
+        return attend(q.unflatten(2, (heads, -1)), *kv.unflatten(2, (2, heads, -1)).unbind(2), span, base, full, offset)
 
     return run
 
@@ -205,3 +217,12 @@ for b, t, i, o, k, dilation in ((1, 1, 1, 1, 1, 1), (2, 11, 3, 5, 3, 2), (1, 9, 
     forward_and_backward("conv_dense", {"kernel_bars": k, "dilations": dilation}, dense_convolution(dilation), [x, w, bias])
     emit("conv_dense", {"act": "gelu", "kernel_bars": k, "dilations": dilation}, [x, w, bias],
          activated("gelu", dense_convolution(dilation))(x, w, bias))
+for b, t, h, d, base in ((2, 5, 2, 8, 100), (1, 11, 1, 12, 0)):
+    forward_and_backward("attention", {"heads": h, "span": 0, "rotary_base": base, "full": 1}, attention(h, 0, base, 1),
+                         [normal(b, t, 3 * h * d)], derived=(0, 1))
+for b, tq, tk, h, d, span, base, full, offset in ((2, 3, 7, 2, 8, 0, 100, 0, 4), (1, 9, 5, 1, 10, 0, 0, 0, 0),
+                                                  (1, 4, 13, 1, 16, 5, 10000, 0, 9), (2, 6, 11, 1, 8, 0, 50, 1, 2)):
+    forward_and_backward("cross_attention",
+                         {"heads": h, "span": span, "rotary_base": base, "full": full, "offset": offset},
+                         cross_attention(h, span, base, full, offset), [normal(b, tq, h * d), normal(b, tk, 2 * h * d)],
+                         derived=(0, 1))

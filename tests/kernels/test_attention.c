@@ -46,7 +46,8 @@ static float *random_floats(uint64_t stream, int64_t count) {
 }
 
 static void run(const heads *h, float *qkv, float *dy, int threads, result *out) {
-    pu_attributes attributes = {.attention = {(int)h->count, h->span, h->rotary_base}};
+    pu_attributes attributes = {
+        .attention = {.heads = (int)h->count, .span = h->span, .rotary_base = h->rotary_base}};
     pu_pool *pool = NULL;
     assert_int_equal(pu_pool_new(threads, &pool), PU_OK);
     const int64_t rows = h->windows * h->bars;

@@ -66,9 +66,13 @@ static void read_attributes(golden *g) {
     switch (g->call.op) {
     case PU_OP_ATTENTION:
     case PU_OP_ATTENTION_GRAD:
+    case PU_OP_CROSS_ATTENTION:
+    case PU_OP_CROSS_ATTENTION_GRAD:
         g->attributes.attention.heads = number(head, "heads=");
         g->attributes.attention.span = number(head, "span=");
         g->attributes.attention.rotary_base = (float)number(head, "rotary_base=");
+        g->attributes.attention.mask = number(head, "full=") ? PU_ATTENTION_FULL : PU_ATTENTION_CAUSAL;
+        g->attributes.attention.offset = number(head, "offset=");
         break;
     case PU_OP_CONV:
     case PU_OP_CONV_GRAD:
@@ -152,8 +156,8 @@ static void free_case(golden *g) {
 /* ---- the comparison ---- */
 
 static bool has_rounded_input(pu_op_id op) {
-    return op == PU_OP_ATTENTION_GRAD || op == PU_OP_SCAN_GRAD || op == PU_OP_LAYER_NORM_GRAD ||
-           op == PU_OP_SOFTMAX_GRAD;
+    return op == PU_OP_ATTENTION_GRAD || op == PU_OP_CROSS_ATTENTION_GRAD || op == PU_OP_SCAN_GRAD ||
+           op == PU_OP_LAYER_NORM_GRAD || op == PU_OP_SOFTMAX_GRAD;
 }
 
 static void compare(const golden *g, const char *what, int slot, const double *value, double share) {
@@ -220,8 +224,17 @@ static void everything_agrees_with_pytorch(void **state) {
     }
     assert_int_equal(fclose(file), 0);
     print_message("%d cases\n", cases);
-    static const pu_op_id heavy[] = {PU_OP_ATTENTION, PU_OP_ATTENTION_GRAD, PU_OP_CONV, PU_OP_CONV_GRAD, PU_OP_S4,
-                                     PU_OP_S4_GRAD,   PU_OP_S4_STEP,        PU_OP_SCAN, PU_OP_SCAN_GRAD};
+    static const pu_op_id heavy[] = {PU_OP_ATTENTION,
+                                     PU_OP_ATTENTION_GRAD,
+                                     PU_OP_CROSS_ATTENTION,
+                                     PU_OP_CROSS_ATTENTION_GRAD,
+                                     PU_OP_CONV,
+                                     PU_OP_CONV_GRAD,
+                                     PU_OP_S4,
+                                     PU_OP_S4_GRAD,
+                                     PU_OP_S4_STEP,
+                                     PU_OP_SCAN,
+                                     PU_OP_SCAN_GRAD};
     for (size_t i = 0; i < sizeof heavy / sizeof heavy[0]; ++i) assert_true(seen[heavy[i]]);
 }
 

@@ -206,6 +206,13 @@ BUILD(softmax, pu_softmax(g, p[0]))
 BUILD(attention_plain, pu_attention(g, p[0], 2, 0, 0.0f))
 BUILD(attention_rotary, pu_attention(g, p[0], 2, 0, 10000.0f))
 BUILD(attention_span, pu_attention(g, p[0], 1, 3, 100.0f))
+BUILD(attention_full, pu_attention_with(g, p[0], &(pu_attention_options){.heads = 1, .mask = PU_ATTENTION_FULL}))
+BUILD(cross_causal,
+      pu_cross_attention(g, p[0], p[1],
+                         &(pu_attention_options){.heads = 2, .span = 4, .rotary_base = 100.0f, .offset = 2}))
+BUILD(cross_full,
+      pu_cross_attention(g, p[0], p[1],
+                         &(pu_attention_options){.heads = 1, .rotary_base = 100.0f, .mask = PU_ATTENTION_FULL}))
 BUILD(conv, pu_conv(g, p[0], p[1], p[2], dilation, 2, PU_ACT_NONE))
 BUILD(conv_silu, pu_conv(g, p[0], p[1], p[2], dilation, 2, PU_ACT_SILU))
 BUILD(conv_gelu, pu_conv(g, p[0], p[1], p[2], dilation, 2, PU_ACT_GELU))
@@ -261,6 +268,9 @@ static const check checks[] = {
     {"attention", attention_plain, {S3(2, 5, 48)}, 1, PU_LOSS_MSE, 0},
     {"attention, rotary", attention_rotary, {S3(1, 7, 60)}, 1, PU_LOSS_MSE, 0},
     {"attention, span", attention_span, {S3(1, 9, 24)}, 1, PU_LOSS_MSE, 0},
+    {"attention, full", attention_full, {S3(2, 6, 24)}, 1, PU_LOSS_MSE, 0},
+    {"cross attention, causal", cross_causal, {S3(2, 5, 16), S3(2, 7, 32)}, 2, PU_LOSS_MSE, 0},
+    {"cross attention, full", cross_full, {S3(1, 6, 10), S3(1, 4, 20)}, 2, PU_LOSS_MSE, 0},
     {"conv", conv, {S3(2, 9, 6), S2(3, 6), S1(6)}, 3, PU_LOSS_MSE, 0},
     {"conv silu", conv_silu, {S3(2, 9, 6), S2(3, 6), S1(6)}, 3, PU_LOSS_MSE, 0},
     {"conv gelu", conv_gelu, {S3(1, 17, 4), S2(5, 4), S1(4)}, 3, PU_LOSS_MSE, 0},

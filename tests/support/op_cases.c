@@ -7,7 +7,7 @@
 
 #include "plusultra/graph.h" /* PU_SHAPE1, PU_SHAPE2, PU_SHAPE3 */
 
-enum { CASES_MAX = 800 };
+enum { CASES_MAX = 1200 };
 
 static pu__op_case cases[CASES_MAX];
 static int case_count;
@@ -131,12 +131,62 @@ static void attention_cases(void) {
                                   {0, 5, 1, 8, 0, 0},        {2, 0, 1, 8, 0, 0}};
     for (size_t s = 0; s < sizeof size / sizeof size[0]; ++s) {
         const int64_t b = size[s][0], t = size[s][1], h = size[s][2], width = size[s][2] * size[s][3];
-        const pu_attributes attributes = {.attention = {size[s][2], size[s][4], (float)size[s][5]}};
+        const pu_attributes attributes = {
+            .attention = {.heads = size[s][2], .span = size[s][4], .rotary_base = (float)size[s][5]}};
         char note[48];
         snprintf(note, sizeof note, "heads %d span %d rotary %d", size[s][2], size[s][4], size[s][5]);
         add(PU_OP_ATTENTION, note, &attributes, 2, 1, (pu_shape[]){S3(b, t, 3 * width)});
         add(PU_OP_ATTENTION_GRAD, note, &attributes, 1, 4,
             (pu_shape[]){S3(b, t, width), S3(b, t, 3 * width), S3(b, t, width), S3(b, h, t)});
+    }
+}
+
+/* The forms beyond causal attention of one length, and the precisions of matrix units. */
+static void attention_form_cases(void) {
+    static const struct {
+        int batch, queries, keys, heads, size, span, rotary, full, offset;
+    } form[] = {{1, 1, 1, 1, 8, 0, 0, 1, 0},
+                {2, 7, 7, 2, 10, 0, 10000, 1, 0},
+                {1, 65, 65, 1, 32, 0, 0, 1, 0},
+                {1, 131, 131, 1, 16, 0, 300, 1, 0},
+                {2, 3, 9, 1, 8, 0, 10000, 0, 6},
+                {1, 9, 3, 2, 12, 0, 0, 0, 0},
+                {1, 5, 40, 1, 32, 7, 10000, 0, 35},
+                {2, 33, 17, 1, 64, 0, 500, 1, 4},
+                {1, 70, 133, 1, 24, 0, 0, 1, 0},
+                {1, 66, 130, 1, 128, 60, 10000, 0, 64},
+                {1, 12, 5, 1, 16, 0, 100, 0, 3},
+                {1, 1, 200, 2, 32, 0, 10000, 0, 199},
+                {1, 4, 6, 1, 8, 5, 0, 0, 1},
+                {1, 270, 270, 1, 8, 0, 10000, 0, 0},
+                {1, 129, 261, 1, 32, 140, 100, 0, 130},
+                {0, 5, 3, 1, 8, 0, 0, 0, 0},
+                {2, 0, 4, 1, 8, 0, 0, 0, 0}};
+    static const char *const name[] = {"f32", "tf32", "bf16"};
+    for (size_t s = 0; s < sizeof form / sizeof form[0]; ++s) {
+        const int64_t b = form[s].batch, q = form[s].queries, k = form[s].keys, h = form[s].heads,
+                      width = h * form[s].size;
+        const int most = q * k > 12000 ? PU_PRECISION_F32 : PU_PRECISION_BF16; /* the emulator is slow */
+        for (int precision = PU_PRECISION_F32; precision <= most; ++precision) {
+            const pu_attributes attributes = {.attention = {.heads = (int)h,
+                                                            .span = form[s].span,
+                                                            .rotary_base = (float)form[s].rotary,
+                                                            .mask = (pu_attention_mask)form[s].full,
+                                                            .offset = form[s].offset,
+                                                            .precision = (pu_precision)precision}};
+            char note[80];
+            snprintf(note, sizeof note, "%s heads %d span %d rotary %d offset %d %s",
+                     form[s].full ? "full" : "causal", (int)h, form[s].span, form[s].rotary, form[s].offset,
+                     name[precision]);
+            add(PU_OP_CROSS_ATTENTION, note, &attributes, 2, 2,
+                (pu_shape[]){S3(b, q, width), S3(b, k, 2 * width)});
+            add(PU_OP_CROSS_ATTENTION_GRAD, note, &attributes, 2, 5,
+                (pu_shape[]){S3(b, q, width), S3(b, q, width), S3(b, k, 2 * width), S3(b, q, width), S3(b, h, q)});
+            if (q != k || form[s].offset != 0) continue;
+            add(PU_OP_ATTENTION, note, &attributes, 2, 1, (pu_shape[]){S3(b, q, 3 * width)});
+            add(PU_OP_ATTENTION_GRAD, note, &attributes, 1, 4,
+                (pu_shape[]){S3(b, q, width), S3(b, q, 3 * width), S3(b, q, width), S3(b, h, q)});
+        }
     }
 }
 
@@ -297,6 +347,7 @@ const pu__op_case *pu__op_cases(int *count) {
         state_space_cases();
         fused_conv_cases();
         dense_conv_cases();
+        attention_form_cases();
         qsort(cases, (size_t)case_count, sizeof *cases, by_op);
     }
     *count = case_count;

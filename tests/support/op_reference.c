@@ -1,6 +1,7 @@
 #include "tests/support/op_reference.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 

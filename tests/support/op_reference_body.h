@@ -180,127 +180,7 @@ static void NAME(softmax_grad)(const pu__call *call, REAL *dx) {
 
 /* ---- attention ---- */
 
-/* The rotated query or key of bar t (part 0 or 1) of head h; `sign` -1 turns back. Angles are in double: the
- * contract asks for full accuracy. */
-static void NAME(rotate)(const pu__call *call, int64_t t, int64_t size, const REAL *x, REAL sign, REAL *y) {
-    const double base = (double)call->attributes->attention.rotary_base;
-    for (int64_t i = 0; i < size; i += 2) {
-        const double angle = base > 0 ? (double)t * pow(base, -(double)i / (double)size) : 0.0;
-        const REAL c = (REAL)cos(angle), s = sign * (REAL)sin(angle);
-        y[i] = x[i] * c - x[i + 1] * s;
-        y[i + 1] = x[i] * s + x[i + 1] * c;
-    }
-}
-
-typedef struct NAME(heads) {
-    int64_t batch, bars, heads, size;
-    REAL *q, *k, *v; /* one head of one window: [bars, size], q and k rotated */
-    REAL *score;     /* [bars] */
-} NAME(heads);
-
-static NAME(heads) NAME(heads_new)(const pu__call *call, const pu_shape *qkv) {
-    NAME(heads) a = {.batch = qkv->dim[0], .bars = qkv->dim[1], .heads = call->attributes->attention.heads};
-    a.size = qkv->dim[2] / (3 * a.heads);
-    a.q = calloc((size_t)(a.bars * (3 * a.size + 1) + 1), sizeof(REAL));
-    if (!a.q) abort();
-    a.k = a.q + a.bars * a.size;
-    a.v = a.k + a.bars * a.size;
-    a.score = a.v + a.bars * a.size;
-    return a;
-}
-
-static void NAME(heads_load)(const pu__call *call, const float *qkv, NAME(heads) * a, int64_t b, int64_t h) {
-    REAL raw[128];
-    REAL *const part[] = {a->q, a->k, a->v};
-    for (int64_t t = 0; t < a->bars; ++t) {
-        for (int p = 0; p < 3; ++p) {
-            const float *x = qkv + ((b * a->bars + t) * 3 + p) * a->heads * a->size + h * a->size;
-            for (int64_t d = 0; d < a->size; ++d) raw[d] = x[d];
-            if (p < 2) NAME(rotate)(call, t, a->size, raw, 1, part[p] + t * a->size);
-            else memcpy(part[p] + t * a->size, raw, (size_t)a->size * sizeof(REAL));
-        }
-    }
-}
-
-static int64_t NAME(first_seen)(const pu__call *call, int64_t t) {
-    const int64_t span = call->attributes->attention.span;
-    return span > 0 && t - span + 1 > 0 ? t - span + 1 : 0;
-}
-
-static REAL NAME(score)(const NAME(heads) * a, int64_t t, int64_t u) {
-    REAL sum = 0;
-    for (int64_t d = 0; d < a->size; ++d) sum += a->q[t * a->size + d] * a->k[u * a->size + d];
-    return sum / SQRT((REAL)a->size);
-}
-
-static void NAME(attention)(const pu__call *call, REAL *const *out) {
-    NAME(heads) a = NAME(heads_new)(call, &call->in[0].shape);
-    for (int64_t bh = 0; bh < a.batch * a.heads; ++bh) {
-        const int64_t b = bh / a.heads, h = bh % a.heads;
-        NAME(heads_load)(call, NAME(in)(call, 0), &a, b, h);
-        for (int64_t t = 0; t < a.bars; ++t) {
-            REAL top = -(REAL)INFINITY, sum = 0;
-            const int64_t first = NAME(first_seen)(call, t);
-            for (int64_t u = first; u <= t; ++u) {
-                a.score[u] = NAME(score)(&a, t, u);
-                top = a.score[u] > top ? a.score[u] : top;
-            }
-            REAL *y = out[0] + (b * a.bars + t) * a.heads * a.size + h * a.size;
-            for (int64_t d = 0; d < a.size; ++d) y[d] = 0;
-            for (int64_t u = first; u <= t; ++u) sum += EXP(a.score[u] - top);
-            for (int64_t u = first; u <= t; ++u) {
-                for (int64_t d = 0; d < a.size; ++d) y[d] += EXP(a.score[u] - top) / sum * a.v[u * a.size + d];
-            }
-            out[1][bh * a.bars + t] = top + LOG(sum);
-        }
-    }
-    free(a.q);
-}
-
-static void NAME(attention_grad_head)(const pu__call *call, NAME(heads) * a, int64_t b, int64_t h, REAL *dq,
-                                      REAL *dk, REAL *dv) {
-    const int64_t size = a->size, row = a->heads * size;
-    for (int64_t i = 0; i < a->bars * size; ++i) dq[i] = dk[i] = dv[i] = 0;
-    for (int64_t t = 0; t < a->bars; ++t) {
-        const float *dy = NAME(in)(call, 0) + (b * a->bars + t) * row + h * size;
-        const float *y = NAME(in)(call, 2) + (b * a->bars + t) * row + h * size;
-        const REAL lse = NAME(in)(call, 3)[(b * a->heads + h) * a->bars + t];
-        REAL delta = 0;
-        for (int64_t d = 0; d < size; ++d) delta += (REAL)dy[d] * (REAL)y[d];
-        for (int64_t u = NAME(first_seen)(call, t); u <= t; ++u) {
-            const REAL p = EXP(NAME(score)(a, t, u) - lse);
-            REAL dp = 0;
-            for (int64_t d = 0; d < size; ++d) dp += (REAL)dy[d] * a->v[u * size + d];
-            const REAL ds = p * (dp - delta) / SQRT((REAL)size);
-            for (int64_t d = 0; d < size; ++d) {
-                dq[t * size + d] += ds * a->k[u * size + d];
-                dk[u * size + d] += ds * a->q[t * size + d];
-                dv[u * size + d] += p * (REAL)dy[d];
-            }
-        }
-    }
-}
-
-static void NAME(attention_grad)(const pu__call *call, REAL *dqkv) {
-    NAME(heads) a = NAME(heads_new)(call, &call->in[1].shape);
-    REAL *d = calloc((size_t)(3 * a.bars * a.size + 1), sizeof(REAL));
-    if (!d) abort();
-    for (int64_t bh = 0; bh < a.batch * a.heads; ++bh) {
-        const int64_t b = bh / a.heads, h = bh % a.heads;
-        NAME(heads_load)(call, NAME(in)(call, 1), &a, b, h);
-        NAME(attention_grad_head)(call, &a, b, h, d, d + a.bars * a.size, d + 2 * a.bars * a.size);
-        for (int64_t t = 0; t < a.bars; ++t) {
-            for (int p = 0; p < 3; ++p) {
-                REAL *to = dqkv + ((b * a.bars + t) * 3 + p) * a.heads * a.size + h * a.size;
-                const REAL *from = d + (p * a.bars + t) * a.size;
-                if (p < 2) NAME(rotate)(call, t, a.size, from, -1, to);
-                else memcpy(to, from, (size_t)a.size * sizeof(REAL));
-            }
-        }
-    }
-    free(d);
-    free(a.q);
-}
+#include "tests/support/op_reference_attention.h"
 
 /* ---- convolution ---- */
 
@@ -509,8 +389,10 @@ static void NAME(evaluate)(const pu__call *call, REAL *const *out) {
     case PU_OP_DROPOUT: NAME(dropout)(call, out[0]); break;
     case PU_OP_SOFTMAX: NAME(softmax)(call, out[0]); break;
     case PU_OP_SOFTMAX_GRAD: NAME(softmax_grad)(call, out[0]); break;
-    case PU_OP_ATTENTION: NAME(attention)(call, out); break;
-    case PU_OP_ATTENTION_GRAD: NAME(attention_grad)(call, out[0]); break;
+    case PU_OP_ATTENTION:
+    case PU_OP_CROSS_ATTENTION: NAME(attention)(call, out); break;
+    case PU_OP_ATTENTION_GRAD:
+    case PU_OP_CROSS_ATTENTION_GRAD: NAME(attention_grad)(call, out); break;
     case PU_OP_CONV: NAME(conv)(call, out); break;
     case PU_OP_CONV_GRAD: NAME(conv_grad)(call, out); break;
     case PU_OP_CONV_DENSE: NAME(conv_dense)(call, out); break;

@@ -135,6 +135,9 @@ static void fill_derived(const pu__op_case *c, pu__op_data *data) {
     } else if (c->op == PU_OP_ATTENTION_GRAD) {
         derive(c, data, PU_OP_ATTENTION, 1, 1, 0, 2);
         derive(c, data, PU_OP_ATTENTION, 1, 1, 1, 3);
+    } else if (c->op == PU_OP_CROSS_ATTENTION_GRAD) {
+        derive(c, data, PU_OP_CROSS_ATTENTION, 1, 2, 0, 3);
+        derive(c, data, PU_OP_CROSS_ATTENTION, 1, 2, 1, 4);
     } else if (c->op == PU_OP_LAYER_NORM_GRAD) {
         const int64_t rows = c->in[1].dim[0], columns = c->in[1].dim[1];
         for (int64_t r = 0; r < rows; ++r) {
@@ -378,6 +381,8 @@ static double sum_length(const pu__op_case *c) {
     case PU_OP_LAYER_NORM_GRAD: return (double)(c->in[0].dim[0] + c->in[0].dim[1]);
     case PU_OP_ATTENTION:
     case PU_OP_ATTENTION_GRAD: return (double)(c->in[0].dim[1] + 128);
+    case PU_OP_CROSS_ATTENTION: return (double)(c->in[1].dim[1] + 128);
+    case PU_OP_CROSS_ATTENTION_GRAD: return (double)(c->in[1].dim[1] + c->in[2].dim[1] + 128);
     case PU_OP_CONV_GRAD: return (double)(c->in[0].dim[0] * c->in[0].dim[1]);
     case PU_OP_CONV_DENSE: return (double)(c->in[1].dim[0] * c->in[1].dim[1]);
     case PU_OP_CONV_DENSE_GRAD:
