@@ -10,8 +10,6 @@
 
 #include "plusultra/memory.h"
 
-enum { PATH_BYTES = 4096 };
-
 static pu_status io_failure(const char *what, const char *path) {
     const int error = errno;
     const char *advice = error == ENOSPC                     ? "; free some space and run again"
@@ -88,12 +86,14 @@ static pu_status sync_folder(const char *path) {
     return result == 0 ? PU_OK : io_failure("sync", path);
 }
 
-pu_status pu__file_replace(const char *path, const void *data, size_t bytes) {
-    char temporary[PATH_BYTES], folder[PATH_BYTES];
-    if (snprintf(temporary, sizeof temporary, "%s.%ld.tmp", path, (long)getpid()) >= (int)sizeof temporary) {
-        return pu_fail(PU_ERR_ARGUMENT, "path too long: %.200s...", path);
-    }
-    pu_status status = write_temporary(temporary, data, bytes);
+static pu_status name_temporary(const char *path, char out[PU__FILE_PATH_BYTES]) {
+    if (snprintf(out, PU__FILE_PATH_BYTES, "%s.%ld.tmp", path, (long)getpid()) < PU__FILE_PATH_BYTES) return PU_OK;
+    return pu_fail(PU_ERR_ARGUMENT, "path too long: %.200s...", path);
+}
+
+/* A temporary file that was written and synced takes the place of `path`, or goes. */
+static pu_status put_in_place(pu_status status, const char *temporary, const char *path) {
+    char folder[PU__FILE_PATH_BYTES];
     if (status == PU_OK && rename(temporary, path) != 0) status = io_failure("rename to", path);
     if (status != PU_OK) {
         unlink(temporary);
@@ -103,6 +103,40 @@ pu_status pu__file_replace(const char *path, const void *data, size_t bytes) {
     char *slash = strrchr(folder, '/');
     if (slash) *slash = '\0';
     return sync_folder(!slash ? "." : *folder ? folder : "/");
+}
+
+pu_status pu__file_replace(const char *path, const void *data, size_t bytes) {
+    char temporary[PU__FILE_PATH_BYTES];
+    PU_TRY(name_temporary(path, temporary));
+    return put_in_place(write_temporary(temporary, data, bytes), temporary, path);
+}
+
+pu_status pu__file_begin(const char *path, pu__new_file *out) {
+    *out = (pu__new_file){0};
+    PU_TRY(name_temporary(path, out->temporary));
+    snprintf(out->path, sizeof out->path, "%s", path);
+    out->stream = fopen(out->temporary, "we");
+    return out->stream ? PU_OK : io_failure("create", out->temporary);
+}
+
+pu_status pu__file_end(pu__new_file *file) {
+    FILE *stream = file->stream;
+    file->stream = NULL;
+    pu_status status = PU_OK;
+    if (ferror(stream)) /* of an earlier write, whose reason is not known any more */
+        status = pu_fail(PU_ERR_IO, "cannot write %s: free some space, or check the disk, and run again",
+                         file->temporary);
+    if (status == PU_OK && fflush(stream) != 0) status = io_failure("write", file->temporary);
+    if (status == PU_OK && fsync(fileno(stream)) != 0) status = io_failure("sync", file->temporary);
+    if (fclose(stream) != 0 && status == PU_OK) status = io_failure("close", file->temporary);
+    return put_in_place(status, file->temporary, file->path);
+}
+
+void pu__file_drop(pu__new_file *file) {
+    if (!file->stream) return;
+    (void)fclose(file->stream); /* what was not written is not wanted */
+    file->stream = NULL;
+    unlink(file->temporary);
 }
 
 pu_status pu__file_lock(const char *path, int *file) {
@@ -118,7 +152,7 @@ pu_status pu__file_lock(const char *path, int *file) {
 }
 
 pu_status pu__folder_make(const char *path) {
-    char part[PATH_BYTES];
+    char part[PU__FILE_PATH_BYTES];
     const size_t length = strlen(path);
     if (length == 0 || length >= sizeof part) return pu_fail(PU_ERR_ARGUMENT, "bad folder name: '%.200s'", path);
     for (size_t i = 1; i <= length; ++i) {

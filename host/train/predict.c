@@ -21,18 +21,18 @@
 #include "plusultra/memory.h"
 #include "plusultra/validate.h"
 
-enum { PATH_BYTES = 4096, BATCH_MAX = 64 };
+/* Rows of an asset that are answered and stored at a time, about: memory does not grow with history. */
+enum { PATH_BYTES = 4096, BATCH_MAX = 64, PART_ROWS = 16384 };
 
 typedef struct predictor {
     const pu_config *config;
     pu__session session;
     pu__network network;
     pu_store *store;
-    FILE *csv; /* in memory, written at the end */
-    char *csv_text;
-    size_t csv_bytes;
+    pu__new_file csv;
     int64_t stride, window, warmup, batch;
-    float *bars, *output, *values, *sigma; /* one batch; one asset's results */
+    int64_t part_blocks;                   /* a multiple of batch */
+    float *bars, *output, *values, *sigma; /* one batch; one part's results */
     int64_t *ts;                           /* of these */
     int32_t *start;
     double median_quantile; /* the only "quantile" of a point forecast */
@@ -93,17 +93,22 @@ static pu_status open_predictor(predictor *p, const pu_config *config) {
     p->bars = pu_calloc((size_t)(p->batch * (p->warmup + p->window) * p->session.dims.features), sizeof *p->bars);
     p->start = pu_calloc((size_t)p->batch, sizeof *p->start);
     p->output = pu_calloc((size_t)(p->batch * p->window) * outputs, sizeof *p->output);
-    if (!p->bars || !p->start || !p->output) return PU_ERR_MEMORY;
+    p->part_blocks = p->batch * (1 + PART_ROWS / (p->batch * p->stride));
+    const size_t rows = (size_t)(p->part_blocks * p->stride);
+    p->values = pu_calloc(rows * outputs, sizeof *p->values);
+    p->sigma = pu_calloc(rows, sizeof *p->sigma);
+    p->ts = pu_calloc(rows, sizeof *p->ts);
+    if (!p->bars || !p->start || !p->output || !p->values || !p->sigma || !p->ts) return PU_ERR_MEMORY;
     for (int64_t b = 0; b < p->batch; ++b) p->start[b] = (int32_t)(b * (p->warmup + p->window));
     PU_TRY(pu_program_write(p->network.program, p->network.start, p->start));
+    char path[PATH_BYTES];
     PU_TRY(pu_store_open(config->data.store, PU_STORE_WRITE, &p->store));
-    p->csv = open_memstream(&p->csv_text, &p->csv_bytes);
-    return p->csv ? PU_OK : pu_fail(PU_ERR_MEMORY, "out of memory for predictions.csv");
+    PU_TRY(pu__session_path(&p->session, "predictions.csv", path));
+    return pu__file_begin(path, &p->csv);
 }
 
 static void close_predictor(predictor *p) {
-    if (p->csv) fclose(p->csv);
-    free(p->csv_text);
+    pu__file_drop(&p->csv);
     pu_store_close(p->store);
     json_decref(p->manifest);
     pu_free(p->accepted);
@@ -176,40 +181,24 @@ static void write_csv(predictor *p, const pu_asset *asset, const pu_prediction_s
         char when[32];
         pu_time_format(set->ts[i], true, when);
         for (int h = 0; h < set->horizons; ++h) {
-            fprintf(p->csv, "%s,%s,%lld,%.9g", asset->symbol, when, (long long)set->horizon_bars[h],
+            fprintf(p->csv.stream, "%s,%s,%lld,%.9g", asset->symbol, when, (long long)set->horizon_bars[h],
                     (double)set->sigma[i]);
             for (int q = 0; q < set->quantiles; ++q) {
-                fprintf(p->csv, ",%.9g", (double)set->value[(i * set->horizons + h) * set->quantiles + q]);
+                fprintf(p->csv.stream, ",%.9g", (double)set->value[(i * set->horizons + h) * set->quantiles + q]);
             }
-            fputc('\n', p->csv);
+            fputc('\n', p->csv.stream);
         }
     }
 }
 
-static pu_status predict_asset(predictor *p, int asset, pu_predict_result *result) {
+/* Rows [first, end), which lie in part_blocks blocks from `block` on. */
+static pu_status predict_part(predictor *p, int asset, int64_t block, int64_t first, int64_t end) {
     pu_dataset *dataset = p->session.dataset;
-    int64_t first, end;
-    PU_TRY(answered_rows(p, asset, &first, &end));
-    const int64_t count = end - first, outputs = p->session.dims.horizons * p->session.dims.outputs;
     const pu_asset *info = pu_dataset_asset(dataset, asset);
-    if (count == 0) {
-        pu_log(PU_LOG_WARNING, "predict.asset",
-               "%s has no bar to predict: its history ends before the validation segment or is shorter than one "
-               "window",
-               info->symbol);
-        return PU_OK;
-    }
-    pu_free(p->values);
-    pu_free(p->sigma);
-    pu_free(p->ts);
-    p->values = pu_calloc((size_t)(count * outputs), sizeof *p->values);
-    p->sigma = pu_calloc((size_t)count, sizeof *p->sigma);
-    p->ts = pu_calloc((size_t)count, sizeof *p->ts);
-    if (!p->values || !p->sigma || !p->ts) return PU_ERR_MEMORY;
-    PU_TRY(pu_dataset_times(dataset, asset, first, count, p->ts));
-    PU_TRY(pu_dataset_read(dataset, asset, first, count, NULL, NULL, NULL, p->sigma));
     const int64_t last_block = (end - 1) / p->stride;
-    for (int64_t block = first / p->stride; block <= last_block; block += p->batch) {
+    PU_TRY(pu_dataset_times(dataset, asset, first, end - first, p->ts));
+    PU_TRY(pu_dataset_read(dataset, asset, first, end - first, NULL, NULL, NULL, p->sigma));
+    for (; block <= last_block; block += p->batch) {
         const int64_t blocks = last_block - block + 1 < p->batch ? last_block - block + 1 : p->batch;
         PU_TRY(forward_blocks(p, asset, block, blocks, first, end));
         if (pu_interrupted())
@@ -218,7 +207,7 @@ static pu_status predict_asset(predictor *p, int asset, pu_predict_result *resul
     }
     const bool quantiles = strcmp(p->config->objective.loss, "pinball") == 0;
     const pu_prediction_set set = {.asset_id = info->id,
-                                   .count = count,
+                                   .count = end - first,
                                    .ts = p->ts,
                                    .horizons = (int)p->session.dims.horizons,
                                    .horizon_bars = p->config->windows.horizons.value,
@@ -227,10 +216,28 @@ static pu_status predict_asset(predictor *p, int asset, pu_predict_result *resul
                                        quantiles ? p->config->objective.quantiles.value : &p->median_quantile,
                                    .value = p->values,
                                    .sigma = p->sigma};
-    PU_TRY(pu_store_put_predictions(p->store, p->config->run.name, &set));
+    PU_TRY(pu_store_add_predictions(p->store, p->config->run.name, &set));
     write_csv(p, info, &set);
+    return PU_OK;
+}
+
+static pu_status predict_asset(predictor *p, int asset, pu_predict_result *result) {
+    int64_t first, end;
+    PU_TRY(answered_rows(p, asset, &first, &end));
+    if (first == end) {
+        pu_log(PU_LOG_WARNING, "predict.asset",
+               "%s has no bar to predict: its history ends before the validation segment or is shorter than one "
+               "window",
+               pu_dataset_asset(p->session.dataset, asset)->symbol);
+        return PU_OK;
+    }
+    for (int64_t block = first / p->stride, from = first; from < end; block += p->part_blocks) {
+        const int64_t reach = (block + p->part_blocks) * p->stride, to = reach < end ? reach : end;
+        PU_TRY(predict_part(p, asset, block, from, to));
+        from = to;
+    }
     ++result->assets;
-    result->rows += count;
+    result->rows += end - first;
     return PU_OK;
 }
 
@@ -266,12 +273,12 @@ static pu_status predict_all(predictor *p, pu_predict_result *result) {
     PU_TRY(record_run(p, "{}"));
     /* Those of an older checkpoint, of assets that are not asked for this time, must not stay behind. */
     PU_TRY(pu_store_clear_predictions(p->store, p->config->run.name));
-    fputs("symbol,ts,horizon_bars,sigma", p->csv);
+    fputs("symbol,ts,horizon_bars,sigma", p->csv.stream);
     for (int64_t q = 0; q < p->session.dims.outputs; ++q) {
-        fprintf(p->csv, ",q%g",
+        fprintf(p->csv.stream, ",q%g",
                 p->session.dims.outputs > 1 ? p->config->objective.quantiles.value[q] : p->median_quantile);
     }
-    fputc('\n', p->csv);
+    fputc('\n', p->csv.stream);
     pu_progress progress;
     const int assets = pu_dataset_assets(p->session.dataset);
     pu_progress_begin(&progress, "predict", "assets", assets);
@@ -283,14 +290,7 @@ static pu_status predict_all(predictor *p, pu_predict_result *result) {
     if (result->rows == 0)
         return pu_fail(PU_ERR_DATA, "no asset has bars to predict; widen split.valid and split.test");
     PU_TRY(record_end(p));
-    if (fclose(p->csv) != 0) {
-        p->csv = NULL;
-        return pu_fail(PU_ERR_MEMORY, "out of memory for predictions.csv");
-    }
-    p->csv = NULL;
-    char path[PATH_BYTES];
-    PU_TRY(pu__session_path(&p->session, "predictions.csv", path));
-    return pu__file_replace(path, p->csv_text, p->csv_bytes);
+    return pu__file_end(&p->csv);
 }
 
 pu_status pu_predict(const pu_config *config, pu_predict_result *out) {

@@ -155,6 +155,9 @@ typedef struct pu_prediction_set {
     const float *sigma;     /* [count], per-bar volatility at the decision */
 } pu_prediction_set;
 pu_status pu_store_put_predictions(pu_store *store, const char *run, const pu_prediction_set *set);
+/* The same for decision times after those that the run has of the asset already, which stay. PU_ERR_ARGUMENT when
+ * they are not after them, or for other horizons or quantiles. */
+pu_status pu_store_add_predictions(pu_store *store, const char *run, const pu_prediction_set *set);
 /* Removes all predictions of a run, if it has any. */
 pu_status pu_store_clear_predictions(pu_store *store, const char *run);
 /* Reads one asset's predictions of a run back; all pointers in *out are owned by one block to be freed with

@@ -1,5 +1,5 @@
-/* Memory does not grow with history: `plusultra features build`, as a process of its own, over three times as many bars
- * peaks at the same memory. */
+/* Memory does not grow with history: `plusultra features build`, and `predict`, as processes of their own, over three
+ * times as many bars peak at the same memory. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,7 +19,6 @@
 #include "plusultra/random.h"
 #include "tests/support/process.h"
 
-/* Even the shorter history fills SQLite's page cache of 32 MiB with what is written. */
 enum {
     ASSETS = 2,
     SHORT_BARS = 100000,
@@ -29,8 +28,10 @@ enum {
     FIRST_TS = 1262649600
 };
 
-/* Noise of allocators and threads. The bars alone would add 11 MiB if an asset were held whole. */
-enum { LIMIT_KIB = 4 * 1024 };
+/* Noise of allocators and threads, where even the shorter history fills SQLite's page cache of 32 MiB with what is
+ * written; the bars alone would add 11 MiB if an asset were held whole. Forecasts of the shorter history do not fill that
+ * cache; held whole they would add 120 MiB. */
+enum { BUILD_LIMIT_KIB = 4 * 1024, PREDICT_LIMIT_KIB = 24 * 1024 };
 
 static char *folder;
 
@@ -87,18 +88,18 @@ static void name_features(char *out, size_t size) {
     snprintf(out + used, size - used, "]");
 }
 
-/* Peak memory of the build in KiB. */
-static long peak_kib(const char *store_name) {
-    char program[4096], store[4096], names[4096];
-    const char *binary = getenv("PU_BINARY");
+enum { ARGUMENTS_MAX = 40 };
+
+/* Runs plusultra with these arguments; its peak memory in KiB. */
+static long run(const char *const *arguments) {
+    char program[4096];
+    const char *binary = getenv("PU_BINARY"), *all[ARGUMENTS_MAX] = {program};
     snprintf(program, sizeof program, "%s/plusultra", binary ? binary : "build");
-    snprintf(store, sizeof store, "data.store=%s", test_path(folder, store_name));
-    name_features(names, sizeof names);
+    for (int i = 0; i + 2 < ARGUMENTS_MAX && arguments[i]; ++i) all[i + 1] = arguments[i];
     const pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
-        execl(program, program, "features", "build", "--quiet", "--set", store, "--set", names, "--set",
-              "data.symbols=[AAA, BBB]", "--set", "data.benchmark=AAA", (char *)NULL);
+        execv(program, (char *const *)(uintptr_t)all);
         _exit(127);
     }
     struct rusage usage;
@@ -109,18 +110,76 @@ static long peak_kib(const char *store_name) {
     return usage.ru_maxrss;
 }
 
+static long build_kib(const char *store_name) {
+    char store[4096], names[4096];
+    snprintf(store, sizeof store, "data.store=%s", test_path(folder, store_name));
+    name_features(names, sizeof names);
+    const char *const arguments[] = {"features",
+                                     "build",
+                                     "--quiet",
+                                     "--set",
+                                     store,
+                                     "--set",
+                                     names,
+                                     "--set",
+                                     "data.symbols=[AAA, BBB]",
+                                     "--set",
+                                     "data.benchmark=AAA",
+                                     NULL};
+    return run(arguments);
+}
+
+static void expect_flat(long shorter, long longer, long limit_kib) {
+    print_message("%d bars: %ld KiB, %d bars: %ld KiB\n", ASSETS * SHORT_BARS, shorter, ASSETS * LONG_BARS,
+                  longer);
+    if (longer - shorter > limit_kib) fail_msg("%ld KiB more", longer - shorter);
+}
+
 static void building_features_does_not_grow_with_history(void **state) {
     (void)state;
     make_store("short.db", SHORT_BARS);
-    const long shorter = peak_kib("short.db");
     make_store("long.db", LONG_BARS);
-    const long longer = peak_kib("long.db");
-    print_message("%d bars: %ld KiB, %d bars: %ld KiB\n", ASSETS * SHORT_BARS, shorter, ASSETS * LONG_BARS,
-                  longer);
-    if (longer - shorter > LIMIT_KIB) fail_msg("%ld KiB more", longer - shorter);
+    const long shorter = build_kib("short.db");
+    expect_flat(shorter, build_kib("long.db"), BUILD_LIMIT_KIB);
+}
+
+/* A step of training leaves a checkpoint to predict with. */
+static long predict_kib(const char *store_name, const char *name) {
+    char store[4096], out[4096], run_name[64];
+    snprintf(store, sizeof store, "data.store=%s", test_path(folder, store_name));
+    snprintf(out, sizeof out, "run.out=%s", test_path(folder, "runs"));
+    snprintf(run_name, sizeof run_name, "run.name=%s", name);
+    const char *arguments[] = {"train", "--quiet",
+                               "--set", store,
+                               "--set", out,
+                               "--set", run_name,
+                               "--set", "features.names=[log_return_1, close_location]",
+                               "--set", "model.width=8",
+                               "--set", "model.layers=1",
+                               "--set", "model.heads=1",
+                               "--set", "windows.window_bars=64",
+                               "--set", "windows.warmup_bars=16",
+                               "--set", "predict.stride_bars=64",
+                               "--set", "windows.cache_mib=0",
+                               "--set", "split.valid_ratio=0.01",
+                               "--set", "train.steps=1",
+                               "--set", "train.warmup_steps=0",
+                               "--set", "train.batch=16",
+                               "--set", "train.eval_every=1",
+                               NULL};
+    run(arguments);
+    arguments[0] = "predict";
+    return run(arguments);
+}
+
+static void predicting_does_not_grow_with_history(void **state) {
+    (void)state;
+    const long shorter = predict_kib("short.db", "short");
+    expect_flat(shorter, predict_kib("long.db", "long"), PREDICT_LIMIT_KIB);
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(building_features_does_not_grow_with_history)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(building_features_does_not_grow_with_history),
+                                       cmocka_unit_test(predicting_does_not_grow_with_history)};
     return cmocka_run_group_tests(tests, make_folder, drop_folder);
 }

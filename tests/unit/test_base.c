@@ -219,6 +219,24 @@ static void file_replacement_is_whole(void **state) {
     assert_string_equal(outcome.out, "a.txt\nx\n");
     test_outcome_free(&outcome);
     assert_int_equal(pu__file_replace("/nonexistent/folder/file", "x", 1), PU_ERR_NOT_FOUND);
+    pu__new_file file;
+    assert_int_equal(pu__file_begin("/nonexistent/folder/file", &file), PU_ERR_NOT_FOUND);
+    pu__file_drop(&file);
+    assert_int_equal(pu__file_begin(path, &file), PU_OK);
+    fputs("dropped", file.stream);
+    pu__file_drop(&file);
+    assert_int_equal(pu__file_begin(path, &file), PU_OK);
+    for (int i = 0; i < 10000; ++i) fprintf(file.stream, "%d\n", i % 10);
+    assert_int_equal(pu__file_read(path, 6, &data, &bytes), PU_OK);
+    pu_free(data);
+    assert_int_equal(pu__file_end(&file), PU_OK);
+    pu__file_drop(&file);
+    assert_int_equal(pu__file_read(path, 20000, &data, &bytes), PU_OK);
+    assert_int_equal(bytes, 20000);
+    pu_free(data);
+    outcome = test_run(NULL, list);
+    assert_string_equal(outcome.out, "a.txt\nx\n");
+    test_outcome_free(&outcome);
     test_folder_remove(folder);
 }
 
@@ -249,6 +267,14 @@ static void file_replacement_survives_a_full_disk(void **state) {
     assert_int_equal(symlink("/dev/full", temporary), 0);
     assert_int_equal(pu__file_replace(path, "new", 3), PU_ERR_IO);
     assert_non_null(strstr(pu_error_message(), "free some space"));
+    for (int lines = 1; lines < 100000; lines *= 1000) {
+        pu__new_file file;
+        assert_int_equal(symlink("/dev/full", temporary), 0);
+        assert_int_equal(pu__file_begin(path, &file), PU_OK);
+        for (int i = 0; i < lines; ++i) fputs("one more line\n", file.stream);
+        assert_int_equal(pu__file_end(&file), PU_ERR_IO);
+        assert_non_null(strstr(pu_error_message(), "free some space"));
+    }
     char *text = test_read(path);
     assert_string_equal(text, "old");
     free(text);

@@ -118,16 +118,83 @@ static pu_status write_rows(pu_store *store, int64_t run_id, const pu_prediction
     return status;
 }
 
-static pu_status write_set(pu_store *store, const char *run, const pu_prediction_set *set) {
-    int64_t run_id = 0;
+static uint64_t sum_rows(const pu_prediction_set *set) {
     uint64_t checksum = 0;
     const size_t values = (size_t)set->horizons * (size_t)set->quantiles;
-    for (int64_t i = 0; i < set->count; ++i) {
+    for (int64_t i = 0; i < set->count; ++i)
         checksum += row_hash(set->ts[i], set->sigma[i], set->value + (size_t)i * values, values * sizeof(float));
-    }
+    return checksum;
+}
+
+static pu_status write_set(pu_store *store, const char *run, const pu_prediction_set *set) {
+    int64_t run_id = 0;
     PU_TRY(pu__run_ensure(store, run, &run_id));
     PU_TRY(clear_set(store, run_id, set->asset_id));
-    PU_TRY(write_head(store, run_id, set, checksum));
+    PU_TRY(write_head(store, run_id, set, sum_rows(set)));
+    return write_rows(store, run_id, set);
+}
+
+/* Whether the stored set, if there is one, can go on with these rows. */
+static pu_status check_extension(pu_store *store, int64_t run_id, const pu_prediction_set *set, bool *found) {
+    sqlite3_stmt *query = NULL;
+    char horizons[LIST_BYTES], quantiles[LIST_BYTES];
+    format_lists(set, horizons, quantiles);
+    PU_TRY(
+        pu__sql_prepare(store,
+                        "SELECT horizon_bars = ?3 AND quantiles = ?4, (SELECT max(ts) FROM predictions WHERE "
+                        "run_id = ?1 AND asset_id = ?2) FROM prediction_sets WHERE run_id = ?1 AND asset_id = ?2",
+                        &query));
+    const int code = sqlite3_bind_int64(query, 1, run_id) | sqlite3_bind_int64(query, 2, set->asset_id) |
+                     sqlite3_bind_text(query, 3, horizons, -1, SQLITE_STATIC) |
+                     sqlite3_bind_text(query, 4, quantiles, -1, SQLITE_STATIC);
+    pu_status status = code == SQLITE_OK ? pu__sql_step(store, query, found, "read predictions from")
+                                         : pu__store_failure(store, "read predictions from");
+    const bool same = *found && sqlite3_column_int(query, 0) != 0;
+    const bool empty = *found && sqlite3_column_type(query, 1) == SQLITE_NULL;
+    const int64_t last_ts = *found ? sqlite3_column_int64(query, 1) : 0;
+    if (status == PU_OK && *found && !same)
+        status =
+            pu_fail(PU_ERR_ARGUMENT, "predictions of asset %lld: other horizons or quantiles than those stored",
+                    (long long)set->asset_id);
+    if (status == PU_OK && *found && !empty && set->count > 0 && set->ts[0] <= last_ts)
+        status = pu_fail(PU_ERR_ARGUMENT, "predictions of asset %lld: the first time is not after those stored",
+                         (long long)set->asset_id);
+    sqlite3_finalize(query);
+    return status;
+}
+
+static pu_status extend_head(pu_store *store, int64_t run_id, const pu_prediction_set *set) {
+    sqlite3_stmt *query = NULL, *update = NULL;
+    PU_TRY(pu__sql_prepare(store, "SELECT checksum FROM prediction_sets WHERE run_id = ?1 AND asset_id = ?2",
+                           &query));
+    bool row = false;
+    pu_status status =
+        (sqlite3_bind_int64(query, 1, run_id) | sqlite3_bind_int64(query, 2, set->asset_id)) == SQLITE_OK
+            ? pu__sql_step(store, query, &row, "read predictions from")
+            : pu__store_failure(store, "read predictions from");
+    /* The sum wraps around, which SQL's does not. */
+    const uint64_t checksum = (row ? (uint64_t)sqlite3_column_int64(query, 0) : 0) + sum_rows(set);
+    sqlite3_finalize(query);
+    PU_TRY(status);
+    PU_TRY(pu__sql_prepare(store,
+                           "UPDATE prediction_sets SET row_count = row_count + ?3, checksum = ?4 "
+                           "WHERE run_id = ?1 AND asset_id = ?2",
+                           &update));
+    const int64_t number[] = {run_id, set->asset_id, set->count, (int64_t)checksum};
+    int code = SQLITE_OK;
+    for (int i = 0; i < 4; ++i) code |= sqlite3_bind_int64(update, 1 + i, number[i]);
+    status = code == SQLITE_OK ? pu__sql_run(store, update, "write predictions to")
+                               : pu__store_failure(store, "write predictions to");
+    sqlite3_finalize(update);
+    return status;
+}
+
+static pu_status extend_set(pu_store *store, const char *run, const pu_prediction_set *set) {
+    int64_t run_id = 0;
+    bool found = false;
+    PU_TRY(pu__run_ensure(store, run, &run_id));
+    PU_TRY(check_extension(store, run_id, set, &found));
+    PU_TRY(found ? extend_head(store, run_id, set) : write_head(store, run_id, set, sum_rows(set)));
     return write_rows(store, run_id, set);
 }
 
@@ -136,6 +203,13 @@ pu_status pu_store_put_predictions(pu_store *store, const char *run, const pu_pr
     PU_TRY(check_set(set));
     PU_TRY(pu__sql_enter(store, &began));
     return pu__sql_leave(store, began, write_set(store, run, set));
+}
+
+pu_status pu_store_add_predictions(pu_store *store, const char *run, const pu_prediction_set *set) {
+    bool began = false;
+    PU_TRY(check_set(set));
+    PU_TRY(pu__sql_enter(store, &began));
+    return pu__sql_leave(store, began, extend_set(store, run, set));
 }
 
 pu_status pu_store_clear_predictions(pu_store *store, const char *run) {
