@@ -224,7 +224,7 @@ static void gaps_and_missing_volume(void **state) {
 
 static void running_again_adds_what_is_new(void **state) {
     (void)state;
-    enum { COUNT = 30 };
+    enum { COUNT = 31 };
     pu__bar bars[COUNT];
     for (int i = 0; i < COUNT; ++i) bars[i] = flat((i + 1) * 300, 10 + i, 1);
     pu_store *store = create("again.db");
@@ -239,18 +239,22 @@ static void running_again_adds_what_is_new(void **state) {
     source = put(store, "A", "crypto", 300, 4, bars + 26);
     MUST(pu_resample(store, &source, 3600, true, &result));
     assert_true(result.rows_added == 0 && result.rows_unchanged == 2 && result.rows_replaced == 1);
+    /* What was written before its end goes on with its source, also when that is not asked for again. */
+    source = put(store, "A", "crypto", 300, 1, bars + 30);
+    MUST(pu_resample(store, &source, 3600, false, &result));
+    assert_true(result.rows_added == 0 && result.rows_unchanged == 2 && result.rows_replaced == 1);
     bars[3].high = 1000;
     source = put(store, "A", "crypto", 300, 1, bars + 3);
     MUST(pu_resample(store, &source, 3600, false, &result));
-    assert_true(result.rows_replaced == 1 && result.rows_unchanged == 1);
+    assert_true(result.rows_replaced == 1 && result.rows_unchanged == 2);
     pu_bars made;
     MUST(pu_store_bars(store, result.asset_id, INT64_MIN, INT64_MAX, &made));
-    assert_true(made.count == 3 && made.high[0] == 1000 && made.volume[0] == 12);
+    assert_true(made.count == 3 && made.high[0] == 1000 && made.volume[0] == 12 && made.volume[2] == 7);
     pu_bars_free(&made);
     int64_t rows = 0;
     MUST(pu__sql_integer(
         store, "SELECT count(*) FROM imports WHERE layout = 'resample' AND file = 'resample:A@300'", 0, &rows));
-    assert_int_equal(rows, 4);
+    assert_int_equal(rows, 5);
     MUST(pu_store_check(store));
     pu_store_close(store);
 }

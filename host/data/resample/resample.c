@@ -96,6 +96,19 @@ static pu_status take_chunk(job *j, const pu_bars *chunk) {
                             : PU_OK;
 }
 
+/* Whether the bar at hand was written before its end: it must not stay as it was then. */
+static pu_status is_stored(const job *j, bool *out) {
+    sqlite3_stmt *query = NULL;
+    *out = false;
+    PU_TRY(pu__sql_prepare(j->store, "SELECT 1 FROM series WHERE asset_id = ?1 AND ts = ?2", &query));
+    const bool bound = sqlite3_bind_int64(query, 1, j->result->asset_id) == SQLITE_OK &&
+                       sqlite3_bind_int64(query, 2, j->open.ts) == SQLITE_OK;
+    const pu_status status =
+        bound ? pu__sql_step(j->store, query, out, "read") : pu__store_failure(j->store, "read");
+    sqlite3_finalize(query);
+    return status;
+}
+
 /* The writer is opened before the cursor: its switches would recompile the cursor's statements. */
 static pu_status read_source(job *j) {
     pu__bar_cursor cursor;
@@ -108,7 +121,10 @@ static pu_status read_source(job *j) {
     }
     pu__bar_cursor_close(&cursor);
     PU_TRY(status);
-    if (j->bars > 0 && (j->partial || j->last_ts >= j->open.ts)) PU_TRY(emit(j));
+    if (j->bars == 0) return flush(j);
+    bool is_due = j->partial || j->last_ts >= j->open.ts;
+    if (!is_due) PU_TRY(is_stored(j, &is_due));
+    if (is_due) PU_TRY(emit(j));
     return flush(j);
 }
 
