@@ -14,6 +14,7 @@
 #include "plusultra/log.h"
 #include "plusultra/memory.h"
 #include "plusultra/windows.h"
+#include "tests/support/bars.h"
 #include "tests/support/blocks.h"
 #include "tests/support/world.h"
 
@@ -232,6 +233,34 @@ static void a_new_bar_reaches_the_cross_section(void **state) {
     }
 }
 
+/* A newcomer is compared with from its first bars on, as it is when it has enough of them for blocks of its own: what it
+ * will grow to is not known yet. */
+static void a_newcomer_counts_at_once(void **state) {
+    (void)state;
+    enum { FEATURES = 3, LISTED_DAY = 200, DAYS = 60, YOUNG_DAYS = 9 };
+    float *before = NULL;
+    pu__blocks blocks;
+    for (int days = YOUNG_DAYS; days <= DAYS; days += DAYS - YOUNG_DAYS) {
+        world w = world_new();
+        pu_bars bars;
+        assert_true(test_bars_walk(77, DAYS, TEST_FIRST_TS + LISTED_DAY * (int64_t)TEST_DAY_S, TEST_DAY_S, &bars));
+        const pu_bars young = test_bars_cut(&bars, days);
+        test_market_put(&w.market, "AAB", TEST_DAY_S, &young);
+        pu_config *config = world_config(&w, "features.names=[t_universe, t_excess_rank, sma_30]", NULL);
+        build(config);
+        float *rows = test_blocks_read(config, 0, PU__BLOCKS_FEATURE, &blocks);
+        const int64_t seen = LISTED_DAY + YOUNG_DAYS - blocks.first_bar;
+        if (!before) before = rows;
+        else assert_memory_equal(rows, before, (size_t)(seen * FEATURES) * sizeof *rows);
+        if (rows != before) pu_free(rows);
+        pu__blocks_free(&blocks);
+        pu_bars_free(&bars);
+        pu_config_free(config);
+        world_remove(&w);
+    }
+    pu_free(before);
+}
+
 /* A run is named by its data: those of the benchmark are among them where a feature looks at it. */
 static void the_data_of_a_run_are_those_of_its_features(void **state) {
     (void)state;
@@ -308,6 +337,7 @@ int main(void) {
         cmocka_unit_test(threads_change_no_bit),
         cmocka_unit_test(only_what_depends_on_it_is_built),
         cmocka_unit_test(a_new_bar_reaches_the_cross_section),
+        cmocka_unit_test(a_newcomer_counts_at_once),
         cmocka_unit_test(the_data_of_a_run_are_those_of_its_features),
         cmocka_unit_test(inputs_and_cross_sections_pass_the_audit),
         cmocka_unit_test(failures_are_reported_and_leave_whole_assets),

@@ -2,7 +2,8 @@
  * universe's mean; the cross-sectional features' own values, asset by asset; then what they are among the assets of
  * each close.
  *
- * Sums run in the order of the plan's assets, so that the bits do not depend on chunks or threads. */
+ * Sums run in the order of the assets' numbers in the store, so that the bits do not depend on chunks, threads, or
+ * which assets have enough bars for blocks of their own. */
 #include "host/data/features/panel.h"
 
 #include <math.h>
@@ -35,7 +36,7 @@ typedef struct member {
 
 /* One bar of the window. */
 typedef struct event {
-    int64_t ts;
+    int64_t ts, asset_id;
     int member, row;
 } event;
 
@@ -123,16 +124,16 @@ static void average(work *w, int64_t from, int64_t to) {
 static int by_time(const void *a, const void *b) {
     const event *x = a, *y = b;
     if (x->ts != y->ts) return x->ts < y->ts ? -1 : 1;
-    return x->member - y->member;
+    return (x->asset_id > y->asset_id) - (x->asset_id < y->asset_id);
 }
 
 static pu_status take_window(work *w, int64_t to_ts) {
     w->events = 0;
-    for (int a = 0; a < w->plan->asset_count; ++a) {
+    for (int a = 0; a < w->plan->member_count; ++a) {
         member *m = &w->member[a];
         PU_TRY(pu__feed_take(&m->feed, to_ts, &m->slice));
         for (int64_t i = 0; i < m->slice.columns.count; ++i)
-            w->event[w->events++] = (event){m->slice.columns.ts[i], a, (int)i};
+            w->event[w->events++] = (event){m->slice.columns.ts[i], w->plan->asset[a].id, a, (int)i};
     }
     qsort(w->event, (size_t)w->events, sizeof *w->event, by_time);
     return PU_OK;
@@ -165,7 +166,7 @@ static void over_closes(work *w, bool is_average) {
 
 static pu_status put_window(work *w) {
     const int64_t row_bytes = w->panel->columns * (int64_t)sizeof(double);
-    for (int a = 0; a < w->plan->asset_count; ++a) {
+    for (int a = 0; a < w->plan->member_count; ++a) {
         member *m = &w->member[a];
         const int64_t count = m->slice.columns.count, row = w->panel->first_row[a] + m->done;
         if (m->done + count > w->plan->asset[a].bars)
@@ -181,7 +182,7 @@ static pu_status run_windows(work *w, pu_pool *pool) {
     for (;;) {
         int64_t to_ts = INT64_MAX;
         bool is_over = true;
-        for (int a = 0; a < w->plan->asset_count; ++a) {
+        for (int a = 0; a < w->plan->member_count; ++a) {
             int64_t last_ts = 0;
             bool ended = false;
             PU_TRY(pu__feed_peek(&w->member[a].feed, &last_ts, &ended));
@@ -191,7 +192,7 @@ static pu_status run_windows(work *w, pu_pool *pool) {
         if (is_over) return PU_OK;
         PU_TRY(take_window(w, to_ts));
         if (w->panel->universe >= 0) over_closes(w, true);
-        pu_parallel_for(pool, w->plan->asset_count, 1, run_members, w);
+        pu_parallel_for(pool, w->plan->member_count, 1, run_members, w);
         over_closes(w, false);
         PU_TRY(put_window(w));
     }
@@ -211,8 +212,8 @@ static pu_status open_member(work *w, pu_store *store, int asset, const pu__pane
 }
 
 static pu_status open_members(work *w, pu_store *store, const pu__panel_options *options) {
-    const size_t assets = (size_t)w->plan->asset_count;
-    const int64_t share = WINDOW_BARS / w->plan->asset_count;
+    const size_t assets = (size_t)w->plan->member_count;
+    const int64_t share = WINDOW_BARS / w->plan->member_count;
     w->chunk_bars = options->chunk_bars < share ? options->chunk_bars : share;
     if (w->chunk_bars < CHUNK_BARS_MIN && options->chunk_bars >= CHUNK_BARS_MIN) w->chunk_bars = CHUNK_BARS_MIN;
     w->feature = pu_calloc((size_t)w->panel->crossed, sizeof *w->feature);
@@ -221,12 +222,12 @@ static pu_status open_members(work *w, pu_store *store, const pu__panel_options 
     w->entrant = pu_calloc(assets, sizeof *w->entrant);
     if (!w->feature || !w->member || !w->event || !w->entrant) return PU_ERR_MEMORY;
     for (int c = 0; c < w->panel->crossed; ++c) w->feature[c] = w->plan->features.feature[w->panel->feature[c]];
-    for (int a = 0; a < w->plan->asset_count; ++a) PU_TRY(open_member(w, store, a, options));
+    for (int a = 0; a < w->plan->member_count; ++a) PU_TRY(open_member(w, store, a, options));
     return PU_OK;
 }
 
 static void close_members(work *w) {
-    for (int a = 0; w->member && a < w->plan->asset_count; ++a) {
+    for (int a = 0; w->member && a < w->plan->member_count; ++a) {
         member *m = &w->member[a];
         if (m->feed.plan) pu__feed_close(&m->feed);
         pu__slice_close(&m->slice);
@@ -246,13 +247,13 @@ static pu_status describe(const pu__plan *plan, pu__panel *panel) {
         if (plan->features.inputs.input[i].kind == PU__INPUT_UNIVERSE) panel->universe = i;
     }
     panel->feature = pu_calloc((size_t)plan->features.count, sizeof *panel->feature);
-    panel->first_row = pu_calloc((size_t)plan->asset_count, sizeof *panel->first_row);
+    panel->first_row = pu_calloc((size_t)plan->member_count, sizeof *panel->first_row);
     if (!panel->feature || !panel->first_row) return PU_ERR_MEMORY;
     for (int f = 0; f < plan->features.count; ++f) {
         if (plan->features.feature[f]->cross != PU_CROSS_NONE) panel->feature[panel->crossed++] = f;
     }
     panel->columns = panel->crossed + (panel->universe >= 0);
-    for (int a = 1; a < plan->asset_count; ++a)
+    for (int a = 1; a < plan->member_count; ++a)
         panel->first_row[a] = panel->first_row[a - 1] + plan->asset[a - 1].bars;
     return pu__spool_open(&panel->spool);
 }

@@ -2,7 +2,7 @@
  * merge of the assets' bars in time computes them for every asset, in memory that does not grow with history, into
  * a temporary file; the pass of each asset then reads its part.
  *
- * Definition: at each close, over the assets of the plan that have a bar with exactly that close. */
+ * Definition: at each close, over the members of the plan that have a bar with exactly that close. */
 #ifndef PU_HOST_DATA_FEATURES_PANEL_H
 #define PU_HOST_DATA_FEATURES_PANEL_H
 

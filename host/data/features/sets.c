@@ -155,15 +155,18 @@ static const pu_feature *longest_feature(const pu__feature_set *set) {
     return longest;
 }
 
-/* Assets without one row: an error for those that were named, else left out. */
+/* Assets without one row: an error for those that were named, else left out. They stay members of the universe:
+ * whether an asset will have enough bars one day is not known at its first ones. */
 static pu_status leave_short_out(const pu_config *config, pu__plan *plan) {
     const pu_feature *longest = longest_feature(&plan->features);
     const int64_t needed = (int64_t)longest->lookback_bars + 1;
     pu__buffer line = {0};
     int kept = 0;
+    plan->member_count = plan->asset_count;
     for (int i = 0; i < plan->asset_count; ++i) {
         const pu_asset asset = plan->asset[i];
         if (asset.bars >= needed) {
+            memmove(&plan->asset[kept + 1], &plan->asset[kept], (size_t)(i - kept) * sizeof asset);
             plan->asset[kept++] = asset;
         } else if (config->data.symbols.count > 0) {
             return pu_fail(PU_ERR_DATA,

@@ -39,9 +39,10 @@ typedef struct pu__omission {
 typedef struct pu__plan {
     pu_store *store; /* borrowed */
     int64_t block_bars;
-    int threads; /* as run.threads */
-    int asset_count;
-    pu_asset *asset;
+    int threads;        /* as run.threads */
+    int asset_count;    /* those that get blocks */
+    int member_count;   /* and behind them those with too few bars for it, which others are still compared with */
+    pu_asset *asset;    /* [member_count] */
     pu_asset benchmark; /* id 0: none */
     pu__feature_set features;
     pu__label_set labels;

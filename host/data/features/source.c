@@ -46,7 +46,7 @@ static pu_status describe_others(const pu__plan *plan, int asset, sqlite3_stmt *
         pu__buffer_printf(out, "benchmark ");
         PU_TRY(describe_bars(query, plan->store, plan->benchmark.id, out));
     }
-    for (int i = 0; plan->features.is_panel && i < plan->asset_count; ++i)
+    for (int i = 0; plan->features.is_panel && i < plan->member_count; ++i)
         PU_TRY(describe_bars(query, plan->store, plan->asset[i].id, out));
     return describe_series(plan, asset, out);
 }
