@@ -233,8 +233,8 @@ static void a_new_bar_reaches_the_cross_section(void **state) {
     }
 }
 
-/* A newcomer is compared with from its first bars on, as it is when it has enough of them for blocks of its own: what it
- * will grow to is not known yet. */
+/* A newcomer is compared with from its first bars on, as it is once it has enough of them for blocks of its own: what
+ * it will grow to is not known yet. */
 static void a_newcomer_counts_at_once(void **state) {
     (void)state;
     enum { FEATURES = 3, LISTED_DAY = 200, DAYS = 60, YOUNG_DAYS = 9 };
