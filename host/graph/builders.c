@@ -104,6 +104,21 @@ pu_tensor *pu_layer_norm(pu_graph *graph, pu_tensor *x, pu_tensor *gain, pu_tens
     return unfold(graph, first_of(pu__node_add(graph, PU_OP_LAYER_NORM, in, 3, &attributes, 3, NULL)), x);
 }
 
+pu_tensor *pu_add_layer_norm(pu_graph *graph, pu_tensor *x, pu_tensor *branch, pu_tensor *gain, pu_tensor *bias,
+                             float epsilon, pu_tensor *clock, float rate, pu_tensor **sum) {
+    *sum = NULL;
+    if (!has_columns(graph, PU_OP_ADD_LAYER_NORM, x)) return NULL;
+    const bool drops = clock && rate != 0.0f;
+    pu_tensor *const in[] = {rows_view(graph, x), rows_view(graph, branch), gain, bias, clock};
+    const pu_attributes attributes = {
+        .add_layer_norm = {.epsilon = epsilon, .rate = rate, .tag = graph->dropout_count}};
+    pu__node *node = pu__node_add(graph, PU_OP_ADD_LAYER_NORM, in, drops ? 5 : 4, &attributes, 4, NULL);
+    if (!node) return NULL;
+    if (drops) ++graph->dropout_count;
+    *sum = unfold(graph, node->out[1], x);
+    return unfold(graph, node->out[0], x);
+}
+
 pu_tensor *pu_dropout(pu_graph *graph, pu_tensor *x, pu_tensor *clock, float rate) {
     if (!usable(graph, PU_OP_DROPOUT, x)) return NULL;
     if (rate == 0.0f) return x;

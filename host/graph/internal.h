@@ -59,6 +59,7 @@ struct pu_tensor {
     int parameter;          /* PARAMETER: index in the parameters */
     pu_parameter_part part; /* PARAMETER and BLOCK */
     float constant;
+    pu_tensor *gradient; /* of the loss by this, as far as the backward pass has come; bases only, else null */
     bool needs_gradient; /* depends on a parameter through differentiable ops */
     bool is_output;
     int producer; /* node index; -1 for inputs, constants, parameters and views */

@@ -55,6 +55,35 @@ void pu__gradient_layer_norm(pu_graph *graph, const pu__node *node, pu_tensor *d
     for (int i = 0; gradient && i < 3; ++i) din[i] = gradient->out[i];
 }
 
+/* Where only one of the two outputs was used, the chain rule has no sum to fuse with. */
+void pu__gradient_add_layer_norm(pu_graph *graph, const pu__node *node, pu_tensor *dy, pu_tensor **din) {
+    pu_tensor *dsum = node->out[1]->gradient, *clock = node->in_count > 4 ? node->in[4] : NULL;
+    const pu_attributes *a = &node->attributes;
+    if (dy && dsum) {
+        pu_tensor *const in[] = {dy, dsum, node->out[1], node->in[2], node->out[2], node->out[3], clock};
+        const pu__node *gradient =
+            pu__node_add(graph, PU_OP_ADD_LAYER_NORM_GRAD, in, clock ? 7 : 6, a, clock ? 4 : 3, NULL);
+        if (!gradient) return;
+        din[0] = gradient->out[0];
+        din[1] = gradient->out[clock ? 3 : 0];
+        din[2] = gradient->out[1];
+        din[3] = gradient->out[2];
+        return;
+    }
+    din[0] = dsum;
+    if (dy) {
+        const pu_attributes norm = {.layer_norm = {a->add_layer_norm.epsilon}};
+        pu_tensor *const in[] = {dy, node->out[1], node->in[2], node->out[2], node->out[3]};
+        const pu__node *gradient = pu__node_add(graph, PU_OP_LAYER_NORM_GRAD, in, 5, &norm, 3, NULL);
+        if (!gradient) return;
+        din[0] = gradient->out[0];
+        din[2] = gradient->out[1];
+        din[3] = gradient->out[2];
+    }
+    const pu_attributes dropout = {.dropout = {a->add_layer_norm.rate, a->add_layer_norm.tag}};
+    din[1] = clock ? one(graph, PU_OP_DROPOUT, (pu_tensor *[]){din[0], clock}, 2, &dropout) : din[0];
+}
+
 /* The mask is recomputed from the clock: dropout is its own gradient. */
 void pu__gradient_dropout(pu_graph *graph, const pu__node *node, pu_tensor *dy, pu_tensor **din) {
     din[0] = one(graph, PU_OP_DROPOUT, (pu_tensor *[]){dy, node->in[1]}, 2, &node->attributes);
@@ -112,33 +141,38 @@ void pu__gradient_loss(pu_graph *graph, const pu__node *node, pu_tensor *dy, pu_
 
 /* Adds `gradient` to what `value` has so far. Gradients are kept per base: views share bytes, so they share a
  * gradient. */
-static void accumulate(pu_graph *graph, pu_tensor **sum, pu_tensor *value, pu_tensor *gradient) {
+static void accumulate(pu_graph *graph, pu_tensor *value, pu_tensor *gradient) {
     if (!gradient || !value->needs_gradient) return;
     pu_tensor *base = pu__base(value);
     gradient = pu_reshape(graph, gradient, base->shape);
-    pu_tensor **so_far = &sum[base->index];
-    *so_far = *so_far ? pu_add(graph, *so_far, gradient) : gradient;
+    base->gradient = base->gradient ? pu_add(graph, base->gradient, gradient) : gradient;
 }
 
-static void backward(pu_graph *graph, pu_tensor *loss, pu_tensor **sum) {
+static bool has_gradient(const pu__node *node) {
+    for (int i = 0; i < node->out_count; ++i) {
+        if (node->out[i]->gradient) return true;
+    }
+    return false;
+}
+
+static void backward(pu_graph *graph, pu_tensor *loss) {
     pu_tensor *base = pu__base(loss);
-    sum[base->index] = pu__constant(graph, &base->shape, 1.0f);
+    base->gradient = pu__constant(graph, &base->shape, 1.0f);
     for (int n = base->producer; n >= 0 && graph->status == PU_OK; --n) {
         const pu__node *node = graph->node[n];
         const pu__op *row = pu__op_row(node->op);
-        pu_tensor *dy = sum[node->out[0]->index];
-        if (!dy || !row->gradient) continue;
+        if (!row->gradient || !has_gradient(node)) continue;
         pu_tensor *din[PU_MAX_IN] = {0};
-        row->gradient(graph, node, dy, din);
-        for (int i = 0; i < node->in_count; ++i) accumulate(graph, sum, node->in[i], din[i]);
+        row->gradient(graph, node, node->out[0]->gradient, din);
+        for (int i = 0; i < node->in_count; ++i) accumulate(graph, node->in[i], din[i]);
     }
 }
 
 /* Makes the last node that produces a parameter's gradient write into the gradient block. A value that cannot move
  * there (a constant, or the gradient of two parameters at once) is copied. */
-static void settle(pu_graph *graph, const pu_tensor *parameter, pu_tensor *gradient) {
-    if (!gradient) return;
-    gradient = pu__base(gradient);
+static void settle(pu_graph *graph, const pu_tensor *parameter) {
+    if (!parameter->gradient) return;
+    pu_tensor *gradient = pu__base(parameter->gradient);
     if (gradient->home != PU__HOME_VALUE) {
         const pu_attributes copy = {.affine = {.scale = 1.0f}};
         gradient = one(graph, PU_OP_AFFINE, (pu_tensor *[]){gradient}, 1, &copy);
@@ -170,16 +204,10 @@ pu_status pu_gradients(pu_graph *graph, pu_tensor *loss) {
     }
     graph->has_gradients = true;
     const int forward_tensors = graph->tensor_count;
-    pu_tensor **sum = pu_calloc((size_t)forward_tensors, sizeof(pu_tensor *));
-    if (!sum) {
-        pu__graph_fail(graph, PU_ERR_MEMORY);
-        return PU_ERR_MEMORY;
-    }
-    backward(graph, loss, sum);
+    backward(graph, loss);
     for (int i = 0; i < forward_tensors && graph->status == PU_OK; ++i) {
         if (graph->tensor[i]->home == PU__HOME_PARAMETER && !graph->tensor[i]->base)
-            settle(graph, graph->tensor[i], sum[i]);
+            settle(graph, graph->tensor[i]);
     }
-    pu_free(sum);
     return pu_graph_status(graph);
 }

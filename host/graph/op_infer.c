@@ -57,13 +57,16 @@ pu_status pu__infer_sum_leading(const pu__shapes *s) {
     return PU_OK;
 }
 
-pu_status pu__infer_dropout(const pu__shapes *s) {
-    if (!is_vector(&s->in[1], 2)) return bad_shapes(s, "the clock is [2]: seed and step");
-    const float rate = s->attributes->dropout.rate;
+static pu_status check_dropout(const pu__shapes *s, const pu_shape *clock, float rate, uint32_t tag) {
+    if (!is_vector(clock, 2)) return bad_shapes(s, "the clock is [2]: seed and step");
     if (!(rate >= 0.0f && rate < 1.0f))
-        return pu_fail(PU_ERR_ARGUMENT, "dropout: rate %g is not in [0, 1)", (double)rate);
-    if (s->attributes->dropout.tag >= 1u << 24)
-        return pu_fail(PU_ERR_ARGUMENT, "dropout: more than 2^24 in one graph");
+        return pu_fail(PU_ERR_ARGUMENT, "%s: rate %g is not in [0, 1)", pu_op_name(s->op), (double)rate);
+    if (tag >= 1u << 24) return pu_fail(PU_ERR_ARGUMENT, "%s: more than 2^24 in one graph", pu_op_name(s->op));
+    return PU_OK;
+}
+
+pu_status pu__infer_dropout(const pu__shapes *s) {
+    PU_TRY(check_dropout(s, &s->in[1], s->attributes->dropout.rate, s->attributes->dropout.tag));
     s->out[0] = s->in[0];
     return PU_OK;
 }
@@ -109,6 +112,43 @@ pu_status pu__infer_layer_norm_grad(const pu__shapes *s) {
     }
     s->out[0] = *x;
     s->out[1] = s->out[2] = s->in[2];
+    return PU_OK;
+}
+
+/* Both fused ops: the epsilon, and the dropout where there is a clock. */
+static pu_status check_add_layer_norm(const pu__shapes *s, int clock) {
+    if (!(s->attributes->add_layer_norm.epsilon > 0.0f)) {
+        return pu_fail(PU_ERR_ARGUMENT, "%s: epsilon %g must be positive", pu_op_name(s->op),
+                       (double)s->attributes->add_layer_norm.epsilon);
+    }
+    if (s->in_count <= clock) return PU_OK;
+    return check_dropout(s, &s->in[clock], s->attributes->add_layer_norm.rate, s->attributes->add_layer_norm.tag);
+}
+
+pu_status pu__infer_add_layer_norm(const pu__shapes *s) {
+    const pu_shape *x = &s->in[0];
+    if (x->rank != 2 || !pu__shape_equal(x, &s->in[1]) || !is_vector(&s->in[2], x->dim[1]) ||
+        !is_vector(&s->in[3], x->dim[1])) {
+        return bad_shapes(s, "x and branch are [N,C], gain and bias [C]");
+    }
+    PU_TRY(check_add_layer_norm(s, 4));
+    s->out[0] = s->out[1] = *x;
+    s->out[2] = s->out[3] = vector(x->dim[0]);
+    return PU_OK;
+}
+
+pu_status pu__infer_add_layer_norm_grad(const pu__shapes *s) {
+    const pu_shape *x = &s->in[2];
+    if (x->rank != 2 || !pu__shape_equal(&s->in[0], x) || !pu__shape_equal(&s->in[1], x) ||
+        !is_vector(&s->in[3], x->dim[1]) || !is_vector(&s->in[4], x->dim[0]) || !is_vector(&s->in[5], x->dim[0])) {
+        return bad_shapes(s, "dy, dsum and sum are [N,C], gain [C], mean and rstd [N]");
+    }
+    if (s->out_count - 3 != s->in_count - 6)
+        return bad_shapes(s, "a branch has a gradient of its own where it has a clock");
+    PU_TRY(check_add_layer_norm(s, 6));
+    s->out[0] = *x;
+    s->out[1] = s->out[2] = s->in[3];
+    if (s->out_count > 3) s->out[3] = *x;
     return PU_OK;
 }
 

@@ -8,6 +8,8 @@ static double flops_one(const pu__call *call) { return out_elements(call); }
 static double flops_two(const pu__call *call) { return 2.0 * out_elements(call); }
 static double flops_layer_norm(const pu__call *call) { return 7.0 * out_elements(call); }
 static double flops_layer_norm_grad(const pu__call *call) { return 12.0 * out_elements(call); }
+static double flops_add_layer_norm(const pu__call *call) { return 10.0 * out_elements(call); }
+static double flops_add_layer_norm_grad(const pu__call *call) { return 15.0 * out_elements(call); }
 static double flops_softmax(const pu__call *call) { return 4.0 * out_elements(call); }
 static double flops_act(const pu__call *call) { return 8.0 * out_elements(call); }
 static double flops_sum(const pu__call *call) { return (double)pu__count(&call->in[0].shape); }
@@ -92,6 +94,24 @@ static const pu__op table[PU_OP_COUNT] = {
     [PU_OP_GLU_GRAD] = {2, 2, 1, 1, {0}, pu__infer_glu_grad, NULL, flops_act, NULL},
     [PU_OP_LAYER_NORM] = {3, 3, 3, 3, {0}, pu__infer_layer_norm, pu__gradient_layer_norm, flops_layer_norm, NULL},
     [PU_OP_LAYER_NORM_GRAD] = {5, 5, 3, 3, {0}, pu__infer_layer_norm_grad, NULL, flops_layer_norm_grad, NULL},
+    [PU_OP_ADD_LAYER_NORM] = {4,
+                              5,
+                              4,
+                              4,
+                              {PU_F32, PU_F32, PU_F32, PU_F32, PU_U64},
+                              pu__infer_add_layer_norm,
+                              pu__gradient_add_layer_norm,
+                              flops_add_layer_norm,
+                              NULL},
+    [PU_OP_ADD_LAYER_NORM_GRAD] = {6,
+                                   7,
+                                   3,
+                                   4,
+                                   {PU_F32, PU_F32, PU_F32, PU_F32, PU_F32, PU_F32, PU_U64},
+                                   pu__infer_add_layer_norm_grad,
+                                   NULL,
+                                   flops_add_layer_norm_grad,
+                                   NULL},
     [PU_OP_DROPOUT] = {2, 2, 1, 1, {PU_F32, PU_U64}, pu__infer_dropout, pu__gradient_dropout, flops_two, NULL},
     [PU_OP_SOFTMAX] = {1, 1, 1, 1, {0}, pu__infer_softmax, pu__gradient_softmax, flops_softmax, NULL},
     [PU_OP_SOFTMAX_GRAD] = {2, 2, 1, 1, {0}, pu__infer_softmax, NULL, flops_softmax, NULL},

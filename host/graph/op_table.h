@@ -17,9 +17,10 @@ typedef struct pu__shapes {
  * reads out[0] as the shape that the caller wants. */
 typedef pu_status (*pu__infer)(const pu__shapes *shapes);
 
-/* Adds nodes that compute the gradients of the node's inputs from the gradient of its first output. The other
- * outputs (pre-activations, means, log-sum-exps, counts) serve the backward pass and are not reachable by a
- * caller. din[i] stays null for an input that has no gradient. Errors are the graph's. */
+/* Adds nodes that compute the gradients of the node's inputs from the gradient of its first output; where a caller can
+ * reach another one too (the sum of ADD_LAYER_NORM), its gradient is in the tensor, and dy may be null. The other
+ * outputs (pre-activations, means, log-sum-exps, counts) serve the backward pass. din[i] stays null for an input that
+ * has no gradient. Errors are the graph's. */
 typedef void (*pu__gradient)(pu_graph *graph, const pu__node *node, pu_tensor *dy, pu_tensor **din);
 
 typedef struct pu__op {
@@ -46,6 +47,8 @@ pu_status pu__infer_glu(const pu__shapes *);
 pu_status pu__infer_glu_grad(const pu__shapes *);
 pu_status pu__infer_layer_norm(const pu__shapes *);
 pu_status pu__infer_layer_norm_grad(const pu__shapes *);
+pu_status pu__infer_add_layer_norm(const pu__shapes *);
+pu_status pu__infer_add_layer_norm_grad(const pu__shapes *);
 pu_status pu__infer_softmax(const pu__shapes *);
 pu_status pu__infer_attention(const pu__shapes *);
 pu_status pu__infer_attention_grad(const pu__shapes *);
@@ -73,6 +76,7 @@ void pu__gradient_mul(pu_graph *, const pu__node *, pu_tensor *, pu_tensor **);
 void pu__gradient_affine(pu_graph *, const pu__node *, pu_tensor *, pu_tensor **);
 void pu__gradient_glu(pu_graph *, const pu__node *, pu_tensor *, pu_tensor **);
 void pu__gradient_layer_norm(pu_graph *, const pu__node *, pu_tensor *, pu_tensor **);
+void pu__gradient_add_layer_norm(pu_graph *, const pu__node *, pu_tensor *, pu_tensor **);
 void pu__gradient_dropout(pu_graph *, const pu__node *, pu_tensor *, pu_tensor **);
 void pu__gradient_softmax(pu_graph *, const pu__node *, pu_tensor *, pu_tensor **);
 void pu__gradient_attention(pu_graph *, const pu__node *, pu_tensor *, pu_tensor **);

@@ -43,7 +43,7 @@ static void add_rows(pu__workloads *list, const pu__workload_sizes *s) {
     const int64_t rows = s->windows * s->bars, c = s->channels;
     const pu_attributes act = {.act = {PU_ACT_GELU}}, gate = {.act = {PU_ACT_SILU}},
                         affine = {.affine = {1.5f, 0.25f}}, norm = {.layer_norm = {1e-5f}},
-                        drop = {.dropout = {0.1f, 1}};
+                        drop = {.dropout = {0.1f, 1}}, residual = {.add_layer_norm = {1e-5f, 0.1f, 1}};
     const pu_shape x = S2(rows, c), pair = S2(rows, 2 * c), row = S1(c), column = S1(rows);
     char note[64];
     snprintf(note, sizeof note, "N%lld C%lld", (long long)rows, (long long)c);
@@ -57,6 +57,8 @@ static void add_rows(pu__workloads *list, const pu__workload_sizes *s) {
     add(list, PU_OP_GLU_GRAD, note, &gate, 1, 2, (pu_shape[]){x, pair});
     add(list, PU_OP_LAYER_NORM, note, &norm, 3, 3, (pu_shape[]){x, row, row});
     add(list, PU_OP_LAYER_NORM_GRAD, note, &norm, 3, 5, (pu_shape[]){x, x, row, column, column});
+    add(list, PU_OP_ADD_LAYER_NORM, note, &residual, 4, 5, (pu_shape[]){x, x, row, row, S1(2)});
+    add(list, PU_OP_ADD_LAYER_NORM_GRAD, note, &residual, 4, 7, (pu_shape[]){x, x, x, row, column, column, S1(2)});
     add(list, PU_OP_DROPOUT, note, &drop, 1, 2, (pu_shape[]){x, S1(2)});
     add(list, PU_OP_SOFTMAX, note, NULL, 1, 1, &x);
     add(list, PU_OP_SOFTMAX_GRAD, note, NULL, 1, 2, (pu_shape[]){x, x});

@@ -125,51 +125,58 @@ static pu_tensor *weight_of(pu_graph *graph, int64_t layer, const char *part) {
     return pu_graph_parameter(graph, named(name, layer, part));
 }
 
-static pu_tensor *norm_of(pu_graph *graph, pu_tensor *h, int64_t layer, const char *gain, const char *bias) {
-    return pu_layer_norm(graph, h, weight_of(graph, layer, gain), weight_of(graph, layer, bias), norm_epsilon);
-}
-
 static pu_tensor *linear_of(pu_graph *graph, pu_tensor *x, int64_t layer, const char *weight, const char *bias) {
     return pu_linear(graph, x, weight_of(graph, layer, weight), weight_of(graph, layer, bias), PU_ACT_NONE);
 }
 
-static pu_tensor *add_branch(pu_graph *graph, pu_tensor *h, pu_tensor *branch, pu_tensor *clock, float rate) {
-    return pu_add(graph, h, clock ? pu_dropout(graph, branch, clock, rate) : branch);
+/* The residual stream: h, and the branch that the next normalisation adds to it. */
+typedef struct stream {
+    pu_tensor *h, *branch; /* branch is null before the first */
+    pu_tensor *clock;
+    float rate;
+} stream;
+
+/* Adds the pending branch to h, with dropout, and normalises the sum: one launch. */
+static pu_tensor *next_norm(pu_graph *graph, stream *s, pu_tensor *gain, pu_tensor *bias) {
+    if (!s->branch) return pu_layer_norm(graph, s->h, gain, bias, norm_epsilon);
+    return pu_add_layer_norm(graph, s->h, s->branch, gain, bias, norm_epsilon, s->clock, s->rate, &s->h);
 }
 
-static pu_tensor *block(const pu_config *config, pu_graph *graph, pu_tensor *h, int64_t layer, pu_tensor *clock) {
-    const float rate = (float)config->model.dropout;
+static pu_tensor *norm_of(pu_graph *graph, stream *s, int64_t layer, const char *gain, const char *bias) {
+    return next_norm(graph, s, weight_of(graph, layer, gain), weight_of(graph, layer, bias));
+}
+
+static void block(const pu_config *config, pu_graph *graph, stream *s, int64_t layer) {
     const int groups = config->model.dilations.count;
     int dilation[PU_MAX_DILATIONS] = {0};
     for (int i = 0; i < groups; ++i) dilation[i] = (int)config->model.dilations.value[i];
 
-    pu_tensor *u = norm_of(graph, h, layer, "conv.norm.gain", "conv.norm.bias");
+    pu_tensor *u = norm_of(graph, s, layer, "conv.norm.gain", "conv.norm.bias");
     u = pu_conv(graph, u, weight_of(graph, layer, "conv.weight"), weight_of(graph, layer, "conv.bias"), dilation,
                 groups, PU_ACT_NONE);
-    u = pu_glu(graph, linear_of(graph, u, layer, "conv.mix.weight", "conv.mix.bias"), PU_ACT_SILU);
-    h = add_branch(graph, h, u, clock, rate);
+    s->branch = pu_glu(graph, linear_of(graph, u, layer, "conv.mix.weight", "conv.mix.bias"), PU_ACT_SILU);
 
-    u = norm_of(graph, h, layer, "attention.norm.gain", "attention.norm.bias");
+    u = norm_of(graph, s, layer, "attention.norm.gain", "attention.norm.bias");
     u = linear_of(graph, u, layer, "attention.qkv.weight", "attention.qkv.bias");
     u = pu_attention(graph, u, (int)config->model.heads, (int)config->model.attention_bars,
                      (float)config->model.rotary_base);
-    h = add_branch(graph, h, linear_of(graph, u, layer, "attention.out.weight", "attention.out.bias"), clock,
-                   rate);
+    s->branch = linear_of(graph, u, layer, "attention.out.weight", "attention.out.bias");
 
-    u = norm_of(graph, h, layer, "mlp.norm.gain", "mlp.norm.bias");
+    u = norm_of(graph, s, layer, "mlp.norm.gain", "mlp.norm.bias");
     u = pu_glu(graph, linear_of(graph, u, layer, "mlp.in.weight", "mlp.in.bias"), PU_ACT_SILU);
-    return add_branch(graph, h, linear_of(graph, u, layer, "mlp.out.weight", "mlp.out.bias"), clock, rate);
+    s->branch = linear_of(graph, u, layer, "mlp.out.weight", "mlp.out.bias");
 }
 
 pu_tensor *pu_model_forward(const pu_config *config, pu_model_dims dims, pu_graph *graph, pu_tensor *bars,
                             pu_tensor *start, pu_tensor *clock) {
     const int window = (int)config->windows.window_bars, warmup = (int)config->windows.warmup_bars;
     pu_tensor *x = pu_window_norm(graph, bars, start, window, warmup, (float)config->windows.clip, window_epsilon);
-    pu_tensor *h = pu_linear(graph, x, pu_graph_parameter(graph, "input.weight"),
-                             pu_graph_parameter(graph, "input.bias"), PU_ACT_NONE);
-    for (int64_t layer = 0; layer < config->model.layers; ++layer) h = block(config, graph, h, layer, clock);
-    h = pu_layer_norm(graph, h, pu_graph_parameter(graph, "head.norm.gain"),
-                      pu_graph_parameter(graph, "head.norm.bias"), norm_epsilon);
+    stream s = {.clock = clock, .rate = (float)config->model.dropout};
+    s.h = pu_linear(graph, x, pu_graph_parameter(graph, "input.weight"), pu_graph_parameter(graph, "input.bias"),
+                    PU_ACT_NONE);
+    for (int64_t layer = 0; layer < config->model.layers; ++layer) block(config, graph, &s, layer);
+    pu_tensor *h = next_norm(graph, &s, pu_graph_parameter(graph, "head.norm.gain"),
+                             pu_graph_parameter(graph, "head.norm.bias"));
     h = pu_linear(graph, h, pu_graph_parameter(graph, "head.weight"), pu_graph_parameter(graph, "head.bias"),
                   PU_ACT_NONE);
     h = pu_add(graph, h, pu_linear(graph, x, pu_graph_parameter(graph, "highway.weight"), NULL, PU_ACT_NONE));

@@ -110,6 +110,10 @@ pu_tensor *pu_mul(pu_graph *graph, pu_tensor *a, pu_tensor *b);
 pu_tensor *pu_affine(pu_graph *graph, pu_tensor *x, float scale, float shift);
 pu_tensor *pu_glu(pu_graph *graph, pu_tensor *x, pu_act act);
 pu_tensor *pu_layer_norm(pu_graph *graph, pu_tensor *x, pu_tensor *gain, pu_tensor *bias, float epsilon);
+/* The layer norm of *sum = x + dropout(branch): one launch for the residual stream's addition and the normalisation
+ * behind it, as pu_dropout, pu_add and pu_layer_norm would compute them. clock may be null: no dropout. */
+pu_tensor *pu_add_layer_norm(pu_graph *graph, pu_tensor *x, pu_tensor *branch, pu_tensor *gain, pu_tensor *bias,
+                             float epsilon, pu_tensor *clock, float rate, pu_tensor **sum);
 /* Active only while training: rate 0 returns x itself. */
 pu_tensor *pu_dropout(pu_graph *graph, pu_tensor *x, pu_tensor *clock, float rate);
 pu_tensor *pu_softmax(pu_graph *graph, pu_tensor *x);

@@ -28,6 +28,10 @@
  *  GLU_GRAD        dy[N,C], x[N,2C]                                dx[N,2C]                act.kind
  *  LAYER_NORM      x[N,C], gain[C], bias[C]                        y, mean[N], rstd[N]     layer_norm.epsilon
  *  LAYER_NORM_GRAD dy, x, gain, mean, rstd                         dx, dgain, dbias        layer_norm.epsilon
+ *  ADD_LAYER_NORM  x[N,C], branch[N,C], gain[C], bias[C],  y, sum, mean[N], rstd[N] add_layer_norm; sum = x +
+ *                  clock?                                                          dropout(branch), y its LAYER_NORM
+ *  ADD_LAYER_NORM_GRAD dy, dsum, sum, gain, mean, rstd,    dx, dgain, dbias,       add_layer_norm
+ *                  clock?                                  dbranch?
  *  DROPOUT         x, clock u64[2] = {seed, step}                  y                       dropout.rate,
  *  dropout.tag. Element i is kept iff
  *                                                                                          u >= rate, u from word
@@ -117,6 +121,8 @@ extern "C" {
     X(GLU_GRAD, glu_grad)                         \
     X(LAYER_NORM, layer_norm)                     \
     X(LAYER_NORM_GRAD, layer_norm_grad)           \
+    X(ADD_LAYER_NORM, add_layer_norm)             \
+    X(ADD_LAYER_NORM_GRAD, add_layer_norm_grad)   \
     X(DROPOUT, dropout)                           \
     X(SOFTMAX, softmax)                           \
     X(SOFTMAX_GRAD, softmax_grad)                 \
@@ -185,6 +191,11 @@ typedef union pu_attributes {
     struct {
         float epsilon;
     } layer_norm;
+    struct {
+        float epsilon;
+        float rate; /* of the branch's dropout, and its tag */
+        uint32_t tag;
+    } add_layer_norm;
     struct {
         float rate;
         uint32_t tag; /* distinct for every dropout in a graph, below 2^24 */

@@ -6,7 +6,7 @@
 
 #include "kernels/common/activation.cuh"
 #include "kernels/common/column_sum.cuh"
-#include "kernels/common/philox.h"
+#include "kernels/common/dropout.cuh"
 
 typedef struct act_op {
     pu_act kind;
@@ -162,28 +162,24 @@ extern "C" pu_status pu__glu_grad_cuda(const pu__call *call) {
 
 /* One Philox call gives the four uniforms of a thread's four elements. */
 static __global__ void __launch_bounds__(PU_BLOCK)
-    dropout_kernel(float rate, uint32_t tag, const uint64_t *clock, const float *x, float *y, int64_t n,
-                   bool vector) {
+    dropout_kernel(const __grid_constant__ pu__dropout dropout, const float *x, float *y, int64_t n, bool vector) {
     const int64_t i = pu__first4();
     if (i >= n) return;
-    const uint64_t seed = clock[0], step = clock[1];
-    const pu__philox4 random = pu__philox(seed, (uint64_t)i / 4, (uint64_t)tag << 40 | step);
-    const float scale = 1.0f / (1.0f - rate);
     float v[4];
     pu__load4(v, x, i, n, vector);
-    for (int j = 0; j < 4; ++j) v[j] = pu__uniform24(random.word[j]) >= rate ? v[j] * scale : 0.0f;
+    pu__dropout4(&dropout, v, i);
     pu__store4(y, v, i, n, vector);
 }
 
 extern "C" pu_status pu__dropout_cuda(const pu__call *call) {
     const float *x = (const float *)call->in[0].data;
-    const uint64_t *clock = (const uint64_t *)call->in[1].data;
     float *y = (float *)call->out[0].data;
     const int64_t n = pu__count(&call->out[0].shape);
     if (n == 0) return PU_OK;
+    const pu__dropout dropout = pu__dropout_of((const uint64_t *)call->in[1].data, call->attributes->dropout.rate,
+                                               call->attributes->dropout.tag);
     const bool vector = pu__aligned16(x) && pu__aligned16(y);
-    PU_LAUNCH(dropout_kernel, dim3(pu__grid4(n)), dim3(PU_BLOCK), 0, call->cuda->stream,
-              call->attributes->dropout.rate, call->attributes->dropout.tag, clock, x, y, n, vector);
+    PU_LAUNCH(dropout_kernel, dim3(pu__grid4(n)), dim3(PU_BLOCK), 0, call->cuda->stream, dropout, x, y, n, vector);
     return pu__launched("dropout");
 }
 

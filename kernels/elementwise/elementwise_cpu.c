@@ -1,6 +1,6 @@
 #include "kernels/elementwise/elementwise.h"
 
-#include "kernels/common/philox.h"
+#include "kernels/common/dropout.h"
 #include "kernels/common/vector.h"
 #include "plusultra/pool.h"
 
@@ -131,27 +131,13 @@ pu_status pu__glu_grad_cpu(const pu__call *call) {
     return PU_OK;
 }
 
-enum { COUNTERS = 16 }; /* side by side, so that the loop over them vectorises */
-
-/* Chunks begin at multiples of 4 * COUNTERS. */
 static void dropout_chunk(void *context, int64_t begin, int64_t end, int worker) {
     (void)worker;
     const pu__call *call = context;
-    const float *restrict x = call->in[0].data;
-    const uint64_t *clock = call->in[1].data, key = clock[0];
-    float *restrict y = call->out[0].data;
-    const float rate = call->attributes->dropout.rate, scale = 1.0f / (1.0f - rate);
-    const uint64_t high = (uint64_t)call->attributes->dropout.tag << 40 | clock[1];
-    for (int64_t i = begin; i < end; i += 4 * COUNTERS) {
-        const uint64_t first = (uint64_t)i / 4;
-        uint32_t words[4 * COUNTERS];
-        for (int j = 0; j < COUNTERS; ++j) {
-            const pu__philox4 random = pu__philox(key, first + (uint64_t)j, high);
-            for (int k = 0; k < 4; ++k) words[4 * j + k] = random.word[k];
-        }
-        const int64_t count = end - i < 4 * COUNTERS ? end - i : 4 * COUNTERS;
-        for (int64_t j = 0; j < count; ++j) y[i + j] = pu__uniform24(words[j]) >= rate ? x[i + j] * scale : 0.0f;
-    }
+    const pu__dropout d =
+        pu__dropout_of(call->in[1].data, call->attributes->dropout.rate, call->attributes->dropout.tag);
+    pu__dropout_run(&d, (const float *)call->in[0].data + begin, (float *)call->out[0].data + begin, begin,
+                    end - begin);
 }
 
 pu_status pu__dropout_cpu(const pu__call *call) {

@@ -1,49 +1,18 @@
 #include "kernels/layer_norm/layer_norm.h"
 
-#include <math.h>
-
-#include "kernels/common/vector.h"
+#include "kernels/common/dropout.h"
+#include "kernels/layer_norm/layer_norm_cpu.h"
 #include "plusultra/pool.h"
-
-/* Sum of squared deviations: the second pass, so that a large mean does not cancel the variance away. */
-static float sum_squared_deviations(const float *x, float mean, int64_t n) {
-    pu__vec sum = {0};
-    int64_t i = 0;
-    for (; i + PU__LANES <= n; i += PU__LANES) {
-        const pu__vec deviation = pu__load(x + i) - mean;
-        sum += deviation * deviation;
-    }
-    float total = pu__sum_lanes(sum);
-    for (; i < n; ++i) total += (x[i] - mean) * (x[i] - mean);
-    return total;
-}
-
-/* sum of e (x - mean) */
-static float dot_deviations(const float *e, const float *x, float mean, int64_t n) {
-    pu__vec sum = {0};
-    int64_t i = 0;
-    for (; i + PU__LANES <= n; i += PU__LANES) sum += pu__load(e + i) * (pu__load(x + i) - mean);
-    float total = pu__sum_lanes(sum);
-    for (; i < n; ++i) total += e[i] * (x[i] - mean);
-    return total;
-}
 
 static void layer_norm_rows(void *context, int64_t begin, int64_t end, int worker) {
     (void)worker;
     const pu__call *call = context;
     const int64_t width = pu__last(&call->in[0].shape);
-    const float *restrict gain = call->in[1].data, *restrict bias = call->in[2].data;
-    float *mean_out = call->out[1].data, *rstd_out = call->out[2].data;
-    for (int64_t n = begin; n < end; ++n) {
-        const float *restrict x = (const float *)call->in[0].data + n * width;
-        float *restrict y = (float *)call->out[0].data + n * width;
-        const float mean = pu__sum(x, width) / (float)width;
-        const float variance = sum_squared_deviations(x, mean, width) / (float)width;
-        const float rstd = 1.0f / sqrtf(variance + call->attributes->layer_norm.epsilon);
-        for (int64_t c = 0; c < width; ++c) y[c] = gain[c] * ((x[c] - mean) * rstd) + bias[c];
-        mean_out[n] = mean;
-        rstd_out[n] = rstd;
-    }
+    const pu__norm_row row = {call->in[1].data, call->in[2].data, width, call->attributes->layer_norm.epsilon};
+    const float *x = call->in[0].data;
+    float *y = call->out[0].data, *mean = call->out[1].data, *rstd = call->out[2].data;
+    for (int64_t n = begin; n < end; ++n)
+        pu__layer_norm_row(&row, x + n * width, y + n * width, mean + n, rstd + n);
 }
 
 pu_status pu__layer_norm_cpu(const pu__call *call) {
@@ -51,6 +20,41 @@ pu_status pu__layer_norm_cpu(const pu__call *call) {
     pu_parallel_for(call->pool, pu__rows(shape), pu__grain(8 * pu__last(shape)), layer_norm_rows, (void *)call);
     return PU_OK;
 }
+
+/* The sum stays in the cache until it is normalised. */
+static void add_layer_norm_rows(void *context, int64_t begin, int64_t end, int worker) {
+    (void)worker;
+    const pu__call *call = context;
+    const int64_t width = pu__last(&call->in[0].shape);
+    const pu__norm_row row = {call->in[2].data, call->in[3].data, width, call->attributes->add_layer_norm.epsilon};
+    float *y = call->out[0].data, *mean = call->out[2].data, *rstd = call->out[3].data;
+    pu__dropout dropout = {0};
+    if (call->in_count > 4) {
+        dropout = pu__dropout_of(call->in[4].data, call->attributes->add_layer_norm.rate,
+                                 call->attributes->add_layer_norm.tag);
+    }
+    for (int64_t n = begin; n < end; ++n) {
+        const float *restrict x = (const float *)call->in[0].data + n * width;
+        const float *restrict branch = (const float *)call->in[1].data + n * width;
+        float *restrict sum = (float *)call->out[1].data + n * width;
+        if (call->in_count > 4) {
+            pu__dropout_run(&dropout, branch, sum, n * width, width);
+            for (int64_t c = 0; c < width; ++c) sum[c] += x[c];
+        } else {
+            for (int64_t c = 0; c < width; ++c) sum[c] = x[c] + branch[c];
+        }
+        pu__layer_norm_row(&row, sum, y + n * width, mean + n, rstd + n);
+    }
+}
+
+pu_status pu__add_layer_norm_cpu(const pu__call *call) {
+    const pu_shape *shape = &call->in[0].shape;
+    pu_parallel_for(call->pool, pu__rows(shape), pu__grain(16 * pu__last(shape)), add_layer_norm_rows,
+                    (void *)call);
+    return PU_OK;
+}
+
+/* ---- gradients ---- */
 
 static int64_t grad_grain(const pu__call *call) {
     return pu__reduction_grain(pu__rows(&call->in[0].shape), 12 * pu__last(&call->in[0].shape));
@@ -60,34 +64,45 @@ static void layer_norm_grad_rows(void *context, int64_t begin, int64_t end, int 
     (void)worker;
     const pu__call *call = context;
     const int64_t width = pu__last(&call->in[0].shape);
-    const float *restrict gain = call->in[2].data, *mean_in = call->in[3].data, *rstd_in = call->in[4].data;
-    float *restrict dgain = (float *)call->workspace + begin / grad_grain(call) * 2 * width, *restrict dbias =
-                                                                                                 dgain + width;
-    memset(dgain, 0, (size_t)(2 * width) * sizeof *dgain);
+    const float *dy = call->in[0].data, *x = call->in[1].data, *mean = call->in[3].data, *rstd = call->in[4].data;
+    float *dx = call->out[0].data, *sums = (float *)call->workspace + begin / grad_grain(call) * 2 * width;
+    memset(sums, 0, (size_t)(2 * width) * sizeof *sums);
     for (int64_t n = begin; n < end; ++n) {
-        const float *restrict dy = (const float *)call->in[0].data + n * width;
-        const float *restrict x = (const float *)call->in[1].data + n * width;
-        float *restrict dx = (float *)call->out[0].data + n * width;
-        const float mean = mean_in[n], rstd = rstd_in[n];
-        for (int64_t c = 0; c < width; ++c) dx[c] = dy[c] * gain[c];
-        const float mean_e = pu__sum(dx, width) / (float)width;
-        const float mean_eh = (dot_deviations(dx, x, mean, width) * rstd) / (float)width;
-        for (int64_t c = 0; c < width; ++c) {
-            const float h = (x[c] - mean) * rstd;
-            dx[c] = rstd * (dx[c] - mean_e - h * mean_eh);
-            dgain[c] += dy[c] * h;
-            dbias[c] += dy[c];
-        }
+        pu__layer_norm_grad_row(call->in[2].data, width, dy + n * width, x + n * width, mean[n], rstd[n],
+                                dx + n * width, sums);
     }
 }
 
-pu_status pu__layer_norm_grad_cpu(const pu__call *call) {
-    const int64_t rows = pu__rows(&call->in[0].shape), width = pu__last(&call->in[0].shape),
-                  grain = grad_grain(call);
-    pu_parallel_for(call->pool, rows, grain, layer_norm_grad_rows, (void *)call);
+static void add_layer_norm_grad_rows(void *context, int64_t begin, int64_t end, int worker) {
+    (void)worker;
+    const pu__call *call = context;
+    const int64_t width = pu__last(&call->in[0].shape);
+    const float *dy = call->in[0].data, *sum = call->in[2].data, *mean = call->in[4].data,
+                *rstd = call->in[5].data;
+    float *dbranch = call->out_count > 3 ? call->out[3].data : NULL;
+    float *sums = (float *)call->workspace + begin / grad_grain(call) * 2 * width;
+    pu__dropout dropout = {0};
+    if (dbranch) {
+        dropout = pu__dropout_of(call->in[6].data, call->attributes->add_layer_norm.rate,
+                                 call->attributes->add_layer_norm.tag);
+    }
+    memset(sums, 0, (size_t)(2 * width) * sizeof *sums);
+    for (int64_t n = begin; n < end; ++n) {
+        float *restrict dx = (float *)call->out[0].data + n * width;
+        const float *restrict dsum = (const float *)call->in[1].data + n * width;
+        pu__layer_norm_grad_row(call->in[3].data, width, dy + n * width, sum + n * width, mean[n], rstd[n], dx,
+                                sums);
+        for (int64_t c = 0; c < width; ++c) dx[c] += dsum[c];
+        if (dbranch) pu__dropout_run(&dropout, dx, dbranch + n * width, n * width, width);
+    }
+}
+
+/* The chunks' sums in order. */
+static pu_status finish_grad(const pu__call *call) {
+    const int64_t rows = pu__rows(&call->in[0].shape), width = pu__last(&call->in[0].shape);
     float *restrict dgain = call->out[1].data, *restrict dbias = call->out[2].data;
     for (int64_t c = 0; c < width; ++c) dgain[c] = dbias[c] = 0.0f;
-    for (int64_t chunk = 0; chunk < pu__chunks(rows, grain); ++chunk) {
+    for (int64_t chunk = 0; chunk < pu__chunks(rows, grad_grain(call)); ++chunk) {
         const float *restrict part = (const float *)call->workspace + chunk * 2 * width;
         for (int64_t c = 0; c < width; ++c) {
             dgain[c] += part[c];
@@ -97,7 +112,23 @@ pu_status pu__layer_norm_grad_cpu(const pu__call *call) {
     return PU_OK;
 }
 
+pu_status pu__layer_norm_grad_cpu(const pu__call *call) {
+    pu_parallel_for(call->pool, pu__rows(&call->in[0].shape), grad_grain(call), layer_norm_grad_rows,
+                    (void *)call);
+    return finish_grad(call);
+}
+
+pu_status pu__add_layer_norm_grad_cpu(const pu__call *call) {
+    pu_parallel_for(call->pool, pu__rows(&call->in[0].shape), grad_grain(call), add_layer_norm_grad_rows,
+                    (void *)call);
+    return finish_grad(call);
+}
+
 size_t pu__layer_norm_grad_workspace_cpu(const pu__call *call) {
     const int64_t width = pu__last(&call->in[0].shape);
     return (size_t)(pu__chunks(pu__rows(&call->in[0].shape), grad_grain(call)) * 2 * width) * sizeof(float);
+}
+
+size_t pu__add_layer_norm_grad_workspace_cpu(const pu__call *call) {
+    return pu__layer_norm_grad_workspace_cpu(call);
 }

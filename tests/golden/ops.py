@@ -141,6 +141,16 @@ def layer_norm(epsilon):
     return run
 
 
+def add_layer_norm(epsilon):
+    """Without dropout, whose masks are Philox's: tests/unit and the op cases have those."""
+
+    def run(x, branch, gain, bias):
+        y, mean, rstd = layer_norm(epsilon)(x + branch, gain, bias)
+        return y, x + branch, mean, rstd
+
+    return run
+
+
 EPSILON = 2.0**-17  # a float32
 ACTIVATIONS = {"relu": F.relu, "gelu": lambda x: F.gelu(x, approximate="tanh"), "silu": F.silu,
                "sigmoid": torch.sigmoid, "tanh": torch.tanh}
@@ -226,3 +236,11 @@ for b, tq, tk, h, d, span, base, full, offset in ((2, 3, 7, 2, 8, 0, 100, 0, 4),
                          {"heads": h, "span": span, "rotary_base": base, "full": full, "offset": offset},
                          cross_attention(h, span, base, full, offset), [normal(b, tq, h * d), normal(b, tk, 2 * h * d)],
                          derived=(0, 1))
+for n, c in ((1, 1), (3, 7), (5, 33)):
+    leaves = [v.clone().requires_grad_() for v in (normal(n, c), normal(n, c), normal(c), normal(c))]
+    y, total, mean, rstd = add_layer_norm(EPSILON)(*leaves)
+    emit("add_layer_norm", {"epsilon": EPSILON}, leaves, [y, total, mean, rstd])
+    dy, dsum = normal(n, c), normal(n, c)
+    dx, _, dgain, dbias = torch.autograd.grad([y, total], leaves, [dy, dsum])
+    emit("add_layer_norm_grad", {"epsilon": EPSILON},
+         [dy, dsum, total.float().double(), leaves[2], mean.float().double(), rstd.float().double()], [dx, dgain, dbias])

@@ -94,6 +94,11 @@ static void read_attributes(golden *g) {
         attribute(head, "epsilon=", text);
         g->attributes.layer_norm.epsilon = strtof(text, NULL);
         break;
+    case PU_OP_ADD_LAYER_NORM:
+    case PU_OP_ADD_LAYER_NORM_GRAD:
+        attribute(head, "epsilon=", text);
+        g->attributes.add_layer_norm.epsilon = strtof(text, NULL);
+        break;
     case PU_OP_ACT:
     case PU_OP_ACT_GRAD:
     case PU_OP_GLU:
@@ -157,7 +162,7 @@ static void free_case(golden *g) {
 
 static bool has_rounded_input(pu_op_id op) {
     return op == PU_OP_ATTENTION_GRAD || op == PU_OP_CROSS_ATTENTION_GRAD || op == PU_OP_SCAN_GRAD ||
-           op == PU_OP_LAYER_NORM_GRAD || op == PU_OP_SOFTMAX_GRAD;
+           op == PU_OP_LAYER_NORM_GRAD || op == PU_OP_ADD_LAYER_NORM_GRAD || op == PU_OP_SOFTMAX_GRAD;
 }
 
 static void compare(const golden *g, const char *what, int slot, const double *value, double share) {

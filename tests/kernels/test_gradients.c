@@ -228,6 +228,15 @@ static pu_tensor *dropout(pu_graph *g, pu_tensor *const *p) {
     return pu_mul(g, pu_dropout(g, p[0], clock, 0.4f), pu_dropout(g, p[1], clock, 0.3f));
 }
 
+/* Both outputs are used, then only the norm, then only the sum. */
+static pu_tensor *residual(pu_graph *g, pu_tensor *const *p) {
+    pu_tensor *clock = pu_graph_input(g, "clock", PU_U64, PU_SHAPE1(2)), *h = p[0], *unused = NULL;
+    pu_tensor *u = pu_add_layer_norm(g, h, p[1], p[2], p[3], 1e-5f, clock, 0.3f, &h);
+    u = pu_add_layer_norm(g, h, pu_mul(g, u, p[1]), p[2], p[3], 1e-5f, NULL, 0.0f, &h);
+    (void)pu_add_layer_norm(g, h, u, p[2], p[3], 1e-5f, clock, 0.4f, &h);
+    return pu_add_layer_norm(g, h, pu_mul(g, u, p[0]), p[3], p[2], 1e-5f, clock, 0.2f, &unused);
+}
+
 static pu_tensor *s4_of(pu_graph *g, pu_tensor *const *p, pu_s4_discretisation discretisation, pu_s4_form form) {
     const pu_s4_parameters parameters = {pu_affine(g, p[1], 0.3f, -2.0f), pu_affine(g, p[2], 0.3f, -0.7f), p[3],
                                          p[4], p[5]};
@@ -264,6 +273,7 @@ static const check checks[] = {
     {"glu sigmoid", glu_sigmoid, {S3(2, 3, 10)}, 1, PU_LOSS_MSE, 0},
     {"glu silu", glu_silu, {S2(3, 14)}, 1, PU_LOSS_MSE, 0},
     {"layer_norm", layer_norm, {S3(2, 3, 9), S1(9), S1(9)}, 3, PU_LOSS_MSE, 0},
+    {"residual and norm", residual, {S3(2, 3, 9), S3(2, 3, 9), S1(9), S1(9)}, 4, PU_LOSS_MSE, 0},
     {"softmax", softmax, {S2(5, 7)}, 1, PU_LOSS_MSE, 0},
     {"attention", attention_plain, {S3(2, 5, 48)}, 1, PU_LOSS_MSE, 0},
     {"attention, rotary", attention_rotary, {S3(1, 7, 60)}, 1, PU_LOSS_MSE, 0},

@@ -328,6 +328,28 @@ static void dense_conv_cases(void) {
     }
 }
 
+/* With and without dropout; rows of four and not, short and too long for one warp or for shared memory. */
+static void residual_cases(void) {
+    const pu_shape shape[] = {S2(1, 1), S2(3, 7),   S2(5, 64),  S2(2, 65),   S2(259, 32), S2(4, 1000),
+                              S2(0, 8), S2(33, 31), S2(1, 513), S2(3, 1030), S2(2, 6147), S2(129, 128)};
+    static const float rate[] = {0.1f, 0.5f, 0.9f};
+    for (int s = 0; s < 24; ++s) {
+        const pu_shape *x = &shape[s / 2];
+        const pu_shape row = S1(x->dim[1]), column = S1(x->dim[0]), clock = S1(2);
+        const int drops = s % 2;
+        const pu_attributes a = {
+            .add_layer_norm = {1e-5f, drops ? rate[s / 2 % 3] : 0.0f, (uint32_t)s * 5592405u % (1u << 24)}};
+        char note[32];
+        snprintf(note, sizeof note, drops ? "dropout %g" : "", (double)a.add_layer_norm.rate);
+        add(PU_OP_ADD_LAYER_NORM, note, &a, 4, 4 + drops, (pu_shape[]){*x, *x, row, row, clock});
+        add(PU_OP_ADD_LAYER_NORM_GRAD, note, &a, 3 + drops, 6 + drops,
+            (pu_shape[]){*x, *x, *x, row, column, column, clock});
+    }
+    const pu_attributes a = {.add_layer_norm = {1e-5f, 0.25f, 3}};
+    add(PU_OP_ADD_LAYER_NORM, "large mean", &a, 4, 5, (pu_shape[]){S2(7, 96), S2(7, 96), S1(96), S1(96), S1(2)})
+        ->flavour = PU__OP_LARGE_MEAN;
+}
+
 static int by_op(const void *left, const void *right) {
     const pu__op_case *a = left, *b = right;
     if (a->op != b->op) return a->op < b->op ? -1 : 1;
@@ -348,6 +370,7 @@ const pu__op_case *pu__op_cases(int *count) {
         fused_conv_cases();
         dense_conv_cases();
         attention_form_cases();
+        residual_cases();
         qsort(cases, (size_t)case_count, sizeof *cases, by_op);
     }
     *count = case_count;

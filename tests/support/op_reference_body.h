@@ -157,6 +157,8 @@ static void NAME(layer_norm_grad)(const pu__call *call, REAL *const *out) {
     }
 }
 
+#include "tests/support/op_reference_norm.h"
+
 static void NAME(softmax)(const pu__call *call, REAL *y) {
     const int64_t rows = NAME(dim)(call, 0, 0), c = NAME(dim)(call, 0, 1);
     for (int64_t r = 0; r < rows; ++r) {
@@ -386,6 +388,8 @@ static void NAME(evaluate)(const pu__call *call, REAL *const *out) {
     case PU_OP_GLU_GRAD: NAME(glu_grad)(call, out[0]); break;
     case PU_OP_LAYER_NORM: NAME(layer_norm)(call, out); break;
     case PU_OP_LAYER_NORM_GRAD: NAME(layer_norm_grad)(call, out); break;
+    case PU_OP_ADD_LAYER_NORM: NAME(add_layer_norm)(call, out); break;
+    case PU_OP_ADD_LAYER_NORM_GRAD: NAME(add_layer_norm_grad)(call, out); break;
     case PU_OP_DROPOUT: NAME(dropout)(call, out[0]); break;
     case PU_OP_SOFTMAX: NAME(softmax)(call, out[0]); break;
     case PU_OP_SOFTMAX_GRAD: NAME(softmax_grad)(call, out[0]); break;

@@ -138,18 +138,31 @@ static void fill_derived(const pu__op_case *c, pu__op_data *data) {
     } else if (c->op == PU_OP_CROSS_ATTENTION_GRAD) {
         derive(c, data, PU_OP_CROSS_ATTENTION, 1, 2, 0, 3);
         derive(c, data, PU_OP_CROSS_ATTENTION, 1, 2, 1, 4);
-    } else if (c->op == PU_OP_LAYER_NORM_GRAD) {
-        const int64_t rows = c->in[1].dim[0], columns = c->in[1].dim[1];
+    } else if (c->op == PU_OP_LAYER_NORM_GRAD || c->op == PU_OP_ADD_LAYER_NORM_GRAD) {
+        const bool fused = c->op == PU_OP_ADD_LAYER_NORM_GRAD;
+        const int from = fused ? 2 : 1, mean_slot = fused ? 4 : 3;
+        const float epsilon = fused ? c->attributes.add_layer_norm.epsilon : c->attributes.layer_norm.epsilon;
+        const int64_t rows = c->in[from].dim[0], columns = c->in[from].dim[1];
         for (int64_t r = 0; r < rows; ++r) {
-            const float *x = (const float *)data->in[1] + r * columns;
+            const float *x = (const float *)data->in[from] + r * columns;
             double mean = 0, variance = 0;
             for (int64_t i = 0; i < columns; ++i) mean += (double)x[i] / (double)columns;
             for (int64_t i = 0; i < columns; ++i)
                 variance += ((double)x[i] - mean) * ((double)x[i] - mean) / (double)columns;
-            ((float *)data->in[3])[r] = (float)mean;
-            ((float *)data->in[4])[r] = (float)(1 / sqrt(variance + (double)c->attributes.layer_norm.epsilon));
+            ((float *)data->in[mean_slot])[r] = (float)mean;
+            ((float *)data->in[mean_slot + 1])[r] = (float)(1 / sqrt(variance + (double)epsilon));
         }
     }
+}
+
+/* The clock is the last input where there is one. */
+static void fill_clock(const pu__op_case *c, pu__op_data *data) {
+    const int last = c->in_count - 1;
+    if (pu__op_row(c->op)->in_dtype[last] == PU_U64) {
+        ((uint64_t *)data->in[last])[0] = 0x123456789abcdefu;
+        ((uint64_t *)data->in[last])[1] = (UINT64_C(1) << 33) + c->seed;
+    }
+    fill_derived(c, data);
 }
 
 static void fill(const pu__op_case *c, pu__op_data *data) {
@@ -168,9 +181,8 @@ static void fill(const pu__op_case *c, pu__op_data *data) {
         if (c->flavour == PU__OP_EXTREME) softmax_extremes(data->in[0], c->in[0].dim[0], c->in[0].dim[1]);
         break;
     case PU_OP_DROPOUT:
-        ((uint64_t *)data->in[1])[0] = 0x123456789abcdefu;
-        ((uint64_t *)data->in[1])[1] = (UINT64_C(1) << 33) + c->seed;
-        break;
+    case PU_OP_ADD_LAYER_NORM:
+    case PU_OP_ADD_LAYER_NORM_GRAD: fill_clock(c, data); break;
     case PU_OP_S4: fill_s4(c, data, &random, 1); break;
     case PU_OP_S4_GRAD:
     case PU_OP_S4_STEP: fill_s4(c, data, &random, 2); break;
@@ -376,9 +388,11 @@ static double sum_length(const pu__op_case *c) {
         return (double)pu__count(&c->in[0]) /
                (double)(pu__count(&c->sum_shape) > 0 ? pu__count(&c->sum_shape) : 1);
     case PU_OP_LAYER_NORM:
+    case PU_OP_ADD_LAYER_NORM:
     case PU_OP_SOFTMAX:
     case PU_OP_SOFTMAX_GRAD: return (double)c->in[0].dim[1];
-    case PU_OP_LAYER_NORM_GRAD: return (double)(c->in[0].dim[0] + c->in[0].dim[1]);
+    case PU_OP_LAYER_NORM_GRAD:
+    case PU_OP_ADD_LAYER_NORM_GRAD: return (double)(c->in[0].dim[0] + c->in[0].dim[1]);
     case PU_OP_ATTENTION:
     case PU_OP_ATTENTION_GRAD: return (double)(c->in[0].dim[1] + 128);
     case PU_OP_CROSS_ATTENTION: return (double)(c->in[1].dim[1] + 128);
