@@ -206,6 +206,9 @@ static pu_status import_all(pu__cli *cli, pu_store *store, const pu_import_optio
         if (status == PU_OK) continue;
         if (sum->failed == failed) { /* not one file was reached */
             ++sum->failed;
+            json_array_append_new(sum->files,
+                                  json_pack("{s:s, s:s, s:s}", "file", printable(cli->operands[i]), "status",
+                                            pu_status_name(status), "error", printable(pu_error_message())));
             pu_log(PU_LOG_ERROR, "import.file", "%s", pu_error_message());
         }
         if (first == PU_OK) first = status;

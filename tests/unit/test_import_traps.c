@@ -199,6 +199,54 @@ static void currencies_are_not_mixed_in_silence(void **state) {
     }
 }
 
+/* Bars on every day of the week are no share's. The class, and with it the bars a year, is a guess that is doubted. */
+static void saturdays_doubt_the_class(void **state) {
+    (void)state;
+    char text[4096] = HEADER, days[4096] = HEADER;
+    for (int i = 1; i <= 28; ++i) {
+        const size_t used = strlen(text), kept = strlen(days);
+        snprintf(text + used, sizeof text - used, "2024-03-%02d" BAR, i);
+        if (i % 7 != 2 && i % 7 != 3) snprintf(days + kept, sizeof days - kept, "2024-03-%02d" BAR, i);
+    }
+    test_write(test_path(folder, "COIN.csv"), text);
+    test_write(test_path(folder, "SHARE.csv"), days);
+    test_write(test_path(folder, "COINUSDT.csv"), text);
+    test_outcome run =
+        test_plusultra(folder, "import", "-s", "doubt.db", "COIN.csv", "SHARE.csv", "COINUSDT.csv", NULL);
+    if (run.code != 0) fail_msg("%s", run.err);
+    assert_non_null(strstr(run.err, "COIN: taken as equity, 252 bars a year, but it trades on Saturdays"));
+    assert_null(strstr(run.err, "SHARE"));
+    assert_null(strstr(run.err, "COINUSDT"));
+    assert_non_null(strstr(run.out, "COINUSDT     crypto"));
+    test_outcome_free(&run);
+}
+
+/* A weekly file ends its bars at other times than the weeks that were made here from daily bars. */
+static void resampled_bars_take_no_imports(void **state) {
+    (void)state;
+    char text[8192] = HEADER;
+    for (int i = 0; i < 60; ++i)
+        snprintf(text + strlen(text), sizeof text - strlen(text), "2024-%02d-%02d" BAR, 1 + i / 28, 1 + i % 28);
+    must_import("IA.csv", text, &(pu_import_options){.bar_s = DAY_S});
+    test_outcome run = test_plusultra(folder, "resample", "--from", "1d", "--to", "1w", "IA", NULL);
+    if (run.code != 0) fail_msg("%s", run.err);
+    test_outcome_free(&run);
+    must_refuse("IA.csv", HEADER "2024-03-04" BAR "2024-03-11" BAR,
+                "IA@604800 was made by `plusultra resample`, resample:IA@86400");
+    must_import("IA.csv", HEADER "2024-03-04" BAR "2024-03-11" BAR, &(pu_import_options){.symbol = "IB"});
+}
+
+/* Programs read the JSON alone. */
+static void a_file_that_is_not_there_is_in_the_json(void **state) {
+    (void)state;
+    test_outcome run = test_plusultra(folder, "import", "-s", "none.db", "none.csv", "--json", "none.json", NULL);
+    assert_int_equal(run.code, 1);
+    test_outcome_free(&run);
+    char *json = test_read(test_path(folder, "none.json"));
+    assert_non_null(strstr(json, "cannot open none.csv"));
+    free(json);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(weekends_are_no_distance),
@@ -211,6 +259,9 @@ int main(void) {
         cmocka_unit_test(a_store_is_no_source),
         cmocka_unit_test(a_pipe_does_not_hang),
         cmocka_unit_test(currencies_are_not_mixed_in_silence),
+        cmocka_unit_test(saturdays_doubt_the_class),
+        cmocka_unit_test(resampled_bars_take_no_imports),
+        cmocka_unit_test(a_file_that_is_not_there_is_in_the_json),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }

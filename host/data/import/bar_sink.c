@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "plusultra/log.h"
 #include "plusultra/memory.h"
 
 enum { GATHER_ROWS = 65536 };
@@ -19,6 +20,7 @@ typedef struct sink_series {
     int pending;      /* gathered rows */
     int next;         /* while they are put in order */
     bool dated;       /* the counts' times are set */
+    int64_t saturday; /* bars of a Saturday */
     pu_import_symbol counts;
 } sink_series;
 
@@ -134,6 +136,21 @@ static void accept_time(sink_series *own, int64_t ts) {
     if (!own->dated || ts < own->counts.first_ts) own->counts.first_ts = ts;
     if (!own->dated || ts > own->counts.last_ts) own->counts.last_ts = ts;
     own->dated = true;
+    const int64_t middle = ts - own->counts.bar_s / 2, day_s = 86400, week_s = 7 * day_s;
+    const int64_t of_week = ((middle % week_s) + week_s) % week_s / day_s; /* 1970-01-01 was a Thursday */
+    own->saturday += own->counts.bar_s <= day_s && of_week == 2;
+}
+
+/* A class that was only guessed, and whose markets are closed when this one trades: its bars a year would be wrong. */
+static void doubt_class(const pu__bar_sink *sink, const sink_series *own) {
+    const pu_import_symbol *counts = &own->counts;
+    const int64_t bars = counts->rows_added + counts->rows_unchanged + counts->rows_replaced;
+    if (sink->options->asset_class || strcmp(counts->asset_class, "crypto") == 0 || 20 * own->saturday <= bars)
+        return;
+    pu_log(PU_LOG_WARNING, "import.class",
+           "%s: taken as %s, %g bars a year, but it trades on Saturdays: `plusultra assets set %s --asset-class "
+           "crypto` if it never closes, or --asset-class at the import",
+           counts->symbol, counts->asset_class, counts->periods_per_year, counts->symbol);
 }
 
 static pu_status reject_differing(pu__bar_sink *sink, int index, const pu__bar *bar, int64_t line) {
@@ -329,6 +346,9 @@ pu_status pu__bar_sink_record(pu__bar_sink *sink) {
 }
 
 void pu__bar_sink_report(const pu__bar_sink *sink) {
+    for (int i = 0; i < sink->count; ++i) {
+        if (sink->series[i].asset_id != 0) doubt_class(sink, &sink->series[i]);
+    }
     for (int i = 0; i < sink->count && sink->options->on_symbol; ++i) {
         if (sink->series[i].asset_id != 0)
             sink->options->on_symbol(sink->options->on_symbol_context, &sink->series[i].counts);

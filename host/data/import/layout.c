@@ -224,6 +224,18 @@ static bool is_currency(const char *code) {
     }
 }
 
+static bool ends_with(const char *text, const char *end) {
+    const size_t length = strlen(text), tail = strlen(end);
+    return length > tail && strcasecmp(text + length - tail, end) == 0;
+}
+
+/* Pairs that are quoted in a stable coin, and the two coins that are quoted in currencies everywhere. */
+static bool is_coin_pair(const char *symbol, size_t length) {
+    if (ends_with(symbol, "USDT") || ends_with(symbol, "USDC")) return true;
+    return length == 6 && (strncasecmp(symbol, "BTC", 3) == 0 || strncasecmp(symbol, "ETH", 3) == 0) &&
+           is_currency(symbol + 3);
+}
+
 const char *pu__layout_class(const pu__layout *layout, const char *symbol) {
     const size_t length = strlen(symbol);
     if (layout->kind == PU_IMPORT_BINANCE) return "crypto";
@@ -232,5 +244,6 @@ const char *pu__layout_class(const pu__layout *layout, const char *symbol) {
     if (length > 2 && strcmp(symbol + length - 2, "=X") == 0) return "forex";
     if (length > 4 && (strcmp(symbol + length - 4, "-USD") == 0 || strcmp(symbol + length - 4, "-EUR") == 0))
         return "crypto";
+    if (is_coin_pair(symbol, length)) return "crypto";
     return length == 6 && is_currency(symbol) && is_currency(symbol + 3) ? "forex" : "equity";
 }

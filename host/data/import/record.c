@@ -114,8 +114,28 @@ static pu_status compare_asset(sqlite3_stmt *query, const char *symbol, const pu
     return PU_OK;
 }
 
+static pu_status refuse_resampled(pu_store *store, int64_t asset_id, const char *symbol) {
+    sqlite3_stmt *query = NULL;
+    PU_TRY(pu__sql_prepare(store,
+                           "SELECT file, bar_s FROM imports JOIN assets USING (asset_id) WHERE asset_id = ?1 AND "
+                           "layout = 'resample' LIMIT 1",
+                           &query));
+    bool row = false;
+    pu_status status = sqlite3_bind_int64(query, 1, asset_id) == SQLITE_OK ? PU_OK : bind_failure(store);
+    if (status == PU_OK) status = pu__sql_step(store, query, &row, "read the imports of");
+    if (status == PU_OK && row) {
+        const char *file = (const char *)sqlite3_column_text(query, 0);
+        status = pu_fail(PU_ERR_DATA,
+                         "%s@%lld was made by `plusultra resample`, %s: name another --symbol, or remove it first",
+                         symbol, (long long)sqlite3_column_int64(query, 1), file ? file : "");
+    }
+    sqlite3_finalize(query);
+    return status;
+}
+
 pu_status pu__record_same_asset(pu_store *store, int64_t asset_id, const char *symbol,
                                 const pu_import_options *options) {
+    PU_TRY(refuse_resampled(store, asset_id, symbol));
     sqlite3_stmt *query = NULL;
     PU_TRY(pu__sql_prepare(store, "SELECT asset_class, currency, periods_per_year FROM assets WHERE asset_id = ?1",
                            &query));

@@ -34,8 +34,8 @@ void pu__record_list_free(pu__record_list *list);
 /* The assets for which an import of this content is recorded, in increasing order; free *ids with pu_free. */
 pu_status pu__record_known(pu_store *store, const char *sha256, int64_t **ids, size_t *count);
 
-/* PU_ERR_DATA when the asset is stored with another class, currency or number of bars a year than the options ask
- * for. */
+/* PU_ERR_DATA when the asset was resampled from another, or is stored with another class, currency or number of bars a
+ * year than the options ask for. */
 pu_status pu__record_same_asset(pu_store *store, int64_t asset_id, const char *symbol,
                                 const pu_import_options *options);
 
