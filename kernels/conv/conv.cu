@@ -1,15 +1,18 @@
 /* Depthwise causal convolution with dilations, and its gradient.
  *
- * Floors: forward 8 B T C bytes and 2 K B T C flops; backward 12 B T C bytes and 4 K B T C flops (16 B T C
- * bytes as done here: dx and dw are two kernels, and both read dy). For K up to 16 the bytes rule.
+ * Floors: forward 8 B T C bytes and 2 K B T C flops; backward 12 B T C bytes and 4 K B T C flops. For K up to 10 the
+ * bytes rule: an element costs 2 K + 4 reads and writes of shared memory, of which a multiprocessor does 32 a clock
+ * while memory gives it about one element.
  *
- * A block takes 32 neighbouring channels (one 128-byte line a row) and a tile of bars with the bars its taps
- * reach back to (or, for dx, forward to) in shared memory, so memory is read once whatever K and the dilation.
- * A tap never reaches out of its window, so windows of up to TILE_BARS have no halo at all. Where tile and halo
- * do not fit into 48 KB, taps are read from memory through the cache.
+ * A block takes 32 neighbouring channels (one 128-byte line a row) and a tile of bars with the bars its taps reach back
+ * to (or, for dx, forward to) in shared memory, so memory is read once whatever K and the dilation. The gradient has
+ * both, x and what it reaches back to, dz and what it reaches forward to, and makes dx and the tile's share of dw and
+ * dbias from them. A tap never reaches out of its window, so windows of up to TILE_BARS have no halo at all. The
+ * gradient halves its tile before it gives up; where tile and halo do not fit into 48 KB, taps are read from memory
+ * through the cache.
  *
- * dw and dbias: blocks sum runs of tiles in registers and private shared cells, one row of the workspace for
- * each; a column sum ends it. */
+ * dw and dbias: blocks sum runs of tiles in registers and private shared cells, one row of the workspace for each; a
+ * column sum ends it. With more than 15 taps further blocks take the others' sums, and the first ones make dx. */
 #include "kernels/conv/conv.h"
 
 #include "kernels/common/activation.cuh"
@@ -18,20 +21,18 @@
 enum {
     TILE_BARS = 128,
     LEVELS = PU_BLOCK / PU_WARP, /* bars that a block touches at once, one for each warp */
-    BARS_PER_THREAD = TILE_BARS / LEVELS,
     BARS_AT_ONCE = 4,
-    TAPS_AT_ONCE = 16,     /* of dw in one block: its shared cells are TAPS_AT_ONCE * 1 KB */
+    TAPS_AT_ONCE = 16,     /* of dw in one block: its shared cells are 1 KB for each */
     SHARED_BARS_MAX = 384, /* 48 KB of 32 channels */
-    GRAD_SHARED_BARS_MAX = SHARED_BARS_MAX - TAPS_AT_ONCE * LEVELS,
     PARTIALS_MAX = 256
 };
 
 typedef struct conv_args {
-    const float *x, *w, *bias, *dy;
-    float *y, *z; /* z null: not wanted */
+    const float *x, *w, *bias, *dz;
+    float *y, *z; /* y: dx in the backward pass; z null: not wanted */
     pu_act act;
     int64_t batches, channels, tiles; /* tiles of a window */
-    int bars, taps;
+    int bars, taps, tile_bars;
     int64_t group_channels;
     int dilation[PU_MAX_DILATIONS];
 } conv_args;
@@ -64,8 +65,8 @@ static __device__ inline place place_of(const conv_args *args, int64_t channel_g
     at.live = at.channel < args->channels;
     if (!at.live) at.channel = args->channels - 1;
     at.offset = batch * args->bars * args->channels + at.channel;
-    at.first = (int)(tile * TILE_BARS);
-    at.end = min(at.first + TILE_BARS, args->bars);
+    at.first = (int)tile * args->tile_bars;
+    at.end = min(at.first + args->tile_bars, args->bars);
     return at;
 }
 
@@ -79,9 +80,8 @@ static __device__ inline int reach_of(const conv_args *args, int64_t channel_gro
     return reach * (args->taps - 1);
 }
 
-/* SIGN -1: y[t] = bias + sum_k w[k] x[t - k d], the forward pass. SIGN +1: y[t] = sum_k w[k] x[t + k d], which
- * is dx of dy. */
-template <int SIGN, bool TILED>
+/* y = act(z), z[t] = bias + sum_k w[k] x[t - k d]. */
+template <bool TILED>
 static __global__ void __launch_bounds__(PU_BLOCK) conv_kernel(const __grid_constant__ conv_args args) {
     PU_DYNAMIC_SHARED(float, tile);
     const int64_t groups = pu__ceil_div(args.channels, PU_WARP), unit = blockIdx.x / groups;
@@ -90,15 +90,12 @@ static __global__ void __launch_bounds__(PU_BLOCK) conv_kernel(const __grid_cons
     const int lane = (int)threadIdx.x % PU_WARP, level = (int)threadIdx.x / PU_WARP;
     const int dilation = dilation_of(&args, at.channel);
     const float *x = args.x + at.offset;
-    int tile_first = 0;
+    const int tile_first = TILED ? max(at.first - reach_of(&args, channel_group), 0) : 0;
     if (TILED) {
-        const int reach = reach_of(&args, channel_group);
-        tile_first = SIGN < 0 ? max(at.first - reach, 0) : at.first;
-        const int tile_end = SIGN < 0 ? at.end : (int)min((int64_t)at.end + reach, (int64_t)args.bars);
-        load_bars(tile, x, args.channels, tile_first, tile_end - tile_first, at.live);
+        load_bars(tile, x, args.channels, tile_first, at.end - tile_first, at.live);
         __syncthreads();
     }
-    const float bias = args.bias ? args.bias[at.channel] : 0.0f;
+    const float bias = args.bias[at.channel];
     for (int t = at.first + level; t < at.end; t += BARS_AT_ONCE * LEVELS) {
         float sum[BARS_AT_ONCE];
         for (int i = 0; i < BARS_AT_ONCE; ++i) sum[i] = bias;
@@ -107,8 +104,8 @@ static __global__ void __launch_bounds__(PU_BLOCK) conv_kernel(const __grid_cons
             PU_UNROLL
             for (int i = 0; i < BARS_AT_ONCE; ++i) {
                 const int row = t + i * LEVELS;
-                const int64_t from = row + (int64_t)SIGN * k * dilation;
-                if (row >= at.end || from < 0 || from >= args.bars) continue;
+                const int64_t from = row - (int64_t)k * dilation;
+                if (row >= at.end || from < 0) continue;
                 sum[i] =
                     fmaf(w, TILED ? tile[(from - tile_first) * PU_WARP + lane] : x[from * args.channels], sum[i]);
             }
@@ -121,50 +118,97 @@ static __global__ void __launch_bounds__(PU_BLOCK) conv_kernel(const __grid_cons
     }
 }
 
-/* partial[blockIdx.y][tap][channel] for a run of tiles; tap K is dbias. blockIdx.x counts groups of channels,
- * blockIdx.z groups of taps. */
-template <bool TILED>
+/* A tile of x or of dz with what its taps reach, in shared memory or (stride: channels) in memory; `first` is the bar
+ * that the pointer stands at. */
+typedef struct bars_view {
+    const float *base;
+    int64_t stride;
+    int first;
+} bars_view;
+
+static __device__ inline float bar_of(const bars_view *view, int64_t bar) {
+    return view->base[(bar - view->first) * view->stride];
+}
+
+/* dx[t] = sum_k w[k] dz[t + k d] of the tile. */
+template <int BARS>
+static __device__ inline void slopes_of_inputs(const conv_args *args, const place *at, const bars_view *dz,
+                                               int dilation) {
+    const int level = (int)threadIdx.x / PU_WARP;
+    float sum[BARS] = {};
+    for (int k = 0; k < args->taps; ++k) {
+        const float w = args->w[k * args->channels + at->channel];
+        PU_UNROLL
+        for (int i = 0; i < BARS; ++i) {
+            const int t = at->first + level + i * LEVELS;
+            const int64_t to = t + (int64_t)k * dilation;
+            if (t < at->end && to < args->bars) sum[i] = fmaf(w, bar_of(dz, to), sum[i]);
+        }
+    }
+    PU_UNROLL
+    for (int i = 0; i < BARS; ++i) {
+        const int t = at->first + level + i * LEVELS;
+        if (at->live && t < at->end) args->y[at->offset + t * args->channels] = sum[i];
+    }
+}
+
+/* cells[tap] += dz[t] x[t - tap d] over this thread's bars of the tile; tap K is dbias. */
+template <int BARS>
+static __device__ inline void slopes_of_taps(const conv_args *args, const place *at, const bars_view *x,
+                                             const bars_view *dz, int dilation, int tap_first, int taps,
+                                             float *cells) {
+    const int thread = (int)threadIdx.x, level = thread / PU_WARP;
+    float slope[BARS];
+    PU_UNROLL
+    for (int i = 0; i < BARS; ++i) {
+        const int t = at->first + level + i * LEVELS;
+        slope[i] = t < at->end ? bar_of(dz, t) : 0.0f;
+    }
+    for (int k = 0; k < taps; ++k) {
+        const int tap = tap_first + k;
+        float sum = 0.0f;
+        PU_UNROLL
+        for (int i = 0; i < BARS; ++i) {
+            const int t = at->first + level + i * LEVELS;
+            const int64_t from = t - (int64_t)tap * dilation;
+            if (tap == args->taps) sum += slope[i];
+            else if (t < at->end && from >= 0) sum = fmaf(slope[i], bar_of(x, from), sum);
+        }
+        cells[k * PU_BLOCK + thread] += sum;
+    }
+}
+
+/* dx, and partial[blockIdx.y][tap][channel] for a run of tiles of BARS bars a thread. blockIdx.x counts groups of
+ * channels, blockIdx.z groups of taps. */
+template <int BARS, bool TILED>
 static __global__ void __launch_bounds__(PU_BLOCK)
-    conv_grad_taps_kernel(const __grid_constant__ conv_args args, int64_t units_per_block, float *partial) {
+    conv_grad_kernel(const __grid_constant__ conv_args args, int64_t units_per_block, int cell_taps,
+                     float *partial) {
     PU_DYNAMIC_SHARED(float, shared);
-    float *const cells = shared, *const tile = cells + TAPS_AT_ONCE * PU_BLOCK;
     const int thread = (int)threadIdx.x, lane = thread % PU_WARP, level = thread / PU_WARP;
     const int tap_first = (int)blockIdx.z * TAPS_AT_ONCE, taps = min(TAPS_AT_ONCE, args.taps + 1 - tap_first);
     const int64_t units = args.batches * args.tiles;
     const int64_t unit_end = min(((int64_t)blockIdx.y + 1) * units_per_block, units);
     const int reach = TILED ? reach_of(&args, blockIdx.x) : 0;
+    float *const cells = shared, *const x_tile = cells + cell_taps * PU_BLOCK;
+    float *const dz_tile = x_tile + min((int64_t)args.tile_bars + reach, (int64_t)args.bars) * PU_WARP;
     for (int k = 0; k < taps; ++k) cells[k * PU_BLOCK + thread] = 0.0f; /* of this thread alone until the end */
     for (int64_t unit = (int64_t)blockIdx.y * units_per_block; unit < unit_end; ++unit) {
         const place at = place_of(&args, blockIdx.x, unit);
-        const int dilation = dilation_of(&args, at.channel);
-        const int tile_first = max(at.first - reach, 0);
-        const float *x = args.x + at.offset;
-        float dy[BARS_PER_THREAD];
+        bars_view x = {args.x + at.offset, args.channels, 0}, dz = {args.dz + at.offset, args.channels, 0};
         if (TILED) {
+            const int x_first = max(at.first - reach, 0);
+            const int dz_end = (int)min((int64_t)at.end + reach, (int64_t)args.bars);
             __syncthreads();
-            load_bars(tile, x, args.channels, tile_first, at.end - tile_first, at.live);
+            load_bars(x_tile, x.base, args.channels, x_first, at.end - x_first, at.live);
+            load_bars(dz_tile, dz.base, args.channels, at.first, dz_end - at.first, at.live);
             __syncthreads();
+            x = {x_tile + lane, PU_WARP, x_first};
+            dz = {dz_tile + lane, PU_WARP, at.first};
         }
-        PU_UNROLL
-        for (int i = 0; i < BARS_PER_THREAD; ++i) {
-            const int t = at.first + level + i * LEVELS;
-            dy[i] = t < at.end ? args.dy[at.offset + t * args.channels] : 0.0f;
-        }
-        for (int k = 0; k < taps; ++k) {
-            const int tap = tap_first + k;
-            float sum = 0.0f;
-            PU_UNROLL
-            for (int i = 0; i < BARS_PER_THREAD; ++i) {
-                const int t = at.first + level + i * LEVELS;
-                const int64_t from = t - (int64_t)tap * dilation;
-                if (tap == args.taps) sum += dy[i];
-                else if (t < at.end && from >= 0) {
-                    sum = fmaf(dy[i], TILED ? tile[(from - tile_first) * PU_WARP + lane] : x[from * args.channels],
-                               sum);
-                }
-            }
-            cells[k * PU_BLOCK + thread] += sum;
-        }
+        const int dilation = dilation_of(&args, at.channel);
+        if (blockIdx.z == 0) slopes_of_inputs<BARS>(&args, &at, &dz, dilation);
+        slopes_of_taps<BARS>(&args, &at, &x, &dz, dilation, tap_first, taps, cells);
     }
     __syncthreads();
     const int64_t channel = (int64_t)blockIdx.x * PU_WARP + lane;
@@ -175,12 +219,13 @@ static __global__ void __launch_bounds__(PU_BLOCK)
     }
 }
 
-static conv_args args_of(const pu__call *call, const pu_shape *x) {
+static conv_args args_of(const pu__call *call, const pu_shape *x, int tile_bars) {
     conv_args args = {};
     args.batches = x->dim[0];
     args.channels = x->dim[2];
     args.bars = (int)x->dim[1];
-    args.tiles = pu__ceil_div(args.bars, TILE_BARS);
+    args.tile_bars = tile_bars;
+    args.tiles = pu__ceil_div(args.bars, tile_bars);
     args.taps = call->attributes->conv.kernel_bars;
     args.group_channels = args.channels > 0 ? args.channels / call->attributes->conv.groups : 0;
     for (int g = 0; g < PU_MAX_DILATIONS; ++g) args.dilation[g] = call->attributes->conv.dilation[g];
@@ -188,28 +233,15 @@ static conv_args args_of(const pu__call *call, const pu_shape *x) {
 }
 
 /* Bars in shared memory: a tile and its halo, at most the window. */
-static int64_t shared_bars(const pu__call *call, const conv_args *args) {
+static int64_t shared_bars(const pu__call *call, int64_t bars, int64_t tile_bars) {
     int64_t dilation = 0;
-    for (int g = 0; g < call->attributes->conv.groups; ++g) dilation = pu__greater(dilation, args->dilation[g]);
-    return pu__lesser(args->bars, TILE_BARS + dilation * (args->taps - 1));
-}
-
-template <int SIGN> static pu_status launch_conv(const pu__call *call, const conv_args *args, const char *name) {
-    const int64_t blocks = args->batches * args->tiles * pu__ceil_div(args->channels, PU_WARP);
-    const int64_t bars = shared_bars(call, args);
-    if (bars <= SHARED_BARS_MAX) {
-        const size_t shared_bytes = (size_t)bars * PU_WARP * sizeof(float);
-        PU_LAUNCH((conv_kernel<SIGN, true>), dim3((unsigned)blocks), dim3(PU_BLOCK), shared_bytes,
-                  call->cuda->stream, *args);
-    } else {
-        PU_LAUNCH((conv_kernel<SIGN, false>), dim3((unsigned)blocks), dim3(PU_BLOCK), 0, call->cuda->stream,
-                  *args);
-    }
-    return pu__launched(name);
+    for (int g = 0; g < call->attributes->conv.groups; ++g)
+        dilation = pu__greater(dilation, call->attributes->conv.dilation[g]);
+    return pu__lesser(bars, tile_bars + dilation * (call->attributes->conv.kernel_bars - 1));
 }
 
 extern "C" pu_status pu__conv_cuda(const pu__call *call) {
-    conv_args args = args_of(call, &call->in[0].shape);
+    conv_args args = args_of(call, &call->in[0].shape, TILE_BARS);
     if (pu__count(&call->in[0].shape) == 0) return PU_OK;
     args.x = (const float *)call->in[0].data;
     args.w = (const float *)call->in[1].data;
@@ -217,7 +249,37 @@ extern "C" pu_status pu__conv_cuda(const pu__call *call) {
     args.y = (float *)call->out[0].data;
     args.z = call->out_count > 1 ? (float *)call->out[1].data : nullptr;
     args.act = call->attributes->conv.act;
-    return launch_conv<-1>(call, &args, "conv");
+    const dim3 grid((unsigned)(args.batches * args.tiles * pu__ceil_div(args.channels, PU_WARP)));
+    const int64_t bars = shared_bars(call, args.bars, TILE_BARS);
+    if (bars <= SHARED_BARS_MAX) {
+        const size_t shared_bytes = (size_t)bars * PU_WARP * sizeof(float);
+        PU_LAUNCH(conv_kernel<true>, grid, dim3(PU_BLOCK), shared_bytes, call->cuda->stream, args);
+    } else {
+        PU_LAUNCH(conv_kernel<false>, grid, dim3(PU_BLOCK), 0, call->cuda->stream, args);
+    }
+    return pu__launched("conv");
+}
+
+/* How the gradient is cut; a matter of the shape alone. */
+typedef struct grad_plan {
+    bool tiled;
+    int tile_bars, cell_taps;
+    size_t shared_bytes;
+} grad_plan;
+
+static grad_plan plan_of(const pu__call *call) {
+    const int64_t window = call->in[1].shape.dim[1];
+    grad_plan plan = {true, TILE_BARS, (int)pu__lesser(TAPS_AT_ONCE, call->attributes->conv.kernel_bars + 1), 0};
+    const int64_t room = SHARED_BARS_MAX - (int64_t)plan.cell_taps * LEVELS;
+    if (2 * shared_bars(call, window, plan.tile_bars) > room) plan.tile_bars /= 2;
+    int64_t bars = 2 * shared_bars(call, window, plan.tile_bars);
+    if (bars > room) {
+        plan.tiled = false;
+        plan.tile_bars = TILE_BARS;
+        bars = 0;
+    }
+    plan.shared_bytes = (size_t)(bars + (int64_t)plan.cell_taps * LEVELS) * PU_WARP * sizeof(float);
+    return plan;
 }
 
 static int64_t partial_rows(const conv_args *args) {
@@ -225,42 +287,39 @@ static int64_t partial_rows(const conv_args *args) {
 }
 
 extern "C" size_t pu__conv_grad_workspace_cuda(const pu__call *call) {
-    const conv_args args = args_of(call, &call->in[1].shape);
+    const conv_args args = args_of(call, &call->in[1].shape, plan_of(call).tile_bars);
     return (size_t)(partial_rows(&args) * (args.taps + 1) * args.channels) * sizeof(float);
 }
 
-static pu_status launch_taps(const pu__call *call, const conv_args *args, float *partial) {
+static pu_status launch_grad(const pu__call *call, const grad_plan *plan, const conv_args *args, float *partial) {
     const int64_t rows = partial_rows(args), units_per_block = pu__ceil_div(args->batches * args->tiles, rows);
     const dim3 grid((unsigned)pu__ceil_div(args->channels, PU_WARP), (unsigned)rows,
                     (unsigned)pu__ceil_div(args->taps + 1, TAPS_AT_ONCE));
-    const int64_t bars = shared_bars(call, args);
-    const size_t cell_bytes = TAPS_AT_ONCE * PU_BLOCK * sizeof(float);
-    if (bars <= GRAD_SHARED_BARS_MAX) {
-        const size_t shared_bytes = cell_bytes + (size_t)bars * PU_WARP * sizeof(float);
-        PU_LAUNCH(conv_grad_taps_kernel<true>, grid, dim3(PU_BLOCK), shared_bytes, call->cuda->stream, *args,
-                  units_per_block, partial);
+    const cudaStream_t stream = call->cuda->stream;
+    if (!plan->tiled) {
+        PU_LAUNCH((conv_grad_kernel<TILE_BARS / LEVELS, false>), grid, dim3(PU_BLOCK), plan->shared_bytes, stream,
+                  *args, units_per_block, plan->cell_taps, partial);
+    } else if (plan->tile_bars == TILE_BARS) {
+        PU_LAUNCH((conv_grad_kernel<TILE_BARS / LEVELS, true>), grid, dim3(PU_BLOCK), plan->shared_bytes, stream,
+                  *args, units_per_block, plan->cell_taps, partial);
     } else {
-        PU_LAUNCH(conv_grad_taps_kernel<false>, grid, dim3(PU_BLOCK), cell_bytes, call->cuda->stream, *args,
-                  units_per_block, partial);
+        PU_LAUNCH((conv_grad_kernel<TILE_BARS / LEVELS / 2, true>), grid, dim3(PU_BLOCK), plan->shared_bytes,
+                  stream, *args, units_per_block, plan->cell_taps, partial);
     }
-    return pu__launched("conv_grad of taps");
+    return pu__launched("conv_grad");
 }
 
 extern "C" pu_status pu__conv_grad_cuda(const pu__call *call) {
-    conv_args args = args_of(call, &call->in[1].shape);
+    const grad_plan plan = plan_of(call);
+    conv_args args = args_of(call, &call->in[1].shape, plan.tile_bars);
     float *partial = (float *)call->workspace;
     const int64_t rows = partial_rows(&args);
     if (args.channels == 0) return PU_OK;
-    if (rows > 0) {
-        conv_args back = args;
-        back.x = (const float *)call->in[0].data;
-        back.w = (const float *)call->in[2].data;
-        back.y = (float *)call->out[0].data;
-        PU_TRY(launch_conv<1>(call, &back, "conv_grad of x"));
-        args.dy = (const float *)call->in[0].data;
-        args.x = (const float *)call->in[1].data;
-        PU_TRY(launch_taps(call, &args, partial));
-    }
+    args.dz = (const float *)call->in[0].data;
+    args.x = (const float *)call->in[1].data;
+    args.w = (const float *)call->in[2].data;
+    args.y = (float *)call->out[0].data;
+    if (rows > 0) PU_TRY(launch_grad(call, &plan, &args, partial));
     return pu__column_sum_final(partial, rows, (args.taps + 1) * args.channels, (float *)call->out[1].data,
                                 (float *)call->out[2].data, args.taps * args.channels, call->cuda->stream);
 }

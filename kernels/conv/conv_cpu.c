@@ -1,6 +1,7 @@
 /* A block of ROWS neighbouring bars goes over all channels, so that memory is read and written in order, row by row:
  * what the taps reach back to (or, for dx, forward to) is in a cache still. Along one vector of channels a block
- * loads each tap's weights, or the sums of their gradients, once.
+ * loads each tap's weights, or the sums of their gradients, once. Its rows are as many streams of a kilobyte or less
+ * each, which the processor's own prefetchers do not follow: rows that come from memory are asked for FETCH_ROWS ahead.
  *
  * How many taps reach a bar of the window is a matter of the bar: where it is not the same for all bars of a block,
  * at the window's ends, they go one by one. Each element of y, dx, dw and dbias is one chain of multiply-adds, over
@@ -11,7 +12,7 @@
 #include "kernels/conv/conv_cpu.h"
 #include "plusultra/pool.h"
 
-enum { ROWS = 8, WINDOWS_MANY = 32 };
+enum { ROWS = 8, FETCH_ROWS = 2 * ROWS, WINDOWS_MANY = 32 };
 
 typedef struct conv {
     const float *x, *w, *bias, *dy;
@@ -63,6 +64,7 @@ PU__INLINE void forward_vector(const strip *s, int64_t c, int64_t lanes, int row
     const int64_t stride = s->stride, reach = s->reach;
     const float *x = s->x + c, *w = s->w + c;
     for (int i = 0; i < rows; ++i) sum[i] = get(s->bias + c, lanes, whole);
+    for (int i = 0; i < rows && whole; ++i) __builtin_prefetch(x + (FETCH_ROWS + i) * stride);
     for (int64_t k = 0; k < s->past; ++k, x -= reach, w += stride) {
         const pu__vec factor = get(w, lanes, whole);
         for (int i = 0; i < rows; ++i)
@@ -77,6 +79,10 @@ PU__INLINE void backward_vector(const strip *s, int64_t c, int64_t lanes, int ro
     const int64_t stride = s->stride, reach = s->reach;
     const float *x = s->x + c, *dy = s->dy + c, *w = s->w + c;
     float *dw = s->dw + c;
+    for (int i = 0; i < rows && whole; ++i) {
+        __builtin_prefetch(x + (FETCH_ROWS + i) * stride);
+        __builtin_prefetch(dy + (s->ahead - 1) * reach + (FETCH_ROWS + i) * stride);
+    }
     for (int i = 0; i < rows; ++i) {
         slope[i] = get(dy + i * stride, lanes, whole);
         dbias += slope[i];
