@@ -1,6 +1,7 @@
 /* Inputs that are missing, begin late or end, and assets that are too short: named, skipped where that is asked for,
  * never silent. */
 #include <jansson.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "host/data/features/plugin.h"
 #include "host/data/features/sets.h"
 #include "plusultra/log.h"
 #include "tests/support/process.h"
@@ -205,6 +207,63 @@ static void a_benchmark_that_ended_is_missing(void **state) {
     world_remove(&w);
 }
 
+/* ---- features that do not keep to what they say ---- */
+
+static double overrun_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
+    (void)parameters, (void)index;
+    double *state = memory;
+    state[1] = bar->close;
+    return state[1];
+}
+
+static double absent_update(void *memory, const double *parameters, const pu_feature_bar *bar, int64_t index) {
+    (void)memory, (void)parameters;
+    return index < 5 ? NAN : bar->close;
+}
+
+#define LIAR(text, function)                                                                               \
+    {                                                                                                      \
+        .abi = PU_FEATURE_ABI, .name = text, .version = 1, .description = "For tests.", .tags = "returns", \
+        .source = "none", .state_bytes = sizeof(double), .update = function                                \
+    }
+static const pu_feature liar[] = {LIAR("t_overrun", overrun_update), LIAR("t_late", absent_update)};
+
+static void plug_ins_that_lie_are_named(void **state) {
+    (void)state;
+    static const pu_feature ranked = {.abi = PU_FEATURE_ABI,
+                                      .name = "t_overrun_rank",
+                                      .version = 1,
+                                      .description = "For tests.",
+                                      .tags = "returns",
+                                      .source = "none",
+                                      .state_bytes = sizeof(double),
+                                      .update = overrun_update,
+                                      .cross = PU_CROSS_RANK};
+    const pu_feature *const list[] = {&liar[0], &liar[1], &ranked};
+    static const struct {
+        const char *names, *says;
+    } cases[] = {
+        {"features.names=[rsi_14, t_overrun]", "t_overrun of plug-in liar.so writes behind its state_bytes, 8"},
+        {"features.names=[t_overrun_rank, rsi_14]",
+         "t_overrun_rank of plug-in liar.so writes behind its state_bytes"},
+        {"features.names=[t_late]",
+         "t_late of plug-in liar.so is not a finite number: it has to have a value at every "
+         "bar from its lookback_bars, 0, on"},
+    };
+    assert_int_equal(pu__registry_add(3, list, "liar.so", "liar"), PU_OK);
+    world w = world_new();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
+        pu_config *config = world_config(&w, cases[i].names, "data.symbols=[AAA]");
+        attempt a = {.config = config};
+        free(said_as_json(build_once, &a));
+        assert_int_not_equal(a.status, PU_OK);
+        if (!strstr(a.message, cases[i].says)) fail_msg("%s", a.message);
+        assert_int_equal(test_market_sql(&w.market, "SELECT count(*) FROM feature_sets"), 0);
+        pu_config_free(config);
+    }
+    world_remove(&w);
+}
+
 static void a_short_asset_is_left_out_or_refused(void **state) {
     (void)state;
     world w = world_new();
@@ -239,6 +298,7 @@ int main(void) {
         cmocka_unit_test(a_gap_before_the_first_row_is_waited_for),
         cmocka_unit_test(a_benchmark_that_ended_is_missing),
         cmocka_unit_test(a_short_asset_is_left_out_or_refused),
+        cmocka_unit_test(plug_ins_that_lie_are_named),
     };
     return cmocka_run_group_tests(tests, world_features, NULL);
 }

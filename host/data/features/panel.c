@@ -193,6 +193,7 @@ static pu_status run_windows(work *w, pu_pool *pool) {
         PU_TRY(take_window(w, to_ts));
         if (w->panel->universe >= 0) over_closes(w, true);
         pu_parallel_for(pool, w->plan->member_count, 1, run_members, w);
+        for (int a = 0; a < w->plan->member_count; ++a) PU_TRY(pu__stream_check(w->member[a].stream));
         over_closes(w, false);
         PU_TRY(put_window(w));
     }

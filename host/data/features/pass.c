@@ -72,6 +72,7 @@ static pu_status run(pass *p) {
     for (p->current = 0; p->slice[p->current].columns.count > 0; p->current = 1 - p->current) {
         pu_parallel_for(p->options->pool, 1 + p->plan->features.count, 1, run_items, p);
         if (p->status != PU_OK) return pu_fail(p->status, "%s", p->error);
+        PU_TRY(pu__stream_check(p->stream));
     }
     return hand_on(p, 1 - p->current);
 }

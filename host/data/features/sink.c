@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "host/data/features/plugin.h"
 #include "plusultra/log.h"
 #include "plusultra/memory.h"
 
@@ -48,6 +49,14 @@ static pu_status not_finite(const pu__sink *sink, const pu__slice *slice, int fe
             "%s at %s: the value of the feature %s, %.3g, is beyond single precision: leave the feature out, "
             "or store the prices or volumes in a larger unit",
             symbol, when, descriptor->name, value);
+    }
+    const char *plugin = pu__feature_origin_path(descriptor);
+    if (plugin) {
+        return pu_fail(
+            PU_ERR_DATA,
+            "%s at %s: the feature %s of plug-in %s is not a finite number: it has to have a value at every bar "
+            "from its lookback_bars, %d, on, where its inputs have one",
+            symbol, when, descriptor->name, plugin, descriptor->lookback_bars);
     }
     return pu_fail(
         PU_ERR_DATA,

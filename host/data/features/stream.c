@@ -1,7 +1,10 @@
 #include "host/data/features/stream.h"
 
 #include <math.h>
+#include <stdatomic.h>
+#include <string.h>
 
+#include "host/data/features/plugin.h"
 #include "plusultra/memory.h"
 
 enum { COLUMNS = 7 };
@@ -70,6 +73,8 @@ struct pu__stream {
     bool one_by_one;
     size_t *state_offset;
     unsigned char *state;
+    bool *is_guarded;
+    atomic_int overrun; /* 1 + the feature that wrote behind its state; 0: none */
     size_t *gathered_offset;
     pu_feature_value *gathered; /* of each feature with inputs: [chunk_bars][input_count] */
 };
@@ -81,21 +86,52 @@ static size_t padded(size_t bytes) {
     return (bytes + STATE_ALIGNMENT_BYTES - 1) / STATE_ALIGNMENT_BYTES * STATE_ALIGNMENT_BYTES;
 }
 
+/* Behind the state of a feature of a plug-in, whose state_bytes nobody checked: the state of another feature would be
+ * there, and change without a word. */
+enum { GUARD_BYTES = 4096, GUARD_BYTE = 0xa5 };
+
+static unsigned char *guard_of(const pu__stream *stream, int feature) {
+    return stream->state + stream->state_offset[feature] + stream->feature[feature]->state_bytes;
+}
+
+static void look_behind(pu__stream *stream, int feature) {
+    if (!stream->is_guarded[feature]) return;
+    const unsigned char *guard = guard_of(stream, feature);
+    for (int i = 0; i < GUARD_BYTES; ++i) {
+        if (guard[i] != GUARD_BYTE) atomic_store(&stream->overrun, 1 + feature);
+    }
+}
+
+pu_status pu__stream_check(const pu__stream *stream) {
+    const int overrun = atomic_load(&stream->overrun);
+    if (overrun == 0) return PU_OK;
+    const pu_feature *feature = stream->feature[overrun - 1];
+    return pu_fail(PU_ERR_CONFIG,
+                   "the feature %s of plug-in %s writes behind its state_bytes, %zu: nothing is stored",
+                   feature->name, pu__feature_origin_path(feature), feature->state_bytes);
+}
+
 static pu_status allocate(pu__stream *stream, int64_t chunk_bars) {
     const size_t count = (size_t)stream->count;
     stream->state_offset = pu_calloc(count, sizeof *stream->state_offset);
     stream->gathered_offset = pu_calloc(count, sizeof *stream->gathered_offset);
-    if (!stream->state_offset || !stream->gathered_offset) return PU_ERR_MEMORY;
+    stream->is_guarded = pu_calloc(count, sizeof *stream->is_guarded);
+    if (!stream->state_offset || !stream->gathered_offset || !stream->is_guarded) return PU_ERR_MEMORY;
     size_t bytes = 0, values = 0;
     for (size_t i = 0; i < count; ++i) {
         stream->state_offset[i] = bytes;
         stream->gathered_offset[i] = values;
-        bytes += padded(stream->feature[i]->state_bytes);
+        stream->is_guarded[i] = pu__feature_origin_hash(stream->feature[i]) != NULL;
+        bytes += padded(stream->feature[i]->state_bytes + (stream->is_guarded[i] ? GUARD_BYTES : 0));
         values += (size_t)chunk_bars * (size_t)stream->feature[i]->input_count;
     }
     stream->state = pu_calloc(1, bytes);
     stream->gathered = pu_calloc(values, sizeof *stream->gathered);
-    return stream->state && stream->gathered ? PU_OK : PU_ERR_MEMORY;
+    if (!stream->state || !stream->gathered) return PU_ERR_MEMORY;
+    for (int i = 0; i < stream->count; ++i) {
+        if (stream->is_guarded[i]) memset(guard_of(stream, i), GUARD_BYTE, GUARD_BYTES);
+    }
+    return PU_OK;
 }
 
 pu_status pu__stream_open(int count, const pu_feature *const *features, int64_t chunk_bars, bool one_by_one,
@@ -115,6 +151,7 @@ pu_status pu__stream_open(int count, const pu_feature *const *features, int64_t 
 void pu__stream_close(pu__stream *stream) {
     if (!stream) return;
     pu_free(stream->state_offset);
+    pu_free(stream->is_guarded);
     pu_free(stream->state);
     pu_free(stream->gathered_offset);
     pu_free(stream->gathered);
@@ -158,6 +195,7 @@ void pu__stream_run(pu__stream *stream, int feature, const pu_feature_chunk *bar
     if (descriptor->update_many && !stream->one_by_one)
         descriptor->update_many(state, descriptor->parameters, &chunk, out);
     else run_one_by_one(descriptor, state, &chunk, out);
+    look_behind(stream, feature);
     for (int64_t i = 0; i < chunk.count && chunk.first + i < descriptor->lookback_bars; ++i) out[i] = NAN;
 }
 
@@ -182,6 +220,7 @@ pu_status pu_feature_compute(const pu_feature *feature, const pu_bars *bars, dou
         pu__columns_take(&adjust, bars, first, left < PU__CHUNK_BARS ? left : PU__CHUNK_BARS, &columns);
         const pu_feature_chunk chunk = pu__columns_chunk(&columns);
         pu__stream_run(stream, 0, &chunk, inputs, out + first);
+        status = pu__stream_check(stream);
     }
     pu__stream_close(stream);
     pu__columns_close(&columns);

@@ -43,5 +43,7 @@ void pu__stream_close(pu__stream *stream); /* accepts null */
  * a column for each of its inputs, null where it has none. Features may run in different threads at once. */
 void pu__stream_run(pu__stream *stream, int feature, const pu_feature_chunk *bars,
                     const pu_feature_value *const *inputs, double *out);
+/* After runs, in one thread: PU_ERR_CONFIG when a feature of a plug-in wrote behind its state. */
+pu_status pu__stream_check(const pu__stream *stream);
 
 #endif
