@@ -1,7 +1,7 @@
-/* Training steps per second of the hybrid at two sizes, beside the floor and, where PyTorch is installed, the same
- * model there in the same run.
+/* Training steps per second of the hybrid at two sizes, beside the floor and, where PyTorch and JAX are installed,
+ * the same model there in the same run.
  *
- * Usage: bench_train [SECONDS_PER_CASE]      PU_PEER_PYTHON names the Python that has PyTorch (default python3;
+ * Usage: bench_train [SECONDS_PER_CASE]      PU_PEER_PYTHON names the Python that has them (default python3;
  * "none" skips it) */
 #include <math.h>
 #include <stdio.h>
@@ -19,15 +19,14 @@ typedef struct bench_case {
     double mlp_ratio;
 } bench_case;
 
-static double peer_step_s(const bench_case *c, const char *mode) {
+static double peer_step_s(const bench_case *c, const char *script, const char *mode) {
     const char *python = getenv("PU_PEER_PYTHON"), *source = getenv("PU_SOURCE");
     if (!python) python = "python3";
     if (strcmp(python, "none") == 0) return NAN;
     char command[1024];
-    snprintf(command, sizeof command,
-             "'%s' '%s/bench/peers/hybrid_torch.py' %d %d %g %d %d %d %d %ld %s 2>/dev/null", python,
-             source ? source : ".", c->width, c->layers, c->mlp_ratio, BATCH, WINDOW, WARMUP, FEATURES,
-             sysconf(_SC_NPROCESSORS_ONLN), mode);
+    snprintf(command, sizeof command, "'%s' '%s/bench/peers/%s.py' %d %d %g %d %d %d %d %ld %s 2>/dev/null",
+             python, source ? source : ".", script, c->width, c->layers, c->mlp_ratio, BATCH, WINDOW, WARMUP,
+             FEATURES, sysconf(_SC_NPROCESSORS_ONLN), mode);
     FILE *pipe = popen(command, "r");
     if (!pipe) return NAN;
     long parameters;
@@ -50,11 +49,13 @@ static void print_case(const bench_case *c, const pu_step_bench *b) {
         if (b->op_s[op] > 0.01 * total) printf(" %s %.1f%%", pu_op_name((pu_op_id)op), 100 * b->op_s[op] / total);
     }
     printf("\n");
-    for (int compiled = 0; compiled < 2; ++compiled) {
-        const double peer_s = peer_step_s(c, compiled ? "compile" : "");
-        const char *name = compiled ? "PyTorch compiled" : "PyTorch eager";
-        if (isnan(peer_s)) printf("  %s: not available here\n", name);
-        else printf("  %s: %.2f ms a step, %.2f times ours\n", name, 1e3 * peer_s, peer_s / b->step_s);
+    static const char *const peer[][3] = {{"PyTorch eager", "hybrid_torch", ""},
+                                          {"PyTorch compiled", "hybrid_torch", "compile"},
+                                          {"JAX", "hybrid_jax", ""}};
+    for (int i = 0; i < 3; ++i) {
+        const double peer_s = peer_step_s(c, peer[i][1], peer[i][2]);
+        if (isnan(peer_s)) printf("  %s: not available here\n", peer[i][0]);
+        else printf("  %s: %.2f ms a step, %.2f times ours\n", peer[i][0], 1e3 * peer_s, peer_s / b->step_s);
     }
     fflush(stdout);
 }

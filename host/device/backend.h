@@ -6,7 +6,8 @@
  * Invariants:
  *  1. A backend never frees what it did not allocate, and every allocation is freed before close.
  *  2. `kernels` is constant; an op whose kernel is null is not supported.
- *  3. Between capture_begin and capture_end only kernels and `zero` on the compute stream are called. */
+ *  3. Between capture_begin and capture_end only kernels, and `zero` and `download` (to memory of alloc_host) on the
+ *     compute stream, are called. */
 #ifndef PU_HOST_DEVICE_BACKEND_H
 #define PU_HOST_DEVICE_BACKEND_H
 

@@ -127,11 +127,18 @@ typedef struct pu__range {
     size_t bytes;
 } pu__range;
 
-enum { PU__BOUND_MAX = 8, PU__RECORDINGS_MAX = 16 };
+enum { PU__BOUND_MAX = 8, PU__FETCHED_MAX = 4, PU__RECORDINGS_MAX = 32 };
 
-/* A recorded run, and where the bound inputs lay. */
+/* Where one step finds its bound inputs and leaves its fetched outputs. */
+typedef struct pu__places {
+    void *in[PU__BOUND_MAX];    /* on the device; null before they are bound */
+    void *out[PU__FETCHED_MAX]; /* on the host; null: not fetched */
+} pu__places;
+
+/* A recorded run, and the places of its steps. */
 typedef struct pu__recording {
-    void *address[PU__BOUND_MAX];
+    pu__places step[PU_PROGRAM_STEPS_MAX];
+    int steps;
     void *executable; /* of the backend; null: none */
 } pu__recording;
 
@@ -148,9 +155,13 @@ struct pu_program {
     int *slot; /* by tensor index: its interval, -1 without one */
     int tensor_count;
     pu_memory_plan memory;
-    int bound[PU__BOUND_MAX];     /* tensor indices of the inputs that are bound */
-    void *address[PU__BOUND_MAX]; /* where they lie; null before they are bound */
+    int bound[PU__BOUND_MAX]; /* tensor indices of the inputs that are bound */
     int bound_count;
+    const pu_tensor *fetched[PU__FETCHED_MAX]; /* outputs that were fetched at least once */
+    int fetched_count;
+    pu__places present;                    /* as last bound and fetched */
+    pu__places step[PU_PROGRAM_STEPS_MAX]; /* added for the next run */
+    int steps;
     bool warm; /* has run once */
     pu__recording recording[PU__RECORDINGS_MAX];
     int recording_next; /* the one to be replaced when all are taken */

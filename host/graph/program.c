@@ -40,7 +40,7 @@ void *pu_program_buffer(pu_program *program, const pu_tensor *tensor) {
         const pu_parameters *parameters = program->graph->parameters;
         return pu__parameter_address(parameters, base->part, parameters->item[base->parameter].info.offset);
     }
-    if (base->home == PU__HOME_BOUND) return program->address[bound_place(program, base)];
+    if (base->home == PU__HOME_BOUND) return program->present.in[bound_place(program, base)];
     if (base->home != PU__HOME_INPUT && !base->is_output) return NULL;
     const int slot = program->slot[base->index];
     return slot < 0 ? NULL : program->block + program->interval[slot].offset;
@@ -65,13 +65,13 @@ pu_status pu_program_read(pu_program *program, const pu_tensor *tensor, void *ho
 
 /* ---- binding ---- */
 
-static void point_launches(pu_program *program) {
+static void point_launches(pu_program *program, const pu__places *places) {
     for (int i = 0; i < program->launch_count; ++i) {
         pu__launch *launch = &program->launch[i];
         for (int k = 0; k < launch->call.in_count; ++k) {
             const pu_tensor *in = launch->node->in[k];
             if ((in->base ? in->base : in)->home == PU__HOME_BOUND)
-                launch->call.in[k].data = program->address[bound_place(program, in)];
+                launch->call.in[k].data = places->in[bound_place(program, in)];
         }
     }
 }
@@ -85,14 +85,26 @@ pu_status pu_program_bind(pu_program *program, int count, pu_tensor *const *inpu
                            "program bind: value %d is not a bound input of this program, or has no address", i);
         }
     }
-    for (int i = 0; i < count; ++i) program->address[bound_place(program, inputs[i])] = buffers[i];
-    point_launches(program);
+    for (int i = 0; i < count; ++i) program->present.in[bound_place(program, inputs[i])] = buffers[i];
+    return PU_OK;
+}
+
+pu_status pu_program_fetch(pu_program *program, const pu_tensor *output, void *host) {
+    int place = 0;
+    while (place < program->fetched_count && program->fetched[place] != output) ++place;
+    if (!pu_program_buffer(program, output) || place == PU__FETCHED_MAX) {
+        return pu_fail(PU_ERR_ARGUMENT, "program fetch: the value is not an output, or one of more than %d",
+                       (int)PU__FETCHED_MAX);
+    }
+    program->fetched[place] = output;
+    if (place == program->fetched_count) ++program->fetched_count;
+    program->present.out[place] = host;
     return PU_OK;
 }
 
 static pu_status check_bound(const pu_program *program) {
     for (int i = 0; i < program->bound_count; ++i) {
-        if (!program->address[i]) {
+        if (!program->present.in[i]) {
             return pu_fail(PU_ERR_ARGUMENT, "program run: input \"%s\" is not bound",
                            program->graph->tensor[program->bound[i]]->name);
         }
@@ -116,23 +128,36 @@ static pu_status zero_gradients(const pu_program *program) {
     return PU_OK;
 }
 
-static pu_status issue(const pu_program *program) {
+static pu_status issue_step(pu_program *program, const pu__places *places) {
     PU_TRY(zero_gradients(program));
+    point_launches(program, places);
     for (int i = 0; i < program->launch_count; ++i) {
         const pu_status status = program->launch[i].kernel(&program->launch[i].call);
         if (status != PU_OK) return launch_failed(program, i, status);
     }
+    for (int i = 0; i < program->fetched_count; ++i) {
+        if (!places->out[i]) continue;
+        const pu_tensor *output = program->fetched[i];
+        PU_TRY(pu_device_download(program->device, PU_STREAM_COMPUTE, places->out[i],
+                                  pu_program_buffer(program, output), (size_t)pu__tensor_bytes(output)));
+    }
     return PU_OK;
 }
 
-/* Of the present binding; an empty place, or an older one's, where there is none. */
+static pu_status issue(pu_program *program) {
+    for (int i = 0; i < program->steps; ++i) PU_TRY(issue_step(program, &program->step[i]));
+    return PU_OK;
+}
+
+/* Of the steps to run; an empty place, or an older one's, where there is none. */
 static pu__recording *find_recording(pu_program *program) {
+    const size_t bytes = (size_t)program->steps * sizeof program->step[0];
     pu__recording *empty = NULL;
     for (int i = 0; i < PU__RECORDINGS_MAX; ++i) {
         pu__recording *recording = &program->recording[i];
         if (!recording->executable) {
             if (!empty) empty = recording;
-        } else if (memcmp(recording->address, program->address, sizeof program->address) == 0) {
+        } else if (recording->steps == program->steps && memcmp(recording->step, program->step, bytes) == 0) {
             return recording;
         }
     }
@@ -151,15 +176,23 @@ static pu_status record(pu_program *program, pu__recording *recording) {
         backend->capture_end(state, NULL); /* the message of the launch that failed is the one to keep */
         return status;
     }
-    memcpy(recording->address, program->address, sizeof recording->address);
+    memcpy(recording->step, program->step, sizeof recording->step);
+    recording->steps = program->steps;
     return backend->capture_end(state, &recording->executable);
+}
+
+pu_status pu_program_add_step(pu_program *program) {
+    PU_TRY(check_bound(program));
+    if (program->steps == PU_PROGRAM_STEPS_MAX)
+        return pu_fail(PU_ERR_ARGUMENT, "program: at most %d steps in a run", (int)PU_PROGRAM_STEPS_MAX);
+    program->step[program->steps++] = program->present;
+    return PU_OK;
 }
 
 /* The first run launches one by one: libraries load modules and choose algorithms then, which a capture does not
  * allow. */
-pu_status pu_program_run(pu_program *program) {
+static pu_status run_steps(pu_program *program) {
     const pu__backend *backend = program->device->backend;
-    PU_TRY(check_bound(program));
     if (!backend->capture_begin) return issue(program);
     if (!program->warm) {
         PU_TRY(issue(program));
@@ -169,6 +202,13 @@ pu_status pu_program_run(pu_program *program) {
     pu__recording *recording = find_recording(program);
     if (!recording->executable) PU_TRY(record(program, recording));
     return backend->replay(program->device->state, recording->executable);
+}
+
+pu_status pu_program_run(pu_program *program) {
+    if (program->steps == 0) PU_TRY(pu_program_add_step(program));
+    const pu_status status = run_steps(program);
+    program->steps = 0;
+    return status;
 }
 
 /* ---- what each launch costs ---- */
@@ -196,6 +236,7 @@ static pu_status time_launches(pu_program *program, int runs, double *seconds) {
 pu_status pu_program_profile(pu_program *program, int runs) {
     if (runs < 1) return pu_fail(PU_ERR_ARGUMENT, "profile: %d runs, at least 1 is needed", runs);
     PU_TRY(check_bound(program));
+    point_launches(program, &program->present);
     double *seconds = pu_calloc((size_t)program->launch_count * (size_t)runs, sizeof *seconds);
     if (!seconds) return PU_ERR_MEMORY;
     const pu_status status = time_launches(program, runs, seconds);

@@ -24,14 +24,18 @@ static int by_value(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* One batch on the device, as the loader lays it out but for the padding, in `memory` of its own. */
+/* One batch on the device, as the loader lays it out but for the padding, and behind it clock and hyper, in `memory` of
+ * its own. */
 static pu_status upload_random(pu_device *device, const pu__network *network, const pu_config *config,
-                               pu_model_dims dims, void **memory, pu__staged *out) {
+                               pu_model_dims dims, void **memory, pu__staged *out, void *told[2]) {
+    const uint64_t clock[2] = {1, 0};
+    const float hyper[8] = {1e-5f, 0.9f, 0.99f, 1e-8f, 0.01f, 1, 0.1f, 0.01f};
     const int64_t length = config->windows.warmup_bars + config->windows.window_bars, batch = network->batch;
     const int64_t inputs = (batch * length * dims.features + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
     const int64_t cells = batch * config->windows.window_bars * dims.horizons;
     const int64_t labels = (cells + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
-    const size_t floats = (size_t)(inputs + 2 * labels + batch);
+    const int64_t starts = (batch + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
+    const size_t floats = (size_t)(inputs + 2 * labels + starts + 2 * ALIGN_FLOATS);
     float *host = pu_calloc(floats, sizeof *host);
     if (!host) return PU_ERR_MEMORY;
     pu_random random = pu_random_at(3, 0);
@@ -39,6 +43,9 @@ static pu_status upload_random(pu_device *device, const pu__network *network, co
     for (int64_t i = 0; i < cells; ++i) host[inputs + labels + i] = 1;
     int32_t *start = (int32_t *)(void *)(host + inputs + 2 * labels);
     for (int64_t i = 0; i < batch; ++i) start[i] = (int32_t)(i * length);
+    float *host_told = host + inputs + 2 * labels + starts;
+    memcpy(host_told, clock, sizeof clock);
+    memcpy(host_told + ALIGN_FLOATS, hyper, sizeof hyper);
     pu_status status = pu_device_alloc(device, floats * sizeof *host, memory);
     if (status == PU_OK)
         status = pu_device_upload(device, PU_STREAM_COMPUTE, *memory, host, floats * sizeof *host);
@@ -50,22 +57,22 @@ static pu_status upload_random(pu_device *device, const pu__network *network, co
                             .targets = there + inputs,
                             .weights = there + inputs + labels,
                             .start = there + inputs + 2 * labels};
+        told[0] = there + inputs + 2 * labels + starts;
+        told[1] = there + inputs + 2 * labels + starts + ALIGN_FLOATS;
     }
     return status;
 }
 
 static pu_status feed_random(pu_device *device, pu__network *network, const pu_config *config, pu_model_dims dims,
                              void **memory) {
-    const uint64_t clock[2] = {1, 0};
-    const float hyper[8] = {1e-5f, 0.9f, 0.99f, 1e-8f, 0.01f, 1, 0.1f, 0.01f};
     float stats[4];
+    void *told[2];
     pu__staged batch;
-    PU_TRY(upload_random(device, network, config, dims, memory, &batch));
+    PU_TRY(upload_random(device, network, config, dims, memory, &batch, told));
     PU_TRY(pu__network_bind(network, &batch));
-    PU_TRY(pu_program_write(network->program, network->clock, clock));
-    PU_TRY(pu_program_write(network->program, network->hyper, hyper));
+    PU_TRY(pu_program_bind(network->program, 2, (pu_tensor *[]){network->clock, network->hyper}, told));
     PU_TRY(pu_program_run(network->program));
-    PU_TRY(pu_program_read(network->program, network->stats, stats)); /* waits: the arrays above were read */
+    PU_TRY(pu_program_read(network->program, network->stats, stats));
     return stats[2] == 0 ? PU_OK : pu_fail(PU_ERR_DATA, "the step's gradient is not finite");
 }
 

@@ -27,8 +27,8 @@ static pu_status add_nodes(const pu_config *config, pu_model_dims dims, pu__netw
     n->bars = input(graph, "bars", PU_F32, PU_SHAPE2(rows, dims.features));
     n->start = input(graph, "start", PU_I32, PU_SHAPE1(n->batch));
     if (use == PU__NETWORK_TRAIN) {
-        n->clock = pu_graph_input(graph, "clock", PU_U64, PU_SHAPE1(2));
-        n->hyper = pu_graph_input(graph, "hyper", PU_F32, PU_SHAPE1(8));
+        n->clock = pu_graph_input_bound(graph, "clock", PU_U64, PU_SHAPE1(2));
+        n->hyper = pu_graph_input_bound(graph, "hyper", PU_F32, PU_SHAPE1(8));
     }
     n->prediction = pu_model_forward(config, dims, graph, n->bars, n->start, n->clock);
     if (use == PU__NETWORK_PREDICT) {

@@ -120,6 +120,7 @@ static bool changes_bits(const char *section, const char *key) {
                                             "windows.device_slots",
                                             "windows.cache_mib",
                                             "train.checkpoint_every",
+                                            "train.steps_per_launch",
                                             NULL};
     if (strcmp(section, "backtest") == 0) return strcmp(key, "latency_bars") == 0;
     char full[160];

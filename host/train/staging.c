@@ -3,7 +3,8 @@
  *     waits in the header.
  *  2. A slot of the ring goes back to the readers only after the host has waited for its upload. That also keeps the
  *     host at most `slots` steps ahead of the device.
- *  3. Batches are uploaded in the loader's order; at most `slots` are between their upload and their step's end. */
+ *  3. Batches are uploaded in the loader's order; at most `slots` are between their upload and their step's end, of
+ *     which the first `taken` have been handed out. */
 #include "host/train/staging.h"
 
 #include "plusultra/memory.h"
@@ -21,6 +22,7 @@ struct pu__staging {
     bool read[SLOTS_MAX];      /* used[] was recorded */
     pu_batch batch[SLOTS_MAX]; /* by slot */
     int64_t first, count;      /* batches in slots: numbers first .. first + count */
+    int64_t taken;             /* the first of them, handed out and not done */
 };
 
 int64_t pu__staging_bytes(const pu_device *device, const pu_dataset *dataset, const pu_config *config) {
@@ -76,7 +78,7 @@ void pu__staging_close(pu__staging *staging) {
 
 void pu__staging_start(pu__staging *staging, pu_loader *loader) {
     staging->loader = loader;
-    staging->first = staging->count = 0;
+    staging->first = staging->count = staging->taken = 0;
 }
 
 void pu__staging_stop(pu__staging *staging) {
@@ -86,6 +88,7 @@ void pu__staging_stop(pu__staging *staging) {
         pu_loader_release(staging->loader, &staging->batch[staging->first % staging->slots]);
         ++staging->first;
     }
+    staging->taken = 0;
     staging->loader = NULL;
 }
 
@@ -114,14 +117,18 @@ static void point(const pu__staging *staging, int s, pu__staged *out) {
 
 pu_status pu__staging_next(pu__staging *staging, pu__staged *out) {
     *out = (pu__staged){.host = {.slot = -1}};
-    if (staging->count == 0) {
+    if (staging->taken == staging->slots) {
+        return pu_fail(PU_ERR_ARGUMENT, "%d batches are in use and as many slots there are", staging->slots);
+    }
+    if (staging->count == staging->taken) {
         pu_batch batch;
         PU_TRY(pu_loader_next(staging->loader, &batch));
         if (batch.windows == 0) return PU_OK;
         PU_TRY(upload(staging, &batch));
     }
-    const int s = (int)(staging->first % staging->slots);
+    const int s = (int)((staging->first + staging->taken) % staging->slots);
     if (!staging->direct) PU_TRY(pu_fence_stream_wait(staging->uploaded[s], PU_STREAM_COMPUTE));
+    ++staging->taken;
     out->host = staging->batch[s];
     point(staging, s, out);
     return PU_OK;
@@ -148,5 +155,6 @@ pu_status pu__staging_done(pu__staging *staging) {
     pu_loader_release(staging->loader, &staging->batch[s]);
     ++staging->first;
     --staging->count;
+    --staging->taken;
     return upload_ready(staging);
 }

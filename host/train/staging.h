@@ -30,11 +30,13 @@ typedef struct pu__staged {
     pu_batch host; /* host.windows is 0 at the end */
 } pu__staged;
 
-/* The next batch; what is enqueued on the compute stream from now on finds it there. Each is followed by
- * pu__staging_done. Errors of the readers surface here, after the batches before them. */
+/* The next batch; what is enqueued on the compute stream from now on finds it there. Up to windows.device_slots of them
+ * (one where nothing is copied) may be taken before the steps that read them are enqueued. Each is followed by its
+ * pu__staging_done, in the same order. Errors of the readers surface here, after the batches before them. */
 pu_status pu__staging_next(pu__staging *staging, pu__staged *out);
 
-/* The step that reads the batch is enqueued. Starts the uploads of the batches behind it that are ready. */
+/* The step that reads the oldest batch taken is enqueued. Starts the uploads of the batches behind it that are ready.
+ */
 pu_status pu__staging_done(pu__staging *staging);
 
 /* Device memory of the slots; 0 where there are none. */

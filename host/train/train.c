@@ -1,7 +1,7 @@
 /* The training loop.
  *
- *     for each step:  next batch (staging.h) -> schedule -> program (forward, backward, clip, update) -> the upload of
- *     the batch behind it
+ *     for each launch of one or several steps (steps.h):  next batches (staging.h) -> schedule -> program (forward,
+ *     backward, clip, update) -> the uploads of the batches behind them
  *     every eval_every steps and at the end:   validation -> train.jsonl -> checkpoint/best if improved -> patience
  *     every checkpoint_every steps, at the end and when interrupted:   checkpoint/last
  *
@@ -10,8 +10,8 @@
  *  the dropout masks and the
  *     schedule are functions of (seed, step).
  *  2. checkpoint/last is written after the validation of its step, so that a resumed run repeats no decision.
- *  3. What a step is told (clock, schedule) is written to pinned memory only after the upload of two steps before
- *     was waited for. */
+ *  3. state.step counts the steps that were launched; before a validation, a checkpoint and the end all of them are
+ *     waited for, so that what is decided and stored there includes their losses. */
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -21,11 +21,12 @@
 #include "host/base/file.h"
 #include "host/train/budget.h"
 #include "host/train/state.h"
+#include "host/train/steps.h"
 #include "plusultra/log.h"
 #include "plusultra/memory.h"
 #include "plusultra/validate.h"
 
-enum { PATH_BYTES = 4096, READ_EVERY_ON_GPU = 16, SKIPS_MAX = 10 };
+enum { PATH_BYTES = 4096, SKIPS_MAX = 10 };
 
 typedef struct trainer {
     const pu_config *config;
@@ -33,9 +34,8 @@ typedef struct trainer {
     pu__network train, evaluate;
     pu_loader *loader;
     pu__staging *staging, *evaluate_staging;
-    pu_fence *told[2]; /* behind the uploads from clock and hyper */
-    uint64_t *clock;   /* pinned, two of two words: a step writes one while the other may still be in flight */
-    float *hyper;      /* pinned, two of eight */
+    pu__steps *steps;
+    int steps_per_launch;
     pu__train_state state;
     pu__train_log log;
     char identity[65];
@@ -55,64 +55,70 @@ static double learning_rate(const pu_config *config, int64_t step) {
     return config->train.lr * (floor + (1 - floor) * 0.5 * (1 + cos(M_PI * (progress < 1 ? progress : 1))));
 }
 
-static pu_status set_step_inputs(trainer *t) {
+static pu__step_told tell(trainer *t, int64_t step) {
     const pu_config *config = t->config;
-    const int64_t step = t->state.step;
-    if (step - t->first_step >= 2) PU_TRY(pu_fence_host_wait(t->told[step & 1]));
-    uint64_t *clock = t->clock + 2 * (step & 1);
-    float *hyper = t->hyper + 8 * (step & 1);
-    clock[0] = (uint64_t)config->run.seed;
-    clock[1] = (uint64_t)step;
     t->lr = learning_rate(config, step);
-    hyper[0] = (float)t->lr;
-    hyper[1] = (float)config->train.beta1;
-    hyper[2] = (float)config->train.beta2;
-    hyper[3] = (float)config->train.epsilon;
-    hyper[4] = (float)config->train.weight_decay;
-    hyper[5] = (float)config->train.clip_norm;
-    hyper[6] = (float)(1 - pow(config->train.beta1, (double)(step + 1)));
-    hyper[7] = (float)(1 - pow(config->train.beta2, (double)(step + 1)));
-    PU_TRY(pu_program_write(t->train.program, t->train.clock, clock));
-    PU_TRY(pu_program_write(t->train.program, t->train.hyper, hyper));
-    return pu_fence_record(t->told[step & 1], PU_STREAM_COMPUTE);
+    return (pu__step_told){.clock = {(uint64_t)config->run.seed, (uint64_t)step},
+                           .hyper = {(float)t->lr, (float)config->train.beta1, (float)config->train.beta2,
+                                     (float)config->train.epsilon, (float)config->train.weight_decay,
+                                     (float)config->train.clip_norm,
+                                     (float)(1 - pow(config->train.beta1, (double)(step + 1))),
+                                     (float)(1 - pow(config->train.beta2, (double)(step + 1)))}};
 }
 
-/* Reads loss and statistics: every step where that is free, every few steps on a GPU, where it would stop the
- * queue. */
-static pu_status read_step(trainer *t) {
-    const bool last = t->state.step % t->config->train.eval_every == 0 || t->state.step == t->config->train.steps;
-    if (!pu_device_is_host(t->session.device) && !last && t->state.step % READ_EVERY_ON_GPU != 0) return PU_OK;
-    float loss = 0, stats[4] = {0};
-    PU_TRY(pu_program_read(t->train.program, t->train.loss, &loss));
-    PU_TRY(pu_program_read(t->train.program, t->train.stats, stats));
-    t->gradient_norm = stats[0];
-    if (stats[2] != 0) {
+static pu_status take_result(trainer *t, const pu__step_gave *gave) {
+    t->gradient_norm = gave->stats[0];
+    if (gave->stats[2] != 0) {
         ++t->state.skipped;
         if (++t->skips_in_a_row >= SKIPS_MAX) {
             return pu_fail(PU_ERR_DATA,
                            "step %lld: the loss or its gradient was not finite %d times in a row (last loss %g); "
                            "no update was applied "
                            "from them. Lower train.lr, or look for extreme values with `plusultra validate`",
-                           (long long)t->state.step, SKIPS_MAX, (double)loss);
+                           (long long)gave->step + 1, SKIPS_MAX, (double)gave->loss);
         }
         return PU_OK;
     }
     t->skips_in_a_row = 0;
-    t->state.loss_sum += loss;
+    t->state.loss_sum += gave->loss;
     ++t->state.loss_count;
     return PU_OK;
 }
 
-static pu_status run_step(trainer *t) {
-    pu__staged batch;
-    PU_TRY(pu__staging_next(t->staging, &batch));
-    PU_TRY(pu__network_bind(&t->train, &batch));
-    PU_TRY(set_step_inputs(t));
-    PU_TRY(pu_program_run(t->train.program));
-    t->state.step += 1;
-    t->state.position = batch.host.position + t->config->train.batch;
-    PU_TRY(pu__staging_done(t->staging));
-    return read_step(t);
+/* Reads what the steps gave of all launches but the last `behind`. */
+static pu_status take_results(trainer *t, int behind) {
+    pu__step_gave gave;
+    PU_TRY(pu__steps_wait(t->steps, behind));
+    while (pu__steps_result(t->steps, &gave)) PU_TRY(take_result(t, &gave));
+    return PU_OK;
+}
+
+static int64_t until_next(int64_t step, int64_t every) { return every - step % every; }
+static int64_t lesser(int64_t a, int64_t b) { return a < b ? a : b; }
+
+/* Up to the next validation, checkpoint or end. */
+static int64_t steps_to_launch(const trainer *t, int64_t stop_after) {
+    const int64_t step = t->state.step;
+    int64_t steps = lesser(t->steps_per_launch, t->config->train.steps - step);
+    steps = lesser(steps, until_next(step, t->config->train.eval_every));
+    steps = lesser(steps, until_next(step, t->config->train.checkpoint_every));
+    if (stop_after > step) steps = lesser(steps, stop_after - step);
+    return steps < 1 ? 1 : steps;
+}
+
+static pu_status run_steps(trainer *t, int64_t steps) {
+    PU_TRY(take_results(t, pu_device_is_host(t->session.device) ? 0 : 1));
+    for (int64_t k = 0; k < steps; ++k) {
+        pu__staged batch;
+        const pu__step_told told = tell(t, t->state.step + k);
+        PU_TRY(pu__staging_next(t->staging, &batch));
+        PU_TRY(pu__steps_add(t->steps, &batch, &told));
+        t->state.position = batch.host.position + t->config->train.batch;
+    }
+    PU_TRY(pu__steps_launch(t->steps));
+    t->state.step += steps;
+    for (int64_t k = 0; k < steps; ++k) PU_TRY(pu__staging_done(t->staging));
+    return PU_OK;
 }
 
 static double weight_of(const pu__session *session, const pu_config *config, const pu_batch *batch) {
@@ -197,14 +203,17 @@ static pu_status loop(trainer *t, int64_t stop_after, pu_progress *progress) {
     const pu_config *config = t->config;
     pu__train_state *s = &t->state;
     while (!s->finished) {
-        PU_TRY(run_step(t));
-        const bool over = s->step >= config->train.steps;
-        if (over || s->step % config->train.eval_every == 0) PU_TRY(validate(t));
+        PU_TRY(run_steps(t, steps_to_launch(t, stop_after)));
+        const bool over = s->step >= config->train.steps, judged = over || s->step % config->train.eval_every == 0;
+        const bool halt = pu_interrupted() || (stop_after > 0 && s->step >= stop_after);
+        const bool saved = judged || halt || s->step % config->train.checkpoint_every == 0;
+        if (saved || pu_device_is_host(t->session.device)) PU_TRY(take_results(t, 0));
+        if (judged) PU_TRY(validate(t));
         if (over) s->finished = 1;
         char note[160];
         describe(t, s->loss_count ? s->loss_sum / (double)s->loss_count : s->train_loss, note);
         pu_progress_update(progress, s->step, note);
-        const bool stop = !s->finished && (pu_interrupted() || (stop_after > 0 && s->step >= stop_after));
+        const bool stop = !s->finished && halt;
         if (s->finished || stop || s->step % config->train.checkpoint_every == 0) {
             PU_TRY(pu__train_state_save(&t->session, s, t->identity));
         }
@@ -281,17 +290,12 @@ static pu_status open_trainer(trainer *t, const pu_config *config, pu_train_mode
     PU_TRY(start_or_resume(t, mode));
     PU_TRY(record_accepted(t));
     pu_device *device = t->session.device;
-    void *clock = NULL, *hyper = NULL;
-    PU_TRY(pu_device_alloc_host(device, 4 * sizeof *t->clock, &clock));
-    t->clock = clock;
-    PU_TRY(pu_device_alloc_host(device, 16 * sizeof *t->hyper, &hyper));
-    t->hyper = hyper;
-    PU_TRY(pu_fence_new(device, &t->told[0]));
-    PU_TRY(pu_fence_new(device, &t->told[1]));
+    PU_TRY(pu__steps_per_launch(device, config, &t->steps_per_launch));
     const int64_t batch = config->train.batch;
     PU_TRY(pu__network_build(config, t->session.dims, t->session.parameters, batch, PU__NETWORK_TRAIN, &t->train));
     PU_TRY(pu__network_build(config, t->session.dims, t->session.parameters, batch, PU__NETWORK_EVALUATE,
                              &t->evaluate));
+    PU_TRY(pu__steps_open(device, &t->train, t->steps_per_launch, &t->steps));
     pu_log(PU_LOG_INFO, "train.plan", "%s: %lld parameters on %s", config->run.name,
            (long long)pu__parameter_elements(t->session.parameters), pu_device_description(device));
     PU_TRY(pu__budget_announce(&t->session, &t->train, &t->evaluate));
@@ -312,10 +316,7 @@ static void close_trainer(trainer *t) {
     pu__staging_close(t->evaluate_staging);
     pu__network_free(&t->evaluate);
     pu__network_free(&t->train);
-    pu_fence_free(t->told[0]);
-    pu_fence_free(t->told[1]);
-    if (t->hyper) pu_device_free_host(t->session.device, t->hyper);
-    if (t->clock) pu_device_free_host(t->session.device, t->clock);
+    pu__steps_close(t->steps);
     pu_free(t->log.text);
     pu_free(t->accepted);
     if (t->lock >= 0) close(t->lock);

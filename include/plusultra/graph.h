@@ -199,9 +199,18 @@ pu_status pu_program_read(pu_program *program, const pu_tensor *tensor, void *ho
  * different ones. */
 pu_status pu_program_bind(pu_program *program, int count, pu_tensor *const *inputs, void *const *buffers);
 
-/* Enqueues the whole step on the compute stream. On CUDA the first run launches one by one, while modules load; the
- * next of each binding is captured as a CUDA graph, which it and all later runs replay. PU_ERR_ARGUMENT while an
- * input is not bound. */
+/* From the next run on, each run also copies this output to `host`, pinned memory of the caller's, and does not wait: a
+ * fence behind the run says when it is there. Null: no more. The addresses belong to the binding. */
+pu_status pu_program_fetch(pu_program *program, const pu_tensor *output, void *host);
+
+/* The present binding becomes a step of the next run, behind those added before. A run of several steps is one
+ * recording: one launch by the host for all of them. */
+enum { PU_PROGRAM_STEPS_MAX = 8 };
+pu_status pu_program_add_step(pu_program *program);
+
+/* Enqueues the steps that were added, or one with the present binding, on the compute stream. On CUDA the first run
+ * launches one by one, while modules load; the next of each binding is captured as a CUDA graph, which it and all later
+ * runs replay. PU_ERR_ARGUMENT while an input is not bound. */
 pu_status pu_program_run(pu_program *program);
 
 /* One line per launch: op, output shape, bytes, flops, and (after pu_program_profile) seconds. */

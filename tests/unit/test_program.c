@@ -325,6 +325,35 @@ static void bound_inputs_are_read_where_they_lie(void **state) {
     close_bound(&w);
 }
 
+/* Three steps in one run, each with its own input and its own place on the host. */
+static void steps_of_one_run_have_their_own_places(void **state) {
+    (void)state;
+    bound_world w;
+    open_bound(&w, pu__cpu_backend());
+    static float at[3][BOUND], plain[BOUND], y[3][BOUND];
+    assert_int_equal(pu_program_write(w.program, w.plain, plain), PU_OK);
+    for (int step = 0; step < 3; ++step) {
+        void *const buffer = at[step];
+        for (int i = 0; i < BOUND; ++i) at[step][i] = (float)(10 * step + i);
+        assert_int_equal(pu_program_bind(w.program, 1, &w.x, &buffer), PU_OK);
+        assert_int_equal(pu_program_fetch(w.program, w.y, y[step]), PU_OK);
+        assert_int_equal(pu_program_add_step(w.program), PU_OK);
+    }
+    assert_int_equal(pu_program_run(w.program), PU_OK);
+    for (int step = 0; step < 3; ++step) {
+        for (int i = 0; i < BOUND; ++i) assert_true(y[step][i] == 2 * at[step][i] + 1);
+    }
+    memset(y, 0, sizeof y);
+    assert_int_equal(pu_program_fetch(w.program, w.y, NULL), PU_OK);
+    assert_int_equal(pu_program_run(w.program), PU_OK); /* one step again, not fetched */
+    assert_true(y[2][1] == 0);
+    assert_int_equal(pu_program_fetch(w.program, NULL, y), PU_ERR_ARGUMENT);
+    for (int step = 0; step < PU_PROGRAM_STEPS_MAX; ++step)
+        assert_int_equal(pu_program_add_step(w.program), PU_OK);
+    assert_int_equal(pu_program_add_step(w.program), PU_ERR_ARGUMENT);
+    close_bound(&w);
+}
+
 /* One recording for each binding; beyond what is kept, the oldest goes. */
 static void each_binding_has_a_recording(void **state) {
     (void)state;
@@ -524,6 +553,7 @@ int main(void) {
         cmocka_unit_test(unreached_parameters_get_a_zero_gradient),
         cmocka_unit_test(a_recorded_program_replays),
         cmocka_unit_test(bound_inputs_are_read_where_they_lie),
+        cmocka_unit_test(steps_of_one_run_have_their_own_places),
         cmocka_unit_test(each_binding_has_a_recording),
         cmocka_unit_test(a_failed_recording_is_an_error),
         cmocka_unit_test(a_failing_launch_is_named),
