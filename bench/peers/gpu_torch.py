@@ -108,7 +108,7 @@ def systems_of(name):
     if found:
         function, inputs = found
         systems["PyTorch"] = run_of(function, inputs, backward)
-        if op.removesuffix("_grad") in ("attention", "conv", "s4", "layer_norm", "glu"):
+        if op.removesuffix("_grad") in ("attention", "conv", "conv_dense", "s4", "layer_norm", "glu"):
             systems["PyTorch compiled"] = run_of(torch.compile(function), inputs, backward)
     if op == "adamw":
         systems["PyTorch"] = lambda: adamw_work(kernels.size(name, "P"))

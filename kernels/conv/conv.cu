@@ -275,7 +275,6 @@ static grad_plan plan_of(const pu__call *call) {
     int64_t bars = 2 * shared_bars(call, window, plan.tile_bars);
     if (bars > room) {
         plan.tiled = false;
-        plan.tile_bars = TILE_BARS;
         bars = 0;
     }
     plan.shared_bytes = (size_t)(bars + (int64_t)plan.cell_taps * LEVELS) * PU_WARP * sizeof(float);
@@ -297,8 +296,8 @@ static pu_status launch_grad(const pu__call *call, const grad_plan *plan, const 
                     (unsigned)pu__ceil_div(args->taps + 1, TAPS_AT_ONCE));
     const cudaStream_t stream = call->cuda->stream;
     if (!plan->tiled) {
-        PU_LAUNCH((conv_grad_kernel<TILE_BARS / LEVELS, false>), grid, dim3(PU_BLOCK), plan->shared_bytes, stream,
-                  *args, units_per_block, plan->cell_taps, partial);
+        PU_LAUNCH((conv_grad_kernel<TILE_BARS / LEVELS / 2, false>), grid, dim3(PU_BLOCK), plan->shared_bytes,
+                  stream, *args, units_per_block, plan->cell_taps, partial);
     } else if (plan->tile_bars == TILE_BARS) {
         PU_LAUNCH((conv_grad_kernel<TILE_BARS / LEVELS, true>), grid, dim3(PU_BLOCK), plan->shared_bytes, stream,
                   *args, units_per_block, plan->cell_taps, partial);
