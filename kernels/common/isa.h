@@ -60,6 +60,7 @@
 #define pu__s4_skip PU__ISA_NAME(pu__s4_skip)
 #define pu__s4_scan PU__ISA_NAME(pu__s4_scan)
 #define pu__s4_convolve PU__ISA_NAME(pu__s4_convolve)
+#define pu__paths_cpu PU__ISA_NAME(pu__paths_cpu)
 #define pu__loss_workspace_cpu PU__ISA_NAME(pu__loss_workspace_cpu)
 #define pu__sum_squares_workspace_cpu PU__ISA_NAME(pu__sum_squares_workspace_cpu)
 

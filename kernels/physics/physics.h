@@ -65,6 +65,14 @@ typedef struct pu__physics_position {
 
 PU_HOST_DEVICE static inline bool pu__physics_is_nan(double x) { return x != x; }
 
+/* Signed notional that takes a position of `value` to `weight` of `equity`; 0 where the weight is NaN or the order is
+ * within the band. */
+PU_HOST_DEVICE static inline double pu__physics_order(const pu__physics_rules *rules, double equity, double weight,
+                                                      double value) {
+    const double trade = weight * equity - value;
+    return fabs(trade) > rules->no_trade_weight * equity ? trade : 0.0;
+}
+
 /* No order waits in a new ring: `pending` has latency_bars * assets places, [latency][assets]. */
 PU_HOST_DEVICE static inline void pu__physics_reset(const pu__physics_rules *rules, pu__physics_account *account,
                                                     pu__physics_position *positions, double *pending,
@@ -105,10 +113,9 @@ PU_HOST_DEVICE static inline double pu__physics_queue(const pu__physics_rules *r
 PU_HOST_DEVICE static inline double pu__physics_fill(const pu__physics_rules *rules, pu__physics_account *account,
                                                      pu__physics_position *position, double equity,
                                                      double weight) {
-    if (pu__physics_is_nan(weight)) return 0.0;
-    const double trade = weight * equity - position->value;
+    const double trade = pu__physics_order(rules, equity, weight, position->value);
+    if (trade == 0.0) return 0.0;
     const double notional = fabs(trade);
-    if (!(notional > rules->no_trade_weight * equity)) return 0.0;
     const double spread = notional * rules->half_spread_ratio;
     const double slippage = notional * rules->slippage_ratio;
     const double fee = notional * rules->fee_ratio;

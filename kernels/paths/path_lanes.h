@@ -1,0 +1,222 @@
+/* One bar of PU__N paths: marks, carry, limits, the policy, fills. See path_returns.h for PU__N. */
+#ifndef PU_KERNELS_PATHS_PATH_LANES_H
+#define PU_KERNELS_PATHS_PATH_LANES_H
+
+#include "kernels/paths/path_returns.h"
+
+/* Places the state arrays in memory of PU__N * pu__path_state_bytes (and a stride of its own on CUDA). */
+PU_HOST_DEVICE static inline void pu__lane_place(pu__path_lanes *lanes, double *memory, int64_t lane) {
+    const int64_t assets = lanes->scenario->assets, latency = lanes->scenario->rules.physics.latency_bars;
+    lanes->value = memory + lane;
+    lanes->target = PU__ITEM(lanes->value, assets);
+    lanes->price = PU__ITEM(lanes->target, assets);
+    lanes->pending = PU__ITEM(lanes->price, assets);
+    float *floats = (float *)(memory + (3 + latency) * assets * lanes->stride) + lane;
+    lanes->x = floats;
+    lanes->fast = PU__ITEM(lanes->x, PU_DRAW_STEPS * assets);
+    lanes->slow = PU__ITEM(lanes->fast, assets);
+    lanes->variance = PU__ITEM(lanes->slow, assets);
+}
+
+PU_HOST_DEVICE static inline void pu__lane_reset(pu__path_lanes *lanes) {
+    const pu__path_scenario *s = lanes->scenario;
+    for (int32_t a = 0; a < s->assets; ++a) {
+        const float variance = s->asset[a].variance_start;
+        PU__EACH_LANE(l) {
+            PU__ITEM(lanes->value, a)[l] = 0.0;
+            PU__ITEM(lanes->target, a)[l] = (double)NAN;
+            PU__ITEM(lanes->price, a)[l] = 1.0;
+            PU__ITEM(lanes->fast, a)[l] = PU__ITEM(lanes->slow, a)[l] = 0.0f;
+            PU__ITEM(lanes->variance, a)[l] = variance;
+        }
+    }
+    for (int64_t i = 0; i < s->rules.physics.latency_bars * s->assets; ++i)
+        PU__EACH_LANE(l) PU__ITEM(lanes->pending, i)[l] = (double)NAN;
+    PU__EACH_LANE(l) {
+        lanes->state[l] = s->process == PU_PROCESS_REGIME ? s->regime_start : 0;
+        lanes->equity[l] = lanes->peak[l] = 1.0;
+        lanes->drawdown[l] = lanes->turnover[l] = lanes->carry[l] = 0.0;
+        lanes->spread[l] = lanes->slippage[l] = lanes->fee[l] = lanes->impact[l] = 0.0;
+        lanes->under_water[l] = 0;
+        lanes->ruin_bar[l] = lanes->margin_bar[l] = lanes->stop_bar[l] = -1;
+    }
+}
+
+/* Marks every position with the returns x[a] of step `place` of the block; then carry, ruin, margin, loss limit. */
+PU_HOST_DEVICE static inline void pu__lane_mark(pu__path_lanes *lanes, int32_t bar, int place) {
+    const pu__path_scenario *s = lanes->scenario;
+    const bool carries = s->rules.funding_ratio > 0.0 || s->rules.borrow_ratio > 0.0;
+    double pnl[PU__N], gross[PU__N], held[PU__N], sold[PU__N];
+    PU__EACH_LANE(l) pnl[l] = gross[l] = held[l] = sold[l] = 0.0;
+    for (int32_t a = 0; a < s->assets; ++a) {
+        const float *x = PU__ITEM(lanes->x, place * s->assets + a);
+        double *value = PU__ITEM(lanes->value, a), *price = PU__ITEM(lanes->price, a);
+        PU__EACH_LANE(l) {
+            const double growth = 1.0 + (double)pu__sim_expm1(x[l]), before = value[l];
+            const double after = before * growth;
+            pnl[l] += after - before;
+            held[l] += before;
+            sold[l] += before < 0.0 ? -before : 0.0;
+            gross[l] += fabs(after);
+            value[l] = after;
+            price[l] *= growth;
+        }
+    }
+    PU__EACH_LANE(l) {
+        const double before = lanes->equity[l];
+        const double due = carries ? pu__execution_carry(&s->rules, before - held[l], sold[l]) : 0.0;
+        const double carry = before > 0.0 ? due : 0.0, marked = before + pnl[l] - carry;
+        const bool ruined = before > 0.0 && !(marked > 0.0), trading = before > 0.0 && marked > 0.0;
+        const bool open = trading && lanes->margin_bar[l] < 0 && lanes->stop_bar[l] < 0;
+        const bool called = open && pu__execution_margin_call(&s->rules, marked, gross[l]);
+        const bool stopped = open && pu__execution_loss_limit(&s->rules, marked, lanes->peak[l]);
+        lanes->carry[l] += carry;
+        lanes->equity[l] = trading ? marked : 0.0;
+        lanes->ruin_bar[l] = ruined ? bar : lanes->ruin_bar[l];
+        lanes->margin_bar[l] = called ? bar : lanes->margin_bar[l];
+        lanes->stop_bar[l] = stopped ? bar : lanes->stop_bar[l];
+    }
+    for (int32_t a = 0; a < s->assets; ++a) {
+        double *value = PU__ITEM(lanes->value, a);
+        PU__EACH_LANE(l) value[l] = lanes->equity[l] > 0.0 ? value[l] : 0.0;
+    }
+}
+
+/* The averages that a policy looks at, brought to this bar. fast and slow are log-price less its average, or the
+ * average of squared log-returns. */
+PU_HOST_DEVICE static inline void pu__lane_observe(pu__path_lanes *lanes, int place) {
+    const pu__path_scenario *s = lanes->scenario;
+    if (s->policy < PU_POLICY_MOMENTUM) return;
+    for (int32_t a = 0; a < s->assets; ++a) {
+        const float *x = PU__ITEM(lanes->x, place * s->assets + a);
+        float *fast = PU__ITEM(lanes->fast, a), *slow = PU__ITEM(lanes->slow, a);
+        if (s->policy == PU_POLICY_VOLATILITY) {
+            PU__EACH_LANE(l) slow[l] = fmaf(s->slow_decay, slow[l], (1.0f - s->slow_decay) * x[l] * x[l]);
+        } else {
+            PU__EACH_LANE(l) {
+                fast[l] = s->fast_decay * (fast[l] + x[l]);
+                slow[l] = s->slow_decay * (slow[l] + x[l]);
+            }
+        }
+    }
+}
+
+/* What the policy wants of asset a at this bar; NaN is no order. `seen`: 1 - slow_decay^bar. */
+PU_HOST_DEVICE static inline void pu__lane_decide(const pu__path_lanes *lanes, int32_t bar, int32_t a, float seen,
+                                                  double weight[PU__N]) {
+    const pu__path_scenario *s = lanes->scenario;
+    const double base = s->weight[s->policy == PU_POLICY_WEIGHTS ? (int64_t)bar * s->assets + a : a];
+    const float *fast = PU__ITEM(lanes->fast, a), *slow = PU__ITEM(lanes->slow, a);
+    switch (s->policy) {
+    case PU_POLICY_MOMENTUM:
+        PU__EACH_LANE(l) weight[l] = base * (double)pu__policy_momentum(fast[l], slow[l]);
+        break;
+    case PU_POLICY_MEAN_REVERSION:
+        PU__EACH_LANE(l) weight[l] = base * (double)pu__policy_reversion(slow[l], s->scale);
+        break;
+    case PU_POLICY_VOLATILITY:
+        PU__EACH_LANE(l) weight[l] = base * (double)pu__policy_volatility(slow[l], seen, s->scale);
+        break;
+    default: {
+        const double order = s->policy == PU_POLICY_BUY_HOLD && bar > 0 ? (double)NAN : base;
+        PU__EACH_LANE(l) weight[l] = order;
+    }
+    }
+}
+
+/* target[a]: the weight that is due now, or still open; NaN: none. gross: the sum of what they ask for. */
+PU_HOST_DEVICE static inline void pu__lane_due(pu__path_lanes *lanes, int32_t bar, float seen,
+                                               double gross[PU__N]) {
+    const pu__path_scenario *s = lanes->scenario;
+    const int64_t latency = s->rules.physics.latency_bars;
+    for (int32_t a = 0; a < s->assets; ++a) {
+        double *target = PU__ITEM(lanes->target, a);
+        double due[PU__N];
+        pu__lane_decide(lanes, bar, a, seen, due);
+        if (latency > 0) {
+            double *place = PU__ITEM(lanes->pending, bar % latency * s->assets + a);
+            PU__EACH_LANE(l) {
+                const double decided = due[l];
+                due[l] = place[l];
+                place[l] = decided;
+            }
+        }
+        PU__EACH_LANE(l) {
+            const double clipped = pu__execution_clip(&s->rules, due[l]);
+            double weight = clipped == clipped ? clipped : target[l];
+            weight = lanes->margin_bar[l] >= 0 || lanes->stop_bar[l] >= 0 ? 0.0 : weight;
+            target[l] = weight;
+            gross[l] += weight == weight ? fabs(weight) : 0.0;
+        }
+    }
+}
+
+/* Fills what is due. `volume` and `spread_scale` are the same for every path. */
+PU_HOST_DEVICE static inline void pu__lane_fill_asset(pu__path_lanes *lanes, int32_t a, double volume,
+                                                      double spread_scale, const double scale[PU__N],
+                                                      double cost[PU__N], double traded[PU__N], double *trade) {
+    const pu__path_scenario *s = lanes->scenario;
+    double *target = PU__ITEM(lanes->target, a), *value = PU__ITEM(lanes->value, a);
+    PU__EACH_LANE(l) {
+        const pu__execution_fill fill =
+            pu__execution_trade(&s->rules, lanes->equity[l], target[l] * scale[l], value[l], volume, spread_scale);
+        target[l] = fill.left ? target[l] : (double)NAN;
+        value[l] = fill.value;
+        lanes->spread[l] += fill.spread;
+        lanes->slippage[l] += fill.slippage;
+        lanes->fee[l] += fill.fee;
+        lanes->impact[l] += fill.impact;
+        cost[l] += fill.spread + fill.slippage + fill.fee + fill.impact;
+        traded[l] += fabs(fill.trade);
+        if (trade) trade[l] = fill.trade;
+    }
+}
+
+/* `trade` [assets], stride apart, or null. */
+PU_HOST_DEVICE static inline void pu__lane_fill(pu__path_lanes *lanes, int32_t bar, float seen, double *trade) {
+    const pu__path_scenario *s = lanes->scenario;
+    double gross[PU__N], scale[PU__N], cost[PU__N], traded[PU__N];
+    PU__EACH_LANE(l) gross[l] = cost[l] = traded[l] = 0.0;
+    pu__lane_due(lanes, bar, seen, gross);
+    PU__EACH_LANE(l) scale[l] = pu__execution_scale(&s->rules, gross[l]);
+    for (int32_t a = 0; a < s->assets; ++a) {
+        double volume = s->volume ? s->volume[a] : 0.0, spread_scale = 1.0;
+        if (s->shock && bar > 0) {
+            const pu__path_shock *shock = &s->shock[(int64_t)(bar - 1) * s->assets + a];
+            volume *= (double)shock->volume_scale;
+            spread_scale = (double)shock->spread_scale;
+        }
+        double *out = trade ? PU__ITEM(trade, a) : (double *)0;
+        if (volume > 0.0) pu__lane_fill_asset(lanes, a, volume, spread_scale, scale, cost, traded, out);
+        else pu__lane_fill_asset(lanes, a, 0.0, spread_scale, scale, cost, traded, out);
+    }
+    PU__EACH_LANE(l) {
+        const double marked = lanes->equity[l], equity = marked - cost[l];
+        const bool alive = marked > 0.0, ruined = alive && !(equity > 0.0);
+        lanes->turnover[l] += alive ? traded[l] / marked : 0.0;
+        lanes->equity[l] = ruined ? 0.0 : equity;
+        lanes->ruin_bar[l] = ruined ? bar : lanes->ruin_bar[l];
+        lanes->peak[l] = lanes->equity[l] > lanes->peak[l] ? lanes->equity[l] : lanes->peak[l];
+        const double fall = 1.0 - lanes->equity[l] / lanes->peak[l];
+        lanes->drawdown[l] = fall > lanes->drawdown[l] ? fall : lanes->drawdown[l];
+        lanes->under_water[l] += fall > 0.0 ? 1 : 0;
+    }
+}
+
+PU_HOST_DEVICE static inline void pu__lane_metrics(const pu__path_lanes *lanes, int l,
+                                                   double metric[PU_PATH_METRIC_COUNT]) {
+    metric[PU_PATH_WEALTH] = lanes->equity[l];
+    metric[PU_PATH_DRAWDOWN] = lanes->drawdown[l];
+    metric[PU_PATH_UNDER_WATER] = (double)lanes->under_water[l];
+    metric[PU_PATH_TURNOVER] = lanes->turnover[l];
+    metric[PU_PATH_SPREAD] = lanes->spread[l];
+    metric[PU_PATH_SLIPPAGE] = lanes->slippage[l];
+    metric[PU_PATH_FEE] = lanes->fee[l];
+    metric[PU_PATH_IMPACT] = lanes->impact[l];
+    metric[PU_PATH_CARRY] = lanes->carry[l];
+    metric[PU_PATH_RUIN_BAR] = (double)lanes->ruin_bar[l];
+    metric[PU_PATH_MARGIN_BAR] = (double)lanes->margin_bar[l];
+    metric[PU_PATH_STOP_BAR] = (double)lanes->stop_bar[l];
+}
+
+#endif

@@ -1,0 +1,270 @@
+/* One path after the other, in the order that paths.h tells: the judge of the batched versions. It shares with them
+ * the draws, the process, the execution and the policies of one asset, and nothing of their layout. */
+#include "kernels/paths/paths.h"
+#include "kernels/paths/policy.h"
+#include "plusultra/memory.h"
+
+typedef struct asset_state {
+    double value, price, target;
+    float variance, fast, slow, drawn;
+} asset_state;
+
+typedef struct walk {
+    const pu__path_scenario *s;
+    asset_state *asset;
+    double *pending; /* [latency][assets] */
+    uint64_t path;
+    int32_t state;
+    double equity, peak, metric[PU_PATH_METRIC_COUNT];
+    float unseen; /* slow_decay^bar */
+} walk;
+
+static pu__philox4 words_of(const walk *w, int32_t step, uint32_t asset, pu__draw_kind kind) {
+    return pu__draw_words(w->s->seed, w->path, (uint32_t)(step / PU_DRAW_STEPS), pu__draw_of(asset, kind));
+}
+
+static float normal_of(const walk *w, int32_t step, uint32_t asset, pu__draw_kind kind) {
+    float z[PU_DRAW_STEPS];
+    pu__draw_normals(words_of(w, step, asset, kind), z);
+    return z[step % PU_DRAW_STEPS];
+}
+
+static float uniform_of(const walk *w, int32_t step, uint32_t asset) {
+    return pu__draw_uniform(words_of(w, step, asset, PU_DRAW_UNIFORM).word[step % PU_DRAW_STEPS]);
+}
+
+static float draw_of(const walk *w, int32_t step, int32_t a) {
+    if (w->s->process != PU_PROCESS_GARCH) return normal_of(w, step, (uint32_t)a, PU_DRAW_PRICE);
+    const int place = step % PU_DRAW_STEPS;
+    return pu__draw_student(words_of(w, step, (uint32_t)a, PU_DRAW_PRICE).word[place],
+                            words_of(w, step, (uint32_t)a, PU_DRAW_SECOND).word[place],
+                            w->s->asset[a].inverse_dof);
+}
+
+static float correlated(const walk *w, int32_t step, int32_t a) {
+    const pu__path_scenario *s = w->s;
+    float z = w->asset[a].drawn;
+    if (s->factor) {
+        const float *row = s->factor + (int64_t)a * s->assets;
+        z *= row[a];
+        for (int32_t j = a - 1; j >= 0; --j) z = fmaf(row[j], w->asset[j].drawn, z);
+    }
+    const float share = s->shock ? s->shock[(int64_t)step * s->assets].correlation : 0.0f;
+    if (share > 0.0f)
+        z = fmaf(sqrtf(1.0f - share), z, sqrtf(share) * normal_of(w, step, PU_DRAW_SHARED_ASSET, PU_DRAW_PRICE));
+    return z;
+}
+
+/* The log-return of one asset; what all share has been drawn already. */
+static float return_of(walk *w, int32_t step, int32_t a) {
+    const pu__path_scenario *s = w->s;
+    const pu__process_asset *p = &s->asset[a];
+    const uint32_t asset = (uint32_t)a;
+    switch (s->process) {
+    case PU_PROCESS_GBM: return pu__gbm_step(p, correlated(w, step, a));
+    case PU_PROCESS_MERTON:
+        return pu__merton_step(p, correlated(w, step, a), normal_of(w, step, asset, PU_DRAW_SECOND),
+                               uniform_of(w, step, asset));
+    case PU_PROCESS_HESTON:
+        return pu__heston_step(p, &w->asset[a].variance, correlated(w, step, a),
+                               normal_of(w, step, asset, PU_DRAW_SECOND), uniform_of(w, step, asset));
+    case PU_PROCESS_GARCH: return pu__garch_step(p, &w->asset[a].variance, correlated(w, step, a));
+    case PU_PROCESS_REGIME: return pu__regime_step(p, w->state, correlated(w, step, a));
+    default: return s->history[(int64_t)w->state * s->assets + a];
+    }
+}
+
+static void draw_shared(walk *w, int32_t step) {
+    const pu__path_scenario *s = w->s;
+    for (int32_t a = 0; a < s->assets && s->process != PU_PROCESS_BOOTSTRAP; ++a)
+        w->asset[a].drawn = draw_of(w, step, a);
+    const float u = uniform_of(w, step, PU_DRAW_SHARED_ASSET);
+    if (s->process == PU_PROCESS_REGIME) w->state = pu__regime_next(s->cumulative, w->state, u);
+    if (s->process == PU_PROCESS_BOOTSTRAP) {
+        const pu__philox4 start = words_of(w, step, PU_DRAW_SHARED_ASSET, PU_DRAW_SECOND);
+        w->state = pu__bootstrap_next(w->state, s->history_rows, step == 0 ? 1.0f : s->restart, u,
+                                      start.word[step % PU_DRAW_STEPS]);
+    }
+}
+
+static float shocked(const pu__path_scenario *s, int32_t step, int32_t a, float x) {
+    if (!s->shock) return x;
+    const pu__path_shock shock = s->shock[(int64_t)step * s->assets + a];
+    const float mean = s->asset[a].mean;
+    return fmaf(shock.volatility_scale, x - mean, fmaf(shock.drift_scale, mean, shock.shift));
+}
+
+static void observe(const pu__path_scenario *s, asset_state *asset, float x) {
+    if (s->policy == PU_POLICY_VOLATILITY) {
+        asset->slow = fmaf(s->slow_decay, asset->slow, (1.0f - s->slow_decay) * x * x);
+    } else {
+        asset->fast = s->fast_decay * (asset->fast + x);
+        asset->slow = s->slow_decay * (asset->slow + x);
+    }
+}
+
+static void flag(walk *w, pu__path_metric metric, int32_t bar) {
+    if (w->metric[metric] < 0.0) w->metric[metric] = bar;
+}
+
+static void close_account(walk *w, int32_t bar) {
+    flag(w, PU_PATH_RUIN_BAR, bar);
+    w->equity = 0.0;
+    for (int32_t a = 0; a < w->s->assets; ++a) w->asset[a].value = 0.0;
+}
+
+static bool halted(const walk *w) {
+    return w->metric[PU_PATH_MARGIN_BAR] >= 0.0 || w->metric[PU_PATH_STOP_BAR] >= 0.0;
+}
+
+static void mark(walk *w, int32_t bar) {
+    const pu__path_scenario *s = w->s;
+    double pnl = 0.0, gross = 0.0, held = 0.0, sold = 0.0;
+    draw_shared(w, bar - 1);
+    for (int32_t a = 0; a < s->assets; ++a) {
+        asset_state *asset = &w->asset[a];
+        const float x = shocked(s, bar - 1, a, return_of(w, bar - 1, a));
+        const double growth = 1.0 + (double)pu__sim_expm1(x), before = asset->value;
+        observe(s, asset, x);
+        asset->price *= growth;
+        asset->value = before * growth;
+        pnl += asset->value - before;
+        held += before;
+        sold += before < 0.0 ? -before : 0.0;
+        gross += fabs(asset->value);
+    }
+    if (!(w->equity > 0.0)) return;
+    const double carry = pu__execution_carry(&s->rules, w->equity - held, sold);
+    w->metric[PU_PATH_CARRY] += carry;
+    w->equity = w->equity + pnl - carry;
+    if (!(w->equity > 0.0)) {
+        close_account(w, bar);
+        return;
+    }
+    if (halted(w)) return;
+    const bool called = pu__execution_margin_call(&s->rules, w->equity, gross);
+    if (pu__execution_loss_limit(&s->rules, w->equity, w->peak)) flag(w, PU_PATH_STOP_BAR, bar);
+    if (called) flag(w, PU_PATH_MARGIN_BAR, bar);
+}
+
+static double decide(const walk *w, int32_t bar, int32_t a) {
+    const pu__path_scenario *s = w->s;
+    const asset_state *asset = &w->asset[a];
+    switch (s->policy) {
+    case PU_POLICY_BUY_HOLD: return bar == 0 ? s->weight[a] : (double)NAN;
+    case PU_POLICY_WEIGHTS: return s->weight[(int64_t)bar * s->assets + a];
+    case PU_POLICY_MOMENTUM: return s->weight[a] * (double)pu__policy_momentum(asset->fast, asset->slow);
+    case PU_POLICY_MEAN_REVERSION: return s->weight[a] * (double)pu__policy_reversion(asset->slow, s->scale);
+    case PU_POLICY_VOLATILITY:
+        return s->weight[a] * (double)pu__policy_volatility(asset->slow, 1.0f - w->unseen, s->scale);
+    default: return s->weight[a];
+    }
+}
+
+static double due(walk *w, int32_t bar, int32_t a) {
+    const int64_t latency = w->s->rules.physics.latency_bars;
+    double weight = decide(w, bar, a);
+    if (latency > 0) {
+        double *place = w->pending + bar % latency * w->s->assets + a;
+        const double waited = *place;
+        *place = weight;
+        weight = waited;
+    }
+    if (halted(w)) return 0.0;
+    return weight == weight ? pu__execution_clip(&w->s->rules, weight) : w->asset[a].target;
+}
+
+static double fill_asset(walk *w, int32_t bar, int32_t a, double scale, double *trade) {
+    const pu__path_scenario *s = w->s;
+    asset_state *asset = &w->asset[a];
+    double volume = s->volume ? s->volume[a] : 0.0, spread_scale = 1.0;
+    if (s->shock && bar > 0) {
+        volume *= (double)s->shock[(int64_t)(bar - 1) * s->assets + a].volume_scale;
+        spread_scale = (double)s->shock[(int64_t)(bar - 1) * s->assets + a].spread_scale;
+    }
+    const pu__execution_fill fill =
+        pu__execution_trade(&s->rules, w->equity, asset->target * scale, asset->value, volume, spread_scale);
+    if (!fill.left) asset->target = (double)NAN;
+    asset->value = fill.value;
+    w->metric[PU_PATH_SPREAD] += fill.spread;
+    w->metric[PU_PATH_SLIPPAGE] += fill.slippage;
+    w->metric[PU_PATH_FEE] += fill.fee;
+    w->metric[PU_PATH_IMPACT] += fill.impact;
+    *trade = fill.trade;
+    return fill.spread + fill.slippage + fill.fee + fill.impact;
+}
+
+/* trade [assets] or null. */
+static void trade_bar(walk *w, int32_t bar, double *trade) {
+    double gross = 0.0, cost = 0.0, traded = 0.0;
+    for (int32_t a = 0; a < w->s->assets; ++a) {
+        w->asset[a].target = due(w, bar, a);
+        if (w->asset[a].target == w->asset[a].target) gross += fabs(w->asset[a].target);
+    }
+    const double scale = pu__execution_scale(&w->s->rules, gross);
+    for (int32_t a = 0; a < w->s->assets; ++a) {
+        double bought = 0.0;
+        if (w->equity > 0.0) cost += fill_asset(w, bar, a, scale, &bought);
+        traded += fabs(bought);
+        if (trade) trade[a] = bought;
+    }
+    if (w->equity > 0.0) {
+        w->metric[PU_PATH_TURNOVER] += traded / w->equity;
+        w->equity -= cost;
+        if (!(w->equity > 0.0)) close_account(w, bar);
+    }
+    if (w->equity > w->peak) w->peak = w->equity;
+    const double fall = 1.0 - w->equity / w->peak;
+    if (fall > w->metric[PU_PATH_DRAWDOWN]) w->metric[PU_PATH_DRAWDOWN] = fall;
+    if (fall > 0.0) w->metric[PU_PATH_UNDER_WATER] += 1.0;
+    w->metric[PU_PATH_WEALTH] = w->equity;
+}
+
+static void start(walk *w) {
+    const pu__path_scenario *s = w->s;
+    const int64_t assets = s->assets;
+    for (int64_t a = 0; a < assets; ++a)
+        w->asset[a] = (asset_state){.price = 1.0, .target = (double)NAN, .variance = s->asset[a].variance_start};
+    for (int64_t i = 0; i < s->rules.physics.latency_bars * assets; ++i) w->pending[i] = (double)NAN;
+    w->state = s->process == PU_PROCESS_REGIME ? s->regime_start : 0;
+    w->equity = w->peak = 1.0;
+    w->unseen = 1.0f;
+    for (int m = 0; m < PU_PATH_METRIC_COUNT; ++m) w->metric[m] = m < PU_PATH_RUIN_BAR ? 0.0 : -1.0;
+}
+
+static void run_path(walk *w, const pu__path_batch *batch, int64_t index) {
+    const int64_t assets = w->s->assets, bars = w->s->steps + 1;
+    start(w);
+    for (int32_t bar = 0; bar < bars; ++bar) {
+        const int64_t at = index * bars + bar;
+        if (bar > 0) {
+            w->unseen *= w->s->slow_decay;
+            mark(w, bar);
+        }
+        trade_bar(w, bar, batch->trade ? batch->trade + at * assets : NULL);
+        if (batch->equity) batch->equity[at] = w->equity;
+        for (int64_t a = 0; a < assets && batch->price; ++a) batch->price[at * assets + a] = w->asset[a].price;
+    }
+    for (int m = 0; m < PU_PATH_METRIC_COUNT && batch->metric; ++m)
+        batch->metric[m * batch->count + index] = w->metric[m];
+    if (batch->summary) pu__path_summary_take(batch->summary, w->metric);
+}
+
+pu_status pu__paths_plain(const pu__path_scenario *scenario, const pu__path_batch *batch) {
+    PU_TRY(pu__path_scenario_check(scenario));
+    PU_TRY(pu__path_tables_check(scenario));
+    const size_t assets = (size_t)scenario->assets;
+    walk w = {.s = scenario};
+    w.asset = pu_calloc(assets, sizeof *w.asset);
+    w.pending = pu_calloc(assets * (size_t)scenario->rules.physics.latency_bars, sizeof *w.pending);
+    if (w.asset && w.pending) {
+        for (int64_t i = 0; i < batch->count; ++i) {
+            w.path = batch->first + (uint64_t)i;
+            run_path(&w, batch, i);
+        }
+    }
+    const pu_status status = w.asset && w.pending ? PU_OK : PU_ERR_MEMORY;
+    pu_free(w.asset);
+    pu_free(w.pending);
+    return status;
+}
