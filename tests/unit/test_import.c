@@ -313,6 +313,8 @@ static void bad_rows_are_listed(void **state) {
         {"2020-01-03,10,12,9,11,11,-1\n", "volume: -1 is negative"},
         {"2020-01-03,10,12,9,11,11,lots\n", "volume: 'lots' is not a number"},
         {"2020-13-03,10,12,9,11,11,100\n", "date: '2020-13-03' is not a time"},
+        {"2020-01-03,10,12,9,\"11,5\",11,100\n", "close: '11,5' is not a number: a decimal comma needs"},
+        {"2020-01-03,10,12,9,11,11,\"1,234.5\"\n", "volume: '1,234.5' is not a number"},
         {"03/01/2020,10,12,9,11,11,100\n", "date: '03/01/2020' is not a time"},
         {"1600-01-03,10,12,9,11,11,100\n", "outside the years"},
         {"2020-01-02,10,12,9,11.5,11,100\n", "again, with other values than on line 2"},

@@ -247,6 +247,22 @@ static void a_file_that_is_not_there_is_in_the_json(void **state) {
     free(json);
 }
 
+/* The field that is wrong is the one that is named. */
+static void a_clock_time_is_blamed_itself(void **state) {
+    (void)state;
+    static const char *const reasons[] = {"time: '24:00' is no clock time", "date: '2024-13-12' is not a time",
+                                          "time: '9:00' is no clock time"};
+    must_import("CLOCK.csv",
+                "Date,Time,Open,High,Low,Close\n2024-03-11,09:00,10,12,9,11\n2024-03-11,10:00,10,12,9,11\n"
+                "2024-03-11,24:00,10,12,9,11\n2024-13-12,09:00,10,12,9,11\n2024-03-12,9:00,10,12,9,11\n",
+                NULL);
+    assert_int_equal(result.rows_rejected, 3);
+    for (int i = 0; i < 3; ++i) {
+        if (strncmp(result.rejects[i].reason, reasons[i], strlen(reasons[i])) != 0)
+            fail_msg("%s: %s", reasons[i], result.rejects[i].reason);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(weekends_are_no_distance),
@@ -258,6 +274,7 @@ int main(void) {
         cmocka_unit_test(repeated_rows_move_no_time),
         cmocka_unit_test(a_store_is_no_source),
         cmocka_unit_test(a_pipe_does_not_hang),
+        cmocka_unit_test(a_clock_time_is_blamed_itself),
         cmocka_unit_test(currencies_are_not_mixed_in_silence),
         cmocka_unit_test(saturdays_doubt_the_class),
         cmocka_unit_test(resampled_bars_take_no_imports),

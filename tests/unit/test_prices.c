@@ -172,6 +172,7 @@ static void late_announcements_are_not_seen_early(void **state) {
     assert_int_equal(pu_store_bars_view(store, other, 0, INT64_MAX, PU_PRICES_TOTAL_RETURN, PU_KNOWN_ALL, &bars),
                      PU_ERR_DATA);
     assert_non_null(strstr(pu_error_message(), "1970-01-03"));
+    assert_non_null(strstr(pu_error_message(), "M: the dividend of 10 on"));
     const pu_action negative = {2 * DAY_S, PU_ACTION_SPLIT, -2, 0, PU_BASIS_RAW};
     assert_int_equal(pu_store_put_actions(store, other, 1, &negative, NULL), PU_ERR_DATA);
     pu_store_close(store);
@@ -198,6 +199,23 @@ static void adjusting_rewrites_the_adjusted_close(void **state) {
                      PU_OK);
     assert_int_equal(pu_store_check(store), PU_ERR_CORRUPT);
     assert_non_null(strstr(pu_error_message(), "corporate actions"));
+    pu_store_close(store);
+}
+
+/* Prices that no number holds are refused by symbol and day. */
+static void splits_beyond_numbers_are_refused(void **state) {
+    (void)state;
+    static const double close[] = {100, 100, 100, 100};
+    pu_action huge[40];
+    pu_store *store = create("huge.db");
+    const int64_t id = put(store, "HUGE", 4, close, NULL);
+    for (int i = 0; i < 40; ++i) huge[i] = (pu_action){DAY_S + i, PU_ACTION_SPLIT, 1e9, 0, PU_BASIS_RAW};
+    MUST(pu_store_put_price_basis(store, id, PU_BASIS_RAW));
+    MUST(pu_store_put_actions(store, id, 40, huge, NULL));
+    assert_int_equal(pu_store_adjust(store, id, NULL), PU_ERR_DATA);
+    if (!strstr(pu_error_message(), "HUGE: its corporate actions take the bar at 1970-01-02"))
+        fail_msg("%s", pu_error_message());
+    MUST(pu_store_check(store));
     pu_store_close(store);
 }
 
@@ -312,11 +330,12 @@ static void files_are_read_or_refused(void **state) {
         {"Date,Dividends\n1970-01-03,-1\n", ":2: a dividend is above 0"},
         {"Date,Dividends\n1970-01-03\n", ":2: not as many fields"},
         {"Date,Stock Splits\n1970-01-03,2:0\n", ":2: no split"},
+        {"Date,Stock Splits\n1970-01-03,1e308\n", ":2: a split is above 0 and up to 1e9: '1e308'"},
         {"Date,Stock Splits\n1970-01-03,2:1\n1970-01-03,3:1\n", "two splits on 1970-01-03"},
         {"date,kind,value\n1970-01-03,merger,2\n", ":2: the kind is split or dividend"},
         {"date,kind,value\n1970-01-03,dividend,0\n", ":2: a dividend is above 0"},
         {"date,kind,value,published\n1970-01-03,dividend,1,soon\n", ":2: no publication time"},
-        {"Date,Dividends\n1970-01-04,100\n", "the dividend of 100 on 1970-01-04 is not below the close"},
+        {"Date,Dividends\n1970-01-04,100\n", "F: the dividend of 100 on 1970-01-04 is not below the close"},
     };
     static const char *const good = "Date;Kind;Value;Published\n1970-01-04;dividend;0.5;1970-01-02\n"
                                     "1970-01-03;Split;2;1970-01-02T12:00:00Z\n1970-01-04;dividend;0.25;\n\n";
@@ -450,6 +469,7 @@ int main(void) {
         cmocka_unit_test(splits_and_dividends_by_hand),
         cmocka_unit_test(late_announcements_are_not_seen_early),
         cmocka_unit_test(adjusting_rewrites_the_adjusted_close),
+        cmocka_unit_test(splits_beyond_numbers_are_refused),
         cmocka_unit_test(real_adjusted_closes_come_back),
         cmocka_unit_test(real_prices_as_traded),
         cmocka_unit_test(files_are_read_or_refused),

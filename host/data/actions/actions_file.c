@@ -111,7 +111,8 @@ static pu_status take_value(reader *r, pu_action action, pu__text text, bool zer
     if (!readable) return bad_line(r, split ? "no split such as 2:1 or 2.0" : "no amount", text);
     if (zero_is_none && action.value == 0) return PU_OK;
     if (action.value <= 0 || action.value > 1e9)
-        return bad_line(r, split ? "a split is above 0" : "a dividend is above 0", text);
+        return bad_line(r, split ? "a split is above 0 and up to 1e9" : "a dividend is above 0 and up to 1e9",
+                        text);
     action.basis = split ? PU_BASIS_RAW : r->basis;
     return add_action(r, action);
 }

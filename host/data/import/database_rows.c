@@ -90,7 +90,8 @@ static bool read_number(const pu__database *table, int column, const char *name,
     *missing = text.bytes == 0 || (mapping && pu__mapping_missing(mapping, text));
     if (*missing) return true;
     if (mapping ? pu__mapping_real(mapping, text, out) : pu__parse_real(text, out)) return true;
-    return refuse(reason, "%s: '%.*s' is not a number", name, text.bytes < 40 ? (int)text.bytes : 40, text.data);
+    return refuse(reason, "%s: '%.*s' is not a number%s", name, text.bytes < 40 ? (int)text.bytes : 40, text.data,
+                  pu__row_number_hint(mapping, text));
 }
 
 static bool read_values(const pu__database *table, pu__bar *bar, char *reason) {

@@ -44,6 +44,8 @@ bool pu__mapping_real(const pu__mapping *mapping, pu__text field, double *out);
 
 /* Whether times are read by this mapping; then a date with the clock time beside it (empty: none). */
 bool pu__mapping_has_time(const pu__mapping *mapping);
+/* Whether date and clock time are read together, by one form. */
+bool pu__mapping_formats_time(const pu__mapping *mapping);
 /* Null, or what is wrong, to be read behind the text itself. */
 const char *pu__mapping_time(const pu__mapping *mapping, pu__text date, pu__text clock, pu__moment *out);
 /* The same for a time that is a number. */

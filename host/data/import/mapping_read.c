@@ -47,6 +47,8 @@ bool pu__mapping_has_time(const pu__mapping *mapping) {
     return mapping->time_format || mapping->units_per_s > 0 || mapping->zone;
 }
 
+bool pu__mapping_formats_time(const pu__mapping *mapping) { return mapping->time_format != NULL; }
+
 static const char *to_utc(const pu__mapping *mapping, int64_t local_s, int64_t *ts) {
     *ts = local_s;
     if (!mapping->zone) return NULL;

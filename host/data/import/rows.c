@@ -118,14 +118,32 @@ static bool binance_close(const pu__row_rules *rules, const pu__text *fields, in
     return true;
 }
 
+/* Blames the field that is wrong, both where each is right alone. */
+static bool refuse_time(const pu__row_rules *rules, const pu__text *fields, const char *problem, char *reason) {
+    const pu__text date = fields[rules->layout.column[PU__ROLE_DATE]];
+    const int column = rules->layout.column[PU__ROLE_CLOCK];
+    const pu__text clock = column < 0 ? (pu__text){"", 0} : fields[column];
+    pu__moment day;
+    int64_t seconds = 0;
+    if (clock.bytes == 0) return refuse(reason, "date: '%.*s' %s", shown(date), date.data, problem);
+    if (rules->mapping && pu__mapping_formats_time(rules->mapping))
+        return refuse(reason, "date and time: '%.*s %.*s' %s", shown(date), date.data, shown(clock), clock.data,
+                      problem);
+    if (!pu__parse_moment(date, &day) || !day.date_only)
+        return refuse(reason, "date: '%.*s' %s", shown(date), date.data, problem);
+    if (!pu__parse_clock(clock, &seconds))
+        return refuse(reason,
+                      "time: '%.*s' is no clock time from 00:00 to 23:59:59 (a day ends at 00:00 of the next)",
+                      shown(clock), clock.data);
+    return refuse(reason, "date and time: '%.*s %.*s' %s", shown(date), date.data, shown(clock), clock.data,
+                  problem);
+}
+
 static bool read_time(const pu__row_rules *rules, const pu__text *fields, pu__raw_row *row, char *reason) {
     const pu__layout *layout = &rules->layout;
     row->close_ts = INT64_MIN;
     const char *problem = pu__row_stamp(rules, fields, &row->stamp);
-    if (problem) {
-        const pu__text field = fields[layout->column[PU__ROLE_DATE]];
-        return refuse(reason, "date: '%.*s' %s", shown(field), field.data, problem);
-    }
+    if (problem) return refuse_time(rules, fields, problem, reason);
     if (rules->stamp == PU_IMPORT_STAMP_OPEN && layout->kind == PU_IMPORT_BINANCE &&
         layout->column[PU__ROLE_CLOSE_TIME] >= 0) {
         return binance_close(rules, fields, &row->close_ts, reason);
@@ -157,6 +175,15 @@ static bool read_number(const pu__row_rules *rules, pu__text field, double *out)
     return rules->mapping ? pu__mapping_real(rules->mapping, field, out) : pu__parse_real(field, out);
 }
 
+const char *pu__row_number_hint(const pu__mapping *mapping, pu__text field) {
+    static const pu__mapping comma = {.decimal_comma = true};
+    double value = 0;
+    const bool other = !mapping || !mapping->decimal_comma;
+    return other && field.bytes > 0 && pu__mapping_real(&comma, field, &value)
+               ? ": a decimal comma needs a mapping with file.decimal_comma: true"
+               : "";
+}
+
 static bool read_price(const pu__row_rules *rules, const pu__text *fields, pu__role role, double *out,
                        char *reason) {
     const pu__text field = fields[rules->layout.column[role]];
@@ -164,7 +191,8 @@ static bool read_price(const pu__row_rules *rules, const pu__text *fields, pu__r
     if (is_missing(rules, field))
         return refuse(reason, "%s: missing ('%.*s')", pu__role_name[role], shown(field), field.data);
     if (!read_number(rules, field, out))
-        return refuse(reason, "%s: '%.*s' is not a number", pu__role_name[role], shown(field), field.data);
+        return refuse(reason, "%s: '%.*s' is not a number%s", pu__role_name[role], shown(field), field.data,
+                      pu__row_number_hint(rules->mapping, field));
     if (rules->mapping) *out *= rules->mapping->price_scale;
     return true;
 }
@@ -182,7 +210,8 @@ static bool read_values(const pu__row_rules *rules, const pu__text *fields, pu__
     const int volume = rules->layout.column[PU__ROLE_VOLUME];
     bar->volume = NAN;
     if (volume >= 0 && !is_missing(rules, fields[volume]) && !read_number(rules, fields[volume], &bar->volume))
-        return refuse(reason, "volume: '%.*s' is not a number", shown(fields[volume]), fields[volume].data);
+        return refuse(reason, "volume: '%.*s' is not a number%s", shown(fields[volume]), fields[volume].data,
+                      pu__row_number_hint(rules->mapping, fields[volume]));
     bar->volume += 0.0; /* "-0" is 0 */
     return pu__row_check(bar, reason);
 }

@@ -78,6 +78,9 @@ pu__row_place pu__row_follow(bool descending, pu__row_state *state, const pu__ba
  * field. */
 const char *pu__row_stamp(const pu__row_rules *rules, const pu__text *fields, pu__moment *out);
 
+/* To be read behind "is not a number": what to do about a decimal comma, or nothing. mapping may be null. */
+const char *pu__row_number_hint(const pu__mapping *mapping, pu__text field);
+
 /* A comment of the mapping's kind, or nothing but blanks. */
 bool pu__row_is_blank(const pu__row_rules *rules, pu__text line);
 

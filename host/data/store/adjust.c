@@ -4,6 +4,8 @@
 #include "host/data/store/adjust.h"
 
 #include <math.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "host/data/store/cursor.h"
 #include "host/data/store/sql.h"
@@ -26,6 +28,7 @@ typedef struct view_rules {
     bool delivered;       /* no dividend is stored: the delivered adjusted close says what they were */
     bool delivered_raw;   /* and its ratio to the stored close holds the splits too */
     double delivered_end; /* that ratio at the last bar known; 1 with PU_KNOWN_ALL */
+    char symbol[64];
 } view_rules;
 
 /* Close and adjusted close of the last bar at or before ts; *found is false when there is none. */
@@ -50,19 +53,22 @@ static pu_status last_close(pu_store *store, int64_t asset_id, int64_t ts, bool 
 typedef struct job {
     pu_store *store;
     int64_t asset_id, last_ts, known_end_ts;
+    char symbol[64];
     pu_price_basis basis;
     int64_t count;
     pu_action *actions;
 } job;
 
-static pu_status read_last_ts(job *j) {
+static pu_status read_asset(job *j) {
     sqlite3_stmt *query = NULL;
     bool row = false;
-    PU_TRY(pu__sql_prepare(j->store, "SELECT last_ts FROM assets WHERE asset_id = ?1", &query));
+    PU_TRY(pu__sql_prepare(j->store, "SELECT last_ts, symbol FROM assets WHERE asset_id = ?1", &query));
     pu_status status = sqlite3_bind_int64(query, 1, j->asset_id) == SQLITE_OK
                            ? pu__sql_step(j->store, query, &row, "read")
                            : pu__store_failure(j->store, "read");
     j->last_ts = row ? sqlite3_column_int64(query, 0) : 0;
+    const char *symbol = row ? (const char *)sqlite3_column_text(query, 1) : NULL;
+    snprintf(j->symbol, sizeof j->symbol, "%s", symbol ? symbol : "?");
     sqlite3_finalize(query);
     return status;
 }
@@ -86,9 +92,9 @@ static pu_status dividend_factor(const job *j, const pu_action *action, double l
     char when[32];
     pu_time_format(action->ex_ts, false, when);
     return pu_fail(PU_ERR_DATA,
-                   "asset %lld: the dividend of %.6g on %s is not below the close before it, %.6g: correct the "
+                   "%s: the dividend of %.6g on %s is not below the close before it, %.6g: correct the "
                    "corporate action, or the price basis (`plusultra assets set --price-basis`)",
-                   (long long)j->asset_id, paid, when, before);
+                   j->symbol, paid, when, before);
 }
 
 /* From the last ex time to the first. */
@@ -128,7 +134,8 @@ static pu_status fill_steps(const job *j, int64_t known_ts, view_rules *out) {
 
 static pu_status open_steps(job *j, view_rules *out) {
     PU_TRY(pu_store_get_price_basis(j->store, j->asset_id, &j->basis));
-    PU_TRY(read_last_ts(j));
+    PU_TRY(read_asset(j));
+    memcpy(out->symbol, j->symbol, sizeof out->symbol);
     PU_TRY(pu_store_get_actions(j->store, j->asset_id, &j->count, &j->actions));
     j->known_end_ts = out->known_ts < j->last_ts ? out->known_ts : j->last_ts;
     out->steps = pu_calloc((size_t)j->count, sizeof *out->steps);
@@ -203,13 +210,12 @@ static pu__bar bar_at(const pu_bars *bars, int64_t i) {
                      bars->close[i], bars->adjusted[i], bars->volume[i]};
 }
 
-static pu_status out_of_range(int64_t asset_id, int64_t ts) {
+static pu_status out_of_range(const view_rules *adjuster, int64_t ts) {
     char when[32];
     pu_time_format(ts, true, when);
-    return pu_fail(
-        PU_ERR_DATA,
-        "asset %lld: its corporate actions take the bar at %s out of the range of numbers: correct them",
-        (long long)asset_id, when);
+    return pu_fail(PU_ERR_DATA,
+                   "%s: its corporate actions take the bar at %s out of the range of numbers: correct them",
+                   adjuster->symbol, when);
 }
 
 pu_status pu_store_bars_view(pu_store *store, int64_t asset_id, int64_t from_ts, int64_t to_ts, pu_price_view view,
@@ -226,7 +232,7 @@ pu_status pu_store_bars_view(pu_store *store, int64_t asset_id, int64_t from_ts,
             const pu__bar stored = bar_at(out, i), bar = adjusted_bar(&adjuster, &stored);
             out->open[i] = bar.open, out->high[i] = bar.high, out->low[i] = bar.low, out->close[i] = bar.close;
             out->adjusted[i] = bar.adjusted, out->volume[i] = bar.volume;
-            if (!pu__bar_valid(&bar)) status = out_of_range(asset_id, bar.ts);
+            if (!pu__bar_valid(&bar)) status = out_of_range(&adjuster, bar.ts);
         }
         if (status != PU_OK) pu_bars_free(out);
         adjuster_close(&adjuster);
@@ -253,6 +259,7 @@ static pu_status adjust_chunk(pu_store *store, const view_rules *adjuster, pu__b
         bars[i].adjusted = adjusted;
         *changed += adjusted != stored.adjusted;
         *count = i + 1;
+        if (!pu__bar_valid(&bars[i])) status = out_of_range(adjuster, stored.ts);
     }
     pu__bar_cursor_close(&cursor);
     return status == PU_OK && *count > 0 ? pu__bars_put(writer, bars, *count, true, NULL) : status;
