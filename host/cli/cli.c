@@ -190,9 +190,17 @@ static pu_status execute(pu__cli *cli) {
     return cli->verb->run(cli);
 }
 
+static bool is_output(const char *path) { return strcmp(path, "-") == 0; }
+
+/* With `--json -` standard output is the result's alone: what the verb prints goes to standard error. */
+static pu_status part_output(pu__cli *cli) {
+    cli->result_file = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+    if (cli->result_file >= 0 && dup2(STDERR_FILENO, STDOUT_FILENO) >= 0) return PU_OK;
+    return pu_fail(PU_ERR_IO, "--json -: cannot part standard output from standard error: %s", strerror(errno));
+}
+
 /* Devices and pipes are written to; only a regular file is replaced. */
-static pu_status write_special(const char *path, const char *text, size_t bytes) {
-    const int file = open(path, O_WRONLY | O_CLOEXEC);
+static pu_status write_special(int file, const char *path, const char *text, size_t bytes) {
     if (file < 0) return pu_fail(PU_ERR_IO, "cannot open %s: %s", path, strerror(errno));
     while (bytes > 0) {
         const ssize_t put = write(file, text, bytes);
@@ -258,9 +266,14 @@ static pu_status write_result(pu__cli *cli, pu_status outcome, const char *messa
     const size_t bytes = strlen(text);
     text[bytes] = '\n'; /* in place of the zero byte: the file ends like any text file */
     struct stat info;
+    if (is_output(path)) {
+        const pu_status status = write_special(cli->result_file, "standard output", text, bytes + 1);
+        free(text);
+        return status;
+    }
     const bool special = strncmp(path, "/dev/", 5) == 0 || (stat(path, &info) == 0 && !S_ISREG(info.st_mode));
-    const pu_status status =
-        special ? write_special(path, text, bytes + 1) : pu__file_replace(path, text, bytes + 1);
+    const pu_status status = special ? write_special(open(path, O_WRONLY | O_CLOEXEC), path, text, bytes + 1)
+                                     : pu__file_replace(path, text, bytes + 1);
     free(text);
     return status;
 }
@@ -305,7 +318,7 @@ static int run_verb(const pu__verb *verb, int argc, char **argv) {
     if (cli.result && cli.values && cli.operand_store) {
         pu_status status = parse_arguments(&cli, argc, argv);
         const char *path = pu__cli_value(&cli, "json");
-        const pu_status place = path ? check_result_path(path) : PU_OK;
+        const pu_status place = !path ? PU_OK : is_output(path) ? part_output(&cli) : check_result_path(path);
         cli.result_refused = place != PU_OK;
         if (place != PU_OK) status = place;
         if (status == PU_OK && pu__cli_flag(&cli, "help")) pu__help_verb(verb);

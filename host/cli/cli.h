@@ -38,7 +38,7 @@ typedef struct pu__verb {
     pu_status (*run)(pu__cli *cli);
 } pu__verb;
 
-/* Owned by main for one run. `result` is an object that the verb fills; with --json FILE it is written at the end,
+/* Owned by main for one run. `result` is an object that the verb fills; with --json FILE (- for standard output) it is written at the end,
  * whatever the outcome, with "verb", "status" and, after a failure, "error" added. */
 struct pu__cli {
     const pu__verb *verb;
@@ -47,6 +47,7 @@ struct pu__cli {
     pu_config *config;           /* null unless the verb takes one */
     json_t *result;
     /* internal */
+    int result_file;     /* standard output, where --json - writes to it */
     bool result_refused; /* the place of the result was refused before the work: it is not written */
     int value_count;
     struct pu__cli_value *values;

@@ -220,7 +220,9 @@ static pu_status import_all(pu__cli *cli, pu_store *store, const pu_import_optio
                    sum->failed + sum->done);
 }
 
+/* Of bars: an import of corporate actions alone has its own lines. */
 static void show_sum(const tally *sum) {
+    if (sum->done + sum->failed == 0) return;
     printf("%s%" PRId64 " files, %" PRId64 " assets: %" PRId64 " rows added, %" PRId64 " unchanged, %" PRId64
            " rejected in %.2f s\n",
            sum->dry_run ? "nothing was stored; would be: " : "", sum->done, sum->assets, sum->added,

@@ -9,7 +9,7 @@ static const pu__option config_options[] = {
     {"set", 0, "SECTION.KEY=VALUE", "override one key; can be repeated"},
 };
 static const pu__option common_options[] = {
-    {"json", 0, "FILE", "write the result as JSON, also after a failure"},
+    {"json", 0, "FILE", "write the result as JSON, also after a failure; - for standard output"},
     {"quiet", 'q', NULL, "warnings and errors only"},
     {"verbose", 'v', NULL, "details as well"},
     {"log-format", 0, "FORMAT", "human or json lines"},

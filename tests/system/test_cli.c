@@ -179,6 +179,28 @@ static void json_is_written_after_success_and_failure(void **state) {
     expect(0, "\"status\": \"ok\"", NULL, test_plusultra(folder, "show-config", "--json", "/dev/stdout", NULL));
 }
 
+/* Standard output is the JSON alone, after a failure too; what people read is on standard error; no file is made. */
+static void the_result_on_standard_output(void **state) {
+    (void)state;
+    test_outcome outcome =
+        test_plusultra(folder, "synth", "--store", "o.db", "--assets", "1", "--bars", "50", "--json", "-", NULL);
+    json_t *root = json_loads(outcome.out, 0, NULL);
+    assert_int_equal(outcome.code, 0);
+    assert_non_null(root);
+    assert_string_equal(json_string_value(json_object_get(root, "status")), "ok");
+    assert_true(outcome.err[0] != '\0');
+    json_decref(root);
+    test_outcome_free(&outcome);
+    outcome = test_plusultra(folder, "assets", "list", "--store", "none.db", "--json", "-", NULL);
+    root = json_loads(outcome.out, 0, NULL);
+    assert_int_equal(outcome.code, 1);
+    assert_non_null(root);
+    assert_non_null(json_object_get(root, "error"));
+    json_decref(root);
+    test_outcome_free(&outcome);
+    assert_null(test_read(test_path(folder, "-")));
+}
+
 static void errors_are_one_line(void **state) {
     (void)state;
     test_outcome outcome = test_plusultra(folder, "init", "no\n\033[31m/such", NULL);
@@ -217,10 +239,15 @@ static int remove_folder(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_verb_has_help),    cmocka_unit_test(wrong_requests_exit_with_2),
-        cmocka_unit_test(features_are_described), cmocka_unit_test(configuration_is_shown_and_reads_back),
-        cmocka_unit_test(init_writes_once),       cmocka_unit_test(json_is_written_after_success_and_failure),
-        cmocka_unit_test(errors_are_one_line),    cmocka_unit_test(a_full_output_is_a_failure),
+        cmocka_unit_test(every_verb_has_help),
+        cmocka_unit_test(wrong_requests_exit_with_2),
+        cmocka_unit_test(features_are_described),
+        cmocka_unit_test(configuration_is_shown_and_reads_back),
+        cmocka_unit_test(init_writes_once),
+        cmocka_unit_test(json_is_written_after_success_and_failure),
+        cmocka_unit_test(the_result_on_standard_output),
+        cmocka_unit_test(errors_are_one_line),
+        cmocka_unit_test(a_full_output_is_a_failure),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -426,6 +426,12 @@ static void the_command_imports_actions(void **state) {
     assert_int_equal(run.code, 1);
     assert_non_null(strstr(run.err, "did you mean 'CLI'"));
     test_outcome_free(&run);
+    test_write(test_path(folder, "late.csv"), "Date,Dividends\n1970-01-03,99\n");
+    run = test_plusultra(folder, "import", "--actions", "late.csv", "--symbol", "CLI", NULL);
+    assert_int_equal(run.code, 1);
+    assert_string_equal(run.out, "");
+    assert_non_null(strstr(run.err, "CLI: the dividend of 99"));
+    test_outcome_free(&run);
     run = test_plusultra(folder, "import", NULL);
     assert_int_equal(run.code, 2);
     test_outcome_free(&run);
