@@ -38,8 +38,8 @@ typedef struct pu__verb {
     pu_status (*run)(pu__cli *cli);
 } pu__verb;
 
-/* Owned by main for one run. `result` is an object that the verb fills; with --json FILE (- for standard output) it is written at the end,
- * whatever the outcome, with "verb", "status" and, after a failure, "error" added. */
+/* Owned by main for one run. `result` is an object that the verb fills; with --json FILE (- for standard output) it is
+ * written at the end, whatever the outcome, with "verb", "status" and, after a failure, "error" added. */
 struct pu__cli {
     const pu__verb *verb;
     int operand_count;
