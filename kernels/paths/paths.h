@@ -5,8 +5,9 @@
  * trades (kernels/physics). Path p is a function of the scenario and p alone: the same bits for any split into
  * batches, number of threads, block size and instruction set.
  *
- *   pu__paths_plain  one path after the other, as the text above says it; the judge of the other
+ *   pu__paths_plain  one path after the other, as the text above says it; the judge of the other two
  *   pu__paths_cpu    a lane of a vector is a path; chunks of paths over a pool
+ *   pu__paths_cuda   a thread is a path; state in shared memory and registers
  *
  * Draws and log-returns are float, prices and accounts double. Memory of a run does not grow with the number of paths
  * but for what is asked for: metrics and whole paths. A summary is made of integers (fixed point), which may be added
@@ -129,6 +130,11 @@ pu_status pu__path_tables_check(const pu__path_scenario *scenario);
 
 pu_status pu__paths_plain(const pu__path_scenario *scenario, const pu__path_batch *batch);
 pu_status pu__paths_cpu(const pu__path_scenario *scenario, const pu__path_batch *batch, struct pu_pool *pool);
+
+/* `workspace`: device memory of pu__paths_workspace_cuda bytes. threads_most: of a block; 0: as many as serve best. */
+size_t pu__paths_workspace_cuda(const pu__path_batch *batch);
+pu_status pu__paths_cuda(const pu__path_scenario *scenario, const pu__path_batch *batch, void *workspace,
+                         int threads_most, pu__cuda_exec *cuda);
 
 /* Bytes of state that a path takes in the batched versions. */
 PU_HOST_DEVICE static inline size_t pu__path_state_bytes(const pu__path_scenario *s) {

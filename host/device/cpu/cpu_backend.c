@@ -145,6 +145,17 @@ static pu_status cpu_sync(void *state) {
 
 static void cpu_bind(void *state, pu__call *call) { call->pool = state; }
 
+static size_t cpu_paths_workspace(const pu__path_batch *batch) {
+    (void)batch;
+    return 0;
+}
+
+static pu_status cpu_paths(const pu__path_scenario *scenario, const pu__path_batch *batch, void *workspace,
+                           const pu__call *executor) {
+    (void)workspace;
+    return pu__paths_cpu(scenario, batch, executor->pool);
+}
+
 const pu__backend *pu__cpu_backend(void) {
     static const pu__backend backend = {
         .name = "cpu",
@@ -162,6 +173,8 @@ const pu__backend *pu__cpu_backend(void) {
         .zero = cpu_zero,
         .sync = cpu_sync,
         .bind = cpu_bind,
+        .paths_workspace = cpu_paths_workspace,
+        .paths = cpu_paths,
     };
     return &backend;
 }
