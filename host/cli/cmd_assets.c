@@ -121,7 +121,18 @@ static pu_status prices(job *j) {
     return PU_OK;
 }
 
-/* What would go, on standard output; the answer counts only from a terminal. */
+/* The answer counts only from a terminal. */
+static pu_status ask(const pu__cli *cli, const char *what) {
+    if (pu__cli_flag(cli, "yes")) return PU_OK;
+    if (!isatty(STDIN_FILENO)) return pu_fail(PU_ERR_CONFIG, "nothing was removed; --yes removes without asking");
+    printf("Remove %s? This cannot be undone. [y/N] ", what);
+    fflush(stdout);
+    char answer[16] = "";
+    if (fgets(answer, sizeof answer, stdin) && (answer[0] == 'y' || answer[0] == 'Y')) return PU_OK;
+    return pu_fail(PU_ERR_INTERRUPTED, "nothing was removed");
+}
+
+/* What would go, on standard output. */
 static pu_status confirm(job *j) {
     for (int i = 0; i < j->count; ++i) {
         pu__dependants rows[PU__DEPENDANTS_MAX];
@@ -132,13 +143,7 @@ static pu_status confirm(job *j) {
             printf("%s %" PRId64 " rows of %s", k ? "," : "", rows[k].rows, rows[k].table);
         printf("%s\n", count == 0 ? " no rows" : "");
     }
-    if (pu__cli_flag(j->cli, "yes")) return PU_OK;
-    if (!isatty(STDIN_FILENO)) return pu_fail(PU_ERR_CONFIG, "nothing was removed; --yes removes without asking");
-    printf("Remove %s? This cannot be undone. [y/N] ", j->count == 1 ? "it" : "them");
-    fflush(stdout);
-    char answer[16] = "";
-    if (fgets(answer, sizeof answer, stdin) && (answer[0] == 'y' || answer[0] == 'Y')) return PU_OK;
-    return pu_fail(PU_ERR_INTERRUPTED, "nothing was removed");
+    return ask(j->cli, j->count == 1 ? "it" : "them");
 }
 
 static pu_status remove_all(job *j) {
@@ -154,6 +159,80 @@ static pu_status remove_all(job *j) {
     json_object_set_new(j->cli->result, "removed", json_integer(j->count));
     printf("%d assets removed\n", j->count);
     return PU_OK;
+}
+
+/* ---- corporate actions ---- */
+
+static const char *kind_word(pu_action_kind kind) { return kind == PU_ACTION_SPLIT ? "split" : "dividend"; }
+
+static void show_action(const pu_asset *asset, const pu_action *action, json_t *out) {
+    char when[32], published[32];
+    pu_time_format(action->ex_ts, action->ex_ts % 86400 != 0, when);
+    pu_time_format(action->published_ts, true, published);
+    printf("%-16s %-12s %-8s %12.10g  published %s  %s shares\n", asset->symbol, when, kind_word(action->kind),
+           action->value, published, basis_word(action->basis));
+    json_array_append_new(out, json_pack("{s:s, s:s, s:s, s:f, s:s, s:s}", "symbol", asset->symbol, "ex", when,
+                                         "kind", kind_word(action->kind), "value", action->value, "published",
+                                         published, "basis", basis_word(action->basis)));
+}
+
+/* Which of them --remove and --kind mean; the kind may be left out where the day has one action only. */
+static pu_status find_action(const pu__cli *cli, const pu_asset *asset, int64_t count, const pu_action *actions,
+                             const pu_action **out) {
+    const char *day = pu__cli_value(cli, "remove"), *kind = pu__cli_value(cli, "kind");
+    int64_t ex_ts = 0;
+    if (kind && strcmp(kind, "split") != 0 && strcmp(kind, "dividend") != 0)
+        return pu_fail(PU_ERR_CONFIG, "--kind: expects split or dividend, not '%.60s'", kind);
+    if (pu_time_parse(day, &ex_ts) != PU_OK) return pu_fail_within(PU_ERR_CONFIG, "--remove");
+    *out = NULL;
+    for (int64_t i = 0; i < count; ++i) {
+        if (actions[i].ex_ts != ex_ts || (kind && strcmp(kind, kind_word(actions[i].kind)) != 0)) continue;
+        if (*out)
+            return pu_fail(PU_ERR_CONFIG, "%s has a split and a dividend on %.60s: add --kind split or dividend",
+                           asset->symbol, day);
+        *out = &actions[i];
+    }
+    if (*out) return PU_OK;
+    return pu_fail(PU_ERR_NOT_FOUND, "%s has no %s on %.60s; `plusultra assets actions %s` lists them",
+                   asset->symbol, kind ? kind : "split or dividend", day, asset->symbol);
+}
+
+static pu_status remove_action(job *j, const pu_asset *asset, int64_t count, const pu_action *actions) {
+    const pu_action *wrong = NULL;
+    json_t *removed = json_array();
+    json_object_set_new(j->cli->result, "removed", removed);
+    PU_TRY(find_action(j->cli, asset, count, actions, &wrong));
+    show_action(asset, wrong, removed);
+    const pu_status status = ask(j->cli, "it");
+    if (status != PU_OK) {
+        json_array_clear(removed);
+        return status;
+    }
+    PU_TRY(pu_store_remove_action(j->store, asset->id, wrong->ex_ts, wrong->kind));
+    printf("removed; an adjusted close that was made from it stays until `plusultra import` makes it anew: from "
+           "the\nbars' file with --replace, or by the actions that are right with --actions FILE --adjust\n");
+    return PU_OK;
+}
+
+static pu_status list_actions(job *j) {
+    json_t *listed = json_array();
+    const bool removes = pu__cli_value(j->cli, "remove") != NULL;
+    if (removes && j->count != 1)
+        return pu_fail(PU_ERR_CONFIG, "--remove is about one asset, %d are given", j->count);
+    if (!removes) json_object_set(j->cli->result, "actions", listed);
+    pu_status status = PU_OK;
+    for (int i = 0; i < j->count && status == PU_OK; ++i) {
+        int64_t count = 0;
+        pu_action *found = NULL;
+        status = pu_store_get_actions(j->store, j->assets[i].id, &count, &found);
+        if (status == PU_OK && removes) status = remove_action(j, &j->assets[i], count, found);
+        for (int64_t k = 0; k < count && status == PU_OK && !removes; ++k)
+            show_action(&j->assets[i], &found[k], listed);
+        if (status == PU_OK && !removes && count == 0) printf("%-16s none\n", j->assets[i].symbol);
+        pu_free(found);
+    }
+    json_decref(listed);
+    return status;
 }
 
 static pu_status read_change(const pu__cli *cli, pu__asset_change *change, pu_price_basis *basis) {
@@ -212,8 +291,10 @@ static const struct {
     const char *name;
     bool writes, needs_symbols;
     pu_status (*run)(job *j);
-} actions[] = {{"list", false, false, list},       {"show", false, true, show}, {"prices", false, true, prices},
-               {"remove", true, true, remove_all}, {"set", true, true, set},    {"migrate", true, false, migrate}};
+} actions[] = {
+    {"list", false, false, list},          {"show", false, true, show}, {"prices", false, true, prices},
+    {"remove", true, true, remove_all},    {"set", true, true, set},    {"migrate", true, false, migrate},
+    {"actions", false, true, list_actions}};
 
 enum { ACTIONS = sizeof actions / sizeof *actions };
 
@@ -222,7 +303,8 @@ static pu_status unknown_action(const char *word) {
     for (int i = 0; i < ACTIONS; ++i) names[i] = actions[i].name;
     const char *nearest = pu__nearest(word, ACTIONS, names);
     return pu_fail(PU_ERR_CONFIG, "%.60s: unknown; %s%s%s", word, nearest ? "did you mean " : "",
-                   nearest ? nearest : "use list, show, prices, set, remove or migrate", nearest ? "?" : "");
+                   nearest ? nearest : "use list, show, prices, actions, set, remove or migrate",
+                   nearest ? "?" : "");
 }
 
 static pu_status run(pu__cli *cli) {
@@ -234,8 +316,8 @@ static pu_status run(pu__cli *cli) {
                        actions[which].name);
     const char *path = pu__cli_value(cli, "store");
     job j = {.cli = cli};
-    PU_TRY(pu_store_open(path ? path : "market.db", actions[which].writes ? PU_STORE_WRITE : PU_STORE_READ,
-                         &j.store));
+    const bool writes = actions[which].writes || pu__cli_value(cli, "remove");
+    PU_TRY(pu_store_open(path ? path : "market.db", writes ? PU_STORE_WRITE : PU_STORE_READ, &j.store));
     pu_status status = pu_store_assets(j.store, cli->operand_count - 1, cli->operands + 1, &j.count, &j.assets);
     if (status == PU_OK) status = actions[which].run(&j);
     pu_free(j.assets);
@@ -247,7 +329,9 @@ static const pu__option options[] = {
     {"store", 's', "FILE", "the store (market.db)"},
     {"view", 0, "NAME", "prices: stored, raw, split_adjusted, total_return (stored)"},
     {"known", 0, "TIME", "prices: what was known then; 2020-12-31 or 2020-12-31T23:59:59Z (all)"},
-    {"yes", 'y', NULL, "remove: do not ask"},
+    {"yes", 'y', NULL, "remove, actions --remove: do not ask"},
+    {"remove", 0, "DATE", "actions: remove the one with this ex date"},
+    {"kind", 0, "split|dividend", "actions --remove: which, where a date has both"},
     {"asset-class", 0, "NAME", "set: equity, index, future, forex, crypto, synthetic"},
     {"currency", 0, "CODE", "set: currency of the prices"},
     {"periods-per-year", 0, "N", "set: bars in a year"},
@@ -258,14 +342,16 @@ static const pu__option options[] = {
 const pu__verb pu__verb_assets = {
     .name = "assets",
     .summary = "list, show, change and remove what the store holds",
-    .details = "  list [SYMBOL...]     symbols, classes, bar lengths, ends\n"
-               "  show SYMBOL...       an asset with its calendar and the rows that hang on it\n"
-               "  prices SYMBOL        its bars as CSV by their close, in the prices of --view, as they were "
-               "known at --known\n"
-               "  set SYMBOL...        class (and with it bars per year), currency, price basis, benchmark\n"
-               "  remove SYMBOL...     an asset with its bars and everything made from them; asks first\n"
-               "  migrate              bring a store of an older version forward, as any writing command does\n"
-               "SYMBOL@SECONDS names one bar length of a symbol that is stored at several.",
+    .details =
+        "  list [SYMBOL...]     symbols, classes, bar lengths, ends\n"
+        "  show SYMBOL...       an asset with its calendar and the rows that hang on it\n"
+        "  prices SYMBOL        its bars as CSV by their close, in the prices of --view, as they were "
+        "known at --known\n"
+        "  actions SYMBOL...    its splits and dividends; --remove DATE takes a wrong one out, after asking\n"
+        "  set SYMBOL...        class (and with it bars per year), currency, price basis, benchmark\n"
+        "  remove SYMBOL...     an asset with its bars and everything made from them; asks first\n"
+        "  migrate              bring a store of an older version forward, as any writing command does\n"
+        "SYMBOL@SECONDS names one bar length of a symbol that is stored at several.",
     .operands = "ACTION [SYMBOL...]",
     .options = options,
     .option_count = sizeof options / sizeof options[0],

@@ -42,6 +42,10 @@ pu_status pu_store_put_actions(pu_store *store, int64_t asset_id, int64_t count,
 /* All actions of an asset by ex time, splits before dividends; free *out with pu_free. */
 pu_status pu_store_get_actions(pu_store *store, int64_t asset_id, int64_t *count, pu_action **out);
 
+/* Removes one. PU_ERR_NOT_FOUND: the asset has none of that kind at that time. Adjusted closes that were made from it
+ * stay as they are: pu_store_adjust, or another import of the bars, makes them anew. */
+pu_status pu_store_remove_action(pu_store *store, int64_t asset_id, int64_t ex_ts, pu_action_kind kind);
+
 /* What open, high, low and close of the asset are; SPLIT_ADJUSTED unless it was set otherwise. */
 pu_status pu_store_put_price_basis(pu_store *store, int64_t asset_id, pu_price_basis basis);
 pu_status pu_store_get_price_basis(pu_store *store, int64_t asset_id, pu_price_basis *out);

@@ -222,12 +222,57 @@ static void the_command_asks_first(void **state) {
     }
 }
 
+/* A wrong date is one action too many: it can be taken out, and what is left is sealed. */
+static void a_wrong_action_is_removed(void **state) {
+    (void)state;
+    static const struct {
+        const char *word[6];
+        int code;
+        const char *out, *err;
+    } cases[] = {
+        {{"ACTS", NULL}, 0, "1970-01-03   dividend", NULL},
+        {{"ACTS", "--remove", "1970-01-03"}, 2, NULL, "a split and a dividend on 1970-01-03"},
+        {{"ACTS", "--remove", "1970-01-03", "--kind", "merger"}, 2, NULL, "split or dividend"},
+        {{"ACTS", "--remove", "soon"}, 2, NULL, "--remove: 'soon' is no time"},
+        {{"ACTS", "--remove", "1970-01-09", "--yes"}, 1, NULL, "ACTS has no split or dividend on 1970-01-09"},
+        {{"ACTS", "--remove", "1970-01-05"}, 2, "1970-01-05   dividend", "--yes"},
+        {{"ACTS", "--remove", "1970-01-03", "--kind", "dividend", "--yes"}, 0, "with --replace", NULL},
+        {{"ACTS", "--remove", "1970-01-03", "--yes"}, 0, "removed", NULL}, /* only the split is left there */
+    };
+    static const pu_action stored[] = {{2 * DAY_S, PU_ACTION_SPLIT, 2, 2 * DAY_S, PU_BASIS_RAW},
+                                       {2 * DAY_S, PU_ACTION_DIVIDEND, 0.5, DAY_S, PU_BASIS_RAW},
+                                       {4 * DAY_S, PU_ACTION_DIVIDEND, 0.25, 4 * DAY_S, PU_BASIS_RAW}};
+    pu_store *store = NULL;
+    MUST(pu_store_open(test_path(folder, "market.db"), PU_STORE_CREATE, &store));
+    const int64_t id = put(store, "ACTS", DAY_S);
+    MUST(pu_store_put_actions(store, id, 3, stored, NULL));
+    pu_store_close(store);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
+        const char *const *w = cases[i].word;
+        test_outcome run = test_plusultra(folder, "assets", "actions", w[0], w[1], w[2], w[3], w[4], w[5], NULL);
+        if (run.code != cases[i].code || (cases[i].out && !strstr(run.out, cases[i].out)) ||
+            (cases[i].err && !strstr(run.err, cases[i].err)))
+            fail_msg("case %zu: code %d\n%s%s", i, run.code, run.out, run.err);
+        test_outcome_free(&run);
+    }
+    int64_t count = 0;
+    pu_action *left = NULL;
+    MUST(pu_store_open(test_path(folder, "market.db"), PU_STORE_WRITE, &store));
+    MUST(pu_store_get_actions(store, id, &count, &left));
+    assert_true(count == 1 && left[0].ex_ts == 4 * DAY_S);
+    pu_free(left);
+    MUST(pu_store_check(store));
+    assert_int_equal(pu_store_remove_action(store, id, 4 * DAY_S, PU_ACTION_SPLIT), PU_ERR_NOT_FOUND);
+    MUST(pu_store_remove_action(store, id, 4 * DAY_S, PU_ACTION_DIVIDEND));
+    MUST(pu_store_check(store));
+    pu_store_close(store);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(nothing_of_a_removed_asset_is_left),
-        cmocka_unit_test(another_bar_length_inherits),
-        cmocka_unit_test(changes_are_kept_and_sealed),
-        cmocka_unit_test(the_command_asks_first),
+        cmocka_unit_test(nothing_of_a_removed_asset_is_left), cmocka_unit_test(another_bar_length_inherits),
+        cmocka_unit_test(changes_are_kept_and_sealed),        cmocka_unit_test(the_command_asks_first),
+        cmocka_unit_test(a_wrong_action_is_removed),
     };
     return cmocka_run_group_tests(tests, make_folder, drop_folder);
 }

@@ -63,6 +63,31 @@ pu_status pu_store_put_actions(pu_store *store, int64_t asset_id, int64_t count,
     return pu__sql_leave(store, began, write_actions(store, asset_id, count, actions, changed));
 }
 
+static pu_status delete_action(pu_store *store, int64_t asset_id, int64_t ex_ts, pu_action_kind kind) {
+    sqlite3_stmt *delete = NULL;
+    PU_TRY(pu__sql_prepare(store, "DELETE FROM corporate_actions WHERE asset_id = ?1 AND ex_ts = ?2 AND kind = ?3",
+                           &delete));
+    const int code = sqlite3_bind_int64(delete, 1, asset_id) | sqlite3_bind_int64(delete, 2, ex_ts) |
+                     sqlite3_bind_text(delete, 3, kind_name[kind], -1, SQLITE_STATIC);
+    const pu_status status = code == SQLITE_OK ? pu__sql_run(store, delete, "remove a corporate action from")
+                                               : pu__store_failure(store, "remove a corporate action from");
+    sqlite3_finalize(delete);
+    PU_TRY(status);
+    if (sqlite3_changes64(pu_store_sqlite(store)) != 1) {
+        char when[32];
+        pu_time_format(ex_ts, ex_ts % 86400 != 0, when);
+        return pu_fail(PU_ERR_NOT_FOUND, "%s has no %s at %s for this asset", pu_store_path(store),
+                       kind_name[kind], when);
+    }
+    return pu__checksum_seal(store, PU__PART_ACTIONS, asset_id);
+}
+
+pu_status pu_store_remove_action(pu_store *store, int64_t asset_id, int64_t ex_ts, pu_action_kind kind) {
+    bool began = false;
+    PU_TRY(pu__sql_enter(store, &began));
+    return pu__sql_leave(store, began, delete_action(store, asset_id, ex_ts, kind));
+}
+
 static pu_status count_actions(pu_store *store, int64_t asset_id, int64_t *count) {
     sqlite3_stmt *query = NULL;
     bool row = false;
