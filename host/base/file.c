@@ -46,6 +46,18 @@ static pu_status read_all(int file, const char *path, size_t bytes_max, char **d
     return PU_OK;
 }
 
+int64_t pu__read_at(int file, int64_t offset, void *data, size_t bytes) {
+    size_t used = 0;
+    while (used < bytes) {
+        const ssize_t got = pread(file, (char *)data + used, bytes - used, (off_t)(offset + (int64_t)used));
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return -1;
+        if (got == 0) break;
+        used += (size_t)got;
+    }
+    return (int64_t)used;
+}
+
 pu_status pu__file_read(const char *path, size_t bytes_max, char **data, size_t *bytes) {
     *data = NULL;
     *bytes = 0;

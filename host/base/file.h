@@ -34,4 +34,7 @@ pu_status pu__file_lock(const char *path, int *file);
 /* mkdir -p. */
 pu_status pu__folder_make(const char *path);
 
+/* Bytes from `offset` on, fewer only at the file's end: a read may be interrupted or give a part. -1 with errno set. */
+int64_t pu__read_at(int file, int64_t offset, void *data, size_t bytes);
+
 #endif

@@ -19,13 +19,22 @@
 enum { DAYS = 90, POINTS = 60 };
 
 static char *inputs, *work_folder;
+static char sound_store[600]; /* with bars of another asset */
 
 static int begin(void **state) {
     (void)state;
     pu_progress_silence(true);
     inputs = test_folder_new();
     work_folder = test_folder_new();
-    return 0;
+    pu_store *store = NULL;
+    pu_import_result result;
+    const char *old = test_path(inputs, "OLD.csv");
+    snprintf(sound_store, sizeof sound_store, "%s/sound.db", inputs);
+    test_write(old, "Date,Open,High,Low,Close\n2020-01-02,10,12,9,11\n2020-01-03,11,13,10,12\n");
+    pu_status status = pu_store_open(sound_store, PU_STORE_CREATE, &store);
+    if (status == PU_OK) status = pu_import_file(store, old, NULL, &result);
+    pu_store_close(store);
+    return status == PU_OK ? 0 : -1;
 }
 
 static int end(void **state) {
@@ -66,8 +75,9 @@ static pu_status run(const char *path, void *context) {
 
 #define HEAD "timestamp,symbol,open,high,low,close,volume"
 
-static void sweep(const char *name, import *work, const char *names) {
-    const fault_job job = {.name = name, .folder = work_folder, .work = run, .context = work, .names = names};
+static void sweep(const char *name, const char *initial, import *work, const char *names) {
+    const fault_job job = {
+        .name = name, .folder = work_folder, .initial = initial, .work = run, .context = work, .names = names};
     fault_sweep(&job, POINTS);
 }
 
@@ -79,7 +89,7 @@ import work = {0 };
     snprintf(work.path, sizeof work.path, "%s/bars.csv", inputs);
     test_write(work.path, text);
     free(text);
-    sweep("CSV", &work, work.path);
+    sweep("CSV, new store", NULL, &work, work.path);
 }
 
 static void compressed_files(void **state) {
@@ -92,7 +102,7 @@ import work = {0 };
     assert_int_equal(gzwrite(file, text, (unsigned)strlen(text)), (int)strlen(text));
     assert_int_equal(gzclose(file), Z_OK);
     free(text);
-    sweep("gzip", &work, work.path);
+    sweep("gzip", sound_store, &work, work.path);
 }
 
 static void mapped_files(void **state) {
@@ -108,7 +118,7 @@ import work = {0 };
     test_write(mapping, "columns:\n  timestamp: when\n  symbol: name\n  open: first\n  high: top\n  low: bottom\n"
                         "  close: last\n  volume: size\ntime:\n  zone: America/New_York\n");
     work.options.mapping = mapping;
-    sweep("mapping", &work, names);
+    sweep("mapping", sound_store, &work, names);
 }
 
 static void databases(void **state) {
@@ -127,7 +137,7 @@ import work = {0 };
                      NULL, NULL, NULL),
         SQLITE_OK);
     sqlite3_close(db);
-    sweep("SQLite", &work, work.path);
+    sweep("SQLite", sound_store, &work, work.path);
 }
 
 int main(void) {

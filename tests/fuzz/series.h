@@ -28,32 +28,42 @@ static void check_points(const pu_series_options *options, const pu__points *poi
     }
 }
 
-static void fuzz_series(const char *columns, const uint8_t *data, size_t size) {
-    char path[64], reason[PU_IMPORT_REASON_BYTES];
-    const pu_series_options options = {.name = "fuzz",
-                                       .kind = (pu_series_kind)(size % PU_SERIES_KINDS),
-                                       .has_published_lag = size / PU_SERIES_KINDS % 2 == 1,
-                                       .columns = columns};
-    pu__columns named;
+/* The file at `path` through reader and row rules. */
+static inline void fuzz_series_file(const char *path, const pu_series_options *options,
+                                    const pu__columns *columns) {
+    char reason[PU_IMPORT_REASON_BYTES];
     pu__reader *reader = NULL;
+    if (pu__reader_open(path, columns, options, &reader) != PU_OK) return;
+    pu__reader_row row;
+    pu__points points;
+    bool found = true;
+    int64_t last = 0;
+    while (reader->next(reader, &row, &found) == PU_OK && found) {
+        if (row.line <= last) abort();
+        last = row.line;
+        if (pu__points_read(options, NULL, &row, &points, reason)) check_points(options, &points);
+        else if (!reason[0]) abort();
+    }
+    reader->close(reader);
+}
+
+static inline pu_series_options fuzz_series_options(size_t size) {
+    return (pu_series_options){.name = "fuzz",
+                               .kind = (pu_series_kind)(size % PU_SERIES_KINDS),
+                               .has_published_lag = size / PU_SERIES_KINDS % 2 == 1};
+}
+
+static inline void fuzz_series(const char *list, const uint8_t *data, size_t size) {
+    char path[64];
+    pu_series_options options = fuzz_series_options(size);
+    pu__columns columns;
+    options.columns = list;
     const int file = memfd_create("input", MFD_CLOEXEC);
     if (file < 0) abort();
     snprintf(path, sizeof path, "/proc/self/fd/%d", file);
     if (write(file, data, size) != (ssize_t)size) abort();
-    if (pu__columns_make(options.kind, columns, &named) != PU_OK) abort();
-    if (pu__reader_open(path, &named, &options, &reader) == PU_OK) {
-        pu__reader_row row;
-        pu__points points;
-        bool found = true;
-        int64_t last = 0;
-        while (reader->next(reader, &row, &found) == PU_OK && found) {
-            if (row.line <= last) abort();
-            last = row.line;
-            if (pu__points_read(&options, NULL, &row, &points, reason)) check_points(&options, &points);
-            else if (!reason[0]) abort();
-        }
-        reader->close(reader);
-    }
+    if (pu__columns_make(options.kind, list, &columns) != PU_OK) abort();
+    fuzz_series_file(path, &options, &columns);
     close(file);
 }
 

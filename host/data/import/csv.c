@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "host/base/file.h"
 #include "plusultra/memory.h"
 
 enum { BUFFER_BYTES = 1 << 20 };
@@ -63,9 +64,7 @@ static pu_status refill(pu__lines *lines) {
 /* Whether the file is compressed, by its first two bytes. */
 static pu_status look_for_gzip(pu__lines *lines) {
     char head[2];
-    ssize_t got = 0;
-    do got = pread(lines->file, head, sizeof head, 0);
-    while (got < 0 && errno == EINTR);
+    const int64_t got = pu__read_at(lines->file, 0, head, sizeof head);
     if (got < 0) return read_failure("read", lines->path);
     return pu__gunzip_magic(head, (size_t)got) ? pu__gunzip_open(lines->path, &lines->gunzip) : PU_OK;
 }

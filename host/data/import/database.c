@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "host/base/buffer.h"
+#include "host/base/file.h"
 #include "host/data/import/database_state.h"
 #include "host/data/import/foreign.h"
 #include "host/data/store/migrate.h"
@@ -26,14 +27,12 @@ pu_status pu__database_magic(const char *path, bool *database) {
     if (file < 0)
         return pu_fail(errno == ENOENT ? PU_ERR_NOT_FOUND : PU_ERR_IO, "cannot open %s: %s", path,
                        strerror(errno));
-    ssize_t got = 0;
-    do got = pread(file, head, sizeof head, 0);
-    while (got < 0 && errno == EINTR);
+    const int64_t got = pu__read_at(file, 0, head, sizeof head);
     const int error = errno;
     close(file);
     if (got < 0 && error == ESPIPE) return PU_OK; /* a pipe: what reads text says so */
     if (got < 0) return pu_fail(PU_ERR_IO, "cannot read %s: %s", path, strerror(error));
-    *database = got == (ssize_t)sizeof head && memcmp(head, magic, sizeof magic) == 0;
+    *database = got == (int64_t)sizeof head && memcmp(head, magic, sizeof magic) == 0;
     if (!*database) return PU_OK;
     const unsigned char *id = head + APPLICATION_ID;
     const uint32_t application = (uint32_t)id[0] << 24 | (uint32_t)id[1] << 16 | (uint32_t)id[2] << 8 | id[3];
