@@ -217,6 +217,36 @@ static void times_follow_the_calendar(void **state) {
     expect("ticker_reused", "level_days_max: 100", &daily, 0, 0);
 }
 
+static void bars_of_closed_markets_are_counted(void **state) {
+    (void)state;
+    static const setting crypto = {.asset_class = "crypto", .bar_s = DAY_S},
+                         hourly = {.asset_class = "equity", .bar_s = 3600},
+                         forex = {.asset_class = "forex", .bar_s = 3600},
+                         weekly = {.asset_class = "equity", .bar_s = 7 * DAY_S};
+    sound(DAY_S, true);
+    expect("closed_market", "share_max: 0", &daily, 0, 0);
+    bars[4].ts += DAY_S;                                        /* Friday's bar on the Saturday */
+    expect("closed_market", "share_max: 0.0025", &daily, 0, 0); /* one of 400 */
+    expect("closed_market", "share_max: 0.0024", &daily, 1, 4);
+    sound(DAY_S, false);
+    expect("closed_market", "", &daily, 1, 5);
+    expect("closed_market", "share_max: 0", &crypto, 0, 0);
+    sound(7 * DAY_S, false);
+    shift_from(0, 5 * DAY_S);
+    expect("closed_market", "share_max: 0", &weekly, 0, 0);
+    /* Eight hours a day hold a session of six and a half and its closing print, nine do not. */
+    for (int hours = 8; hours <= 9; ++hours) {
+        sound(3600, false);
+        for (int i = 0; i < BARS; ++i)
+            bars[i].ts =
+                (FIRST_DAY + i / hours / 5 * 7 + i / hours % 5) * (int64_t)DAY_S + (i % hours + 14) * 3600;
+        expect("closed_market", "share_max: 0", &hourly, hours == 9, hours == 9 ? 8 : 0);
+    }
+    sound(3600, false); /* around the clock from Monday: Saturday's first bar is the 121st */
+    shift_from(0, -DAY_S + 3600);
+    expect("closed_market", "share_max: 0", &forex, 1, 120);
+}
+
 static void moves_are_measured_against_habit(void **state) {
     (void)state;
     const double factors[] = {1.5, 1 / 1.5, 8, 1133};
@@ -495,11 +525,17 @@ static void short_memory_is_an_error(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(no_number_ever_passes_as_one), cmocka_unit_test(rows_are_judged_by_themselves),
-        cmocka_unit_test(times_follow_the_calendar),    cmocka_unit_test(moves_are_measured_against_habit),
-        cmocka_unit_test(splits_stay_at_the_new_level), cmocka_unit_test(stillness_is_counted),
-        cmocka_unit_test(assets_are_judged_as_a_whole), cmocka_unit_test(the_most_severe_reports),
-        cmocka_unit_test(sets_extend_each_other),       cmocka_unit_test(wrong_sets_are_refused_with_their_line),
+        cmocka_unit_test(no_number_ever_passes_as_one),
+        cmocka_unit_test(rows_are_judged_by_themselves),
+        cmocka_unit_test(times_follow_the_calendar),
+        cmocka_unit_test(bars_of_closed_markets_are_counted),
+        cmocka_unit_test(moves_are_measured_against_habit),
+        cmocka_unit_test(splits_stay_at_the_new_level),
+        cmocka_unit_test(stillness_is_counted),
+        cmocka_unit_test(assets_are_judged_as_a_whole),
+        cmocka_unit_test(the_most_severe_reports),
+        cmocka_unit_test(sets_extend_each_other),
+        cmocka_unit_test(wrong_sets_are_refused_with_their_line),
         cmocka_unit_test(short_memory_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -153,3 +153,61 @@ const pu__check_kind pu__check_kind_unaligned = {
     .bar = unaligned_bar,
     .end = unaligned_end,
 };
+
+/* ---- closed market ---- */
+
+typedef struct closed_state {
+    int64_t day, in_day, count; /* bars of the day so far; bars that should not be */
+    pu__bar first;
+} closed_state;
+
+/* Bars that a session holds, and one for the closing print. Hours are counted, not read off the clock: clocks of
+ * exchanges differ, and move in spring and autumn. */
+static int64_t session_bars(const pu_asset *asset) {
+    return (int64_t)ceil(calendar_of(asset)->session_s / (double)asset->bar_s) + 1;
+}
+
+static void closed_bar(pu__watch *watch, const pu__sight *sight) {
+    closed_state *c = watch->state;
+    const pu_asset *asset = sight->asset;
+    const int64_t last_s = sight->bar->ts - 1;
+    const int64_t day = (last_s >= 0 ? last_s : last_s - (DAY_S - 1)) / DAY_S;
+    if (asset->bar_s > DAY_S) return; /* a week closes on whatever day its source says */
+    if (sight->index == 0 || day != c->day) c->in_day = 0;
+    c->day = day;
+    ++c->in_day;
+    const bool open = pu_calendar_trades(calendar_of(asset), asset->bar_s, day);
+    if (open && (asset->bar_s == DAY_S || c->in_day <= session_bars(asset))) return;
+    if (c->count++ == 0) c->first = *sight->bar;
+}
+
+static void closed_end(pu__watch *watch, const pu__sight *last) {
+    const closed_state *c = watch->state;
+    if (c->count == 0) return;
+    const double share = (double)c->count / (double)(last->index + 1);
+    if (share <= pu__value(watch, 0)) {
+        pu__tolerate(watch, c->count);
+        return;
+    }
+    pu__report(
+        watch, c->first.ts, &c->first, c->count,
+        "%" PRId64
+        " bars (%.2f %%), this one the first, are of days or hours on which the calendar of the class %s is "
+        "closed: another class (`plusultra assets set %s --asset-class`), another time zone, or trading "
+        "outside the session",
+        c->count, 100 * share, last->asset->asset_class, last->asset->symbol);
+}
+
+const pu__check_kind pu__check_kind_closed_market = {
+    .name = "closed_market",
+    .finds =
+        "Bars of a day or less when the calendar of the asset's class is closed, more than share_max of all: on "
+        "its "
+        "weekend, or, shorter than a day, more in a UTC day than a session and its closing print hold. Reported "
+        "once, at the first of them.",
+    .parameter_count = 1,
+    .parameter = {{"share_max", 0.01, 0, 1, "share of the bars that may"}},
+    .state_bytes = sizeof(closed_state),
+    .bar = closed_bar,
+    .end = closed_end,
+};
