@@ -245,6 +245,10 @@ static void bars_of_closed_markets_are_counted(void **state) {
     sound(3600, false); /* around the clock from Monday: Saturday's first bar is the 121st */
     shift_from(0, -DAY_S + 3600);
     expect("closed_market", "share_max: 0", &forex, 1, 120);
+    pu_validation told = judge("checks: [{name: planted, kind: closed_market, severity: error}]", &forex);
+    assert_non_null(
+        strstr(told.finding[0].message, "its 6240 bars a year do not count them (`plusultra assets set`)"));
+    pu_validation_free(&told);
 }
 
 static void moves_are_measured_against_habit(void **state) {

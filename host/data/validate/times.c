@@ -191,11 +191,10 @@ static void closed_end(pu__watch *watch, const pu__sight *last) {
     }
     pu__report(
         watch, c->first.ts, &c->first, c->count,
-        "%" PRId64
-        " bars (%.2f %%), this one the first, are of days or hours on which the calendar of the class %s is "
-        "closed: another class (`plusultra assets set %s --asset-class`), another time zone, or trading "
-        "outside the session",
-        c->count, 100 * share, last->asset->asset_class, last->asset->symbol);
+        "%" PRId64 " bars (%.2f %%), this one the first, are of days or hours when the class %s is closed: "
+        "another class or time zone, or trading outside the session, as on Sunday evening; its %g bars a year "
+        "do not count them (`plusultra assets set`)",
+        c->count, 100 * share, last->asset->asset_class, last->asset->periods_per_year);
 }
 
 const pu__check_kind pu__check_kind_closed_market = {
