@@ -8,7 +8,7 @@
  *   what plain does not
  *   floor       the same bars from memory into the store: what SQLite takes when nothing is read or parsed
  *   gzip        the same file compressed
- *   database    the same bars from a table of another SQLite file, which sorts them by symbol and time
+ *   database    the same bars from a table of another SQLite file, in order of time
  *   symbols     the same rows as 1,000 symbols, by time
  *   grown       the file again when the store holds all but its last 1 %
  *

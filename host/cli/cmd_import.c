@@ -64,8 +64,8 @@ static json_t *file_json(const char *path, pu_status status, const pu_import_res
     char first[32], last[32];
     show_time(r->first_ts, r->bar_s, first);
     show_time(r->last_ts, r->bar_s, last);
-    json_object_update_new(
-        file, json_pack("{s:s, s:s, s:b}", "first", first, "last", last, "compressed", r->compressed));
+    json_object_update_new(file, json_pack("{s:s, s:s, s:b, s:I}", "first", first, "last", last, "compressed",
+                                           r->compressed, "bytes_known", (json_int_t)r->bytes_known));
     return file;
 }
 

@@ -91,7 +91,8 @@ typedef struct pu_import_result {
     int64_t bar_s;
     double periods_per_year;
     int64_t bytes;
-    char sha256[65]; /* of the file; of a table's rows as they were read */
+    int64_t bytes_known; /* of them, at the beginning, that were imported before and not parsed again */
+    char sha256[65];     /* of the file; of a table's rows as they were read */
     int64_t rows_read, rows_added, rows_unchanged, rows_replaced, rows_rejected;
     int64_t first_ts, last_ts; /* of the accepted rows */
     double seconds;

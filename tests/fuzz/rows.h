@@ -12,7 +12,7 @@ static inline void fuzz_read_rows(pu__row_source *source, const pu__row_rules *r
     static int64_t last_ts[SERIES];
     static int direction[SERIES]; /* 0: one bar or none so far */
     pu__batch_reader *reader = NULL;
-    if (pu__batch_reader_open(source, rules, &reader) != PU_OK) return;
+    if (pu__batch_reader_open(source, rules, NULL, &reader) != PU_OK) return;
     for (int i = 0; i < SERIES; ++i) last_ts[i] = INT64_MIN, direction[i] = 0;
     for (bool last = false; !last;) {
         const pu__batch *batch = pu__batch_next(reader);

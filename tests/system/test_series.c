@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include <zlib.h>
 // clang-format off
 #include <cmocka.h>
 // clang-format on
@@ -329,6 +330,20 @@ static void the_command_line_reads_and_shows(void **state) {
         const char *const *w = wrong[i];
         outcome = test_plusultra(folder, w[0], w[1], w[2], w[3], w[4], w[5], NULL);
         assert_int_equal(outcome.code, 2);
+        test_outcome_free(&outcome);
+    }
+    static const struct {
+        const char *how, *name, *text;
+    } packed[] = {{"--series", "gdp", "date,published,value\n2024-02-01,2024-07-01T12:00:00Z,1.9\n"},
+                  {"--regimes", "state", "date,published,label\n2024-02-01,2024-07-01T12:00:00Z,2\n"}};
+    for (size_t i = 0; i < sizeof packed / sizeof *packed; ++i) {
+        gzFile file = gzopen(test_path(folder, "p.csv.gz"), "wb");
+        assert_non_null(file);
+        assert_true(gzputs(file, packed[i].text) > 0);
+        assert_int_equal(gzclose(file), Z_OK);
+        outcome = test_plusultra(folder, "import", "--store", "c.db", packed[i].how, packed[i].name, "p.csv.gz",
+                                 i == 0 ? "--kind" : NULL, "macro", NULL);
+        if (outcome.code != 0 || !strstr(outcome.out, "1 added")) fail_msg("%s%s", outcome.out, outcome.err);
         test_outcome_free(&outcome);
     }
     outcome = test_plusultra(folder, "import", "--store", "c.db", "--series", "dry", "--kind", "macro", "g.csv",

@@ -302,6 +302,58 @@ static void other_databases(void **state) {
     assert_int_equal(result.rows_unchanged, 3);
 }
 
+/* Imports a database into a store of its own; the hash of its bars. */
+static void import_alone(const char *name, char hash[65]) {
+    pu_store *own = NULL;
+    pu_asset *assets = NULL;
+    int count = 0;
+    char file[64];
+    snprintf(file, sizeof file, "own-%s", name);
+    assert_int_equal(pu_store_open(test_path(folder, file), PU_STORE_CREATE, &own), PU_OK);
+    if (pu_import_file(own, test_path(folder, name), NULL, &result) != PU_OK)
+        fail_msg("%s: %s", name, pu_error_message());
+    assert_int_equal(pu_store_assets(own, 0, NULL, &count, &assets), PU_OK);
+    assert_int_equal(count, 30);
+    assert_int_equal(pu_store_data_hash(own, count, assets, hash), PU_OK);
+    pu_free(assets);
+    pu_store_close(own);
+}
+
+/* 30 symbols of 100 days each; times and prices of some rows cannot be read. */
+#define PANEL                                                                                                     \
+    "CREATE TABLE panel (symbol TEXT, date, open, high, low, close); "                                            \
+    "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 2999) INSERT INTO panel "           \
+    "SELECT printf('S%02d', i / 100), CASE i % 100 WHEN 0 THEN NULL ELSE date(1577836800 + 86400 * (i % 100), "   \
+    "'unixepoch') END, 10 + i % 7, 12 + i % 7, CASE i % 211 WHEN 5 THEN 'x' ELSE 9 + i % 7 END, 11 + i % 7 FROM " \
+    "n; "
+
+static void the_order_of_rows_is_no_matter(void **state) {
+    (void)state;
+    static const char *const rest[] = {
+        "", "CREATE TABLE t AS SELECT * FROM panel ORDER BY rowid * 7919 % 3001; DROP TABLE panel",
+        "UPDATE panel SET rowid = 5000 WHERE rowid = 1500",
+        "CREATE TABLE t (symbol TEXT, date, open, high, low, close, n INTEGER, PRIMARY KEY (symbol, n)) WITHOUT "
+        "ROWID; INSERT INTO t SELECT *, rowid FROM panel; DROP TABLE panel",
+        "CREATE INDEX by_date ON panel (date, symbol)"};
+    char hash[65], first[65] = "", sha256[65] = "";
+    for (size_t i = 0; i < sizeof rest / sizeof *rest; ++i) {
+        char name[32], sql[1024];
+        snprintf(name, sizeof name, "order-%d.db", (int)i);
+        snprintf(sql, sizeof sql, "%s%s", PANEL, rest[i]);
+        make_database(name, sql);
+        import_alone(name, hash);
+        assert_int_equal(result.rows_read, 3000);
+        assert_int_equal(result.rows_rejected, 30 + 15);
+        if (i == 0) {
+            memcpy(first, hash, sizeof first);
+            memcpy(sha256, result.sha256, sizeof sha256);
+        }
+        assert_string_equal(hash, first);
+        assert_string_equal(result.sha256, sha256);
+        assert_string_equal(result.symbol, "S00");
+    }
+}
+
 static void databases_that_do_not_fit(void **state) {
     (void)state;
     make_database("empty.db", "CREATE TABLE notes(text)");
@@ -399,11 +451,17 @@ static void runs_are_compared(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(compressed_files_are_read), cmocka_unit_test(damaged_compression_stores_nothing),
-        cmocka_unit_test(bombs_do_not_grow),         cmocka_unit_test(stooq_bulk_files),
-        cmocka_unit_test(a_thousand_symbols),        cmocka_unit_test(other_databases),
-        cmocka_unit_test(databases_that_do_not_fit), cmocka_unit_test(a_dry_run_stores_nothing),
-        cmocka_unit_test(too_many_rejected_rows),    cmocka_unit_test(binance_changes_its_clock),
+        cmocka_unit_test(compressed_files_are_read),
+        cmocka_unit_test(damaged_compression_stores_nothing),
+        cmocka_unit_test(bombs_do_not_grow),
+        cmocka_unit_test(stooq_bulk_files),
+        cmocka_unit_test(a_thousand_symbols),
+        cmocka_unit_test(other_databases),
+        cmocka_unit_test(the_order_of_rows_is_no_matter),
+        cmocka_unit_test(databases_that_do_not_fit),
+        cmocka_unit_test(a_dry_run_stores_nothing),
+        cmocka_unit_test(too_many_rejected_rows),
+        cmocka_unit_test(binance_changes_its_clock),
         cmocka_unit_test(runs_are_compared),
     };
     return cmocka_run_group_tests(tests, begin, end);

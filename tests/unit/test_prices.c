@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 // clang-format off
 #include <cmocka.h>
 // clang-format on
@@ -417,6 +418,15 @@ static void the_command_imports_actions(void **state) {
         test_plusultra(folder, "import", "--actions", "paid.csv", "--symbol", "CLI", "--adjust", NULL);
     if (run.code != 0) fail_msg("%s", run.err);
     assert_non_null(strstr(run.out, "2 adjusted closes made anew"));
+    test_outcome_free(&run);
+    static const char more[] = "Date,Dividends\n1970-01-03,1\n1970-01-04,0.5\n";
+    gzFile packed = gzopen(test_path(folder, "paid.csv.gz"), "wb");
+    assert_non_null(packed);
+    assert_int_equal(gzwrite(packed, more, sizeof more - 1), sizeof more - 1);
+    assert_int_equal(gzclose(packed), Z_OK);
+    run = test_plusultra(folder, "import", "--actions", "paid.csv.gz", "--symbol", "CLI", NULL);
+    if (run.code != 0) fail_msg("%s", run.err);
+    assert_non_null(strstr(run.out, "2 dividends, 1 of them new or changed"));
     test_outcome_free(&run);
     run = test_plusultra(folder, "import", "--actions", "paid.csv", NULL);
     assert_int_equal(run.code, 2);

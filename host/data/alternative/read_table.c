@@ -93,7 +93,7 @@ static pu_status table_finish(pu__reader *base, int64_t *bytes, char sha256[65])
         got = read(file, chunk, CHUNK);
         if (got < 0 && errno == EINTR) got = 1;
         else if (got > 0) {
-            crypto_hash_sha256_update(&hash, chunk, (size_t)got);
+            pu__digest_add(&hash, chunk, (size_t)got);
             *bytes += got;
         }
     }

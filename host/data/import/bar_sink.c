@@ -48,6 +48,7 @@ struct pu__bar_sink {
     gathered *gather; /* null: one symbol */
     pu__bar_writer writer;
     bool writing;
+    bool differing; /* a row met another bar in the store */
     pu__record_list rejects;
 };
 
@@ -156,6 +157,7 @@ static void doubt_class(const pu__bar_sink *sink, const sink_series *own) {
 static pu_status reject_differing(pu__bar_sink *sink, int index, const pu__bar *bar, int64_t line) {
     char when[32], reason[PU_IMPORT_REASON_BYTES], text[PU_IMPORT_TEXT_BYTES];
     pu_import_reject row;
+    sink->differing = true;
     const char *symbol = sink->rules->many ? sink->series[index].counts.symbol : "";
     pu_time_format(bar->ts, true, when);
     snprintf(reason, sizeof reason, "%s%sanother bar that closes %s is stored; --replace takes this one", symbol,
@@ -165,11 +167,22 @@ static pu_status reject_differing(pu__bar_sink *sink, int index, const pu__bar *
     return reject(sink, index, &row);
 }
 
-/* A run of bars of one series. */
-static pu_status put_run(pu__bar_sink *sink, int index, const pu__bar *bars, const int64_t *lines, int64_t count) {
+/* The batch's rejected rows up to a line; `next` counts them. */
+static pu_status reject_before(pu__bar_sink *sink, const pu__batch *batch, int64_t line, int *next) {
+    while (*next < batch->rejects && batch->reject[*next].line < line) {
+        PU_TRY(reject(sink, batch->reject_series[*next], &batch->reject[*next]));
+        ++*next;
+    }
+    return PU_OK;
+}
+
+/* A run of bars of one series. `batch`: its rejected rows are listed on the way; null: they are not. */
+static pu_status put_run(pu__bar_sink *sink, int index, const pu__bar *bars, const int64_t *lines, int64_t count,
+                         const pu__batch *batch, int *next_reject) {
     PU_TRY(pu__bars_put(&sink->writer, bars, count, sink->options->replace, sink->outcome));
     for (int64_t i = 0; i < count; ++i) {
         if (sink->outcome[i] == PU__BAR_DIFFERS) {
+            if (batch) PU_TRY(reject_before(sink, batch, lines[i], next_reject));
             PU_TRY(reject_differing(sink, index, &bars[i], lines[i]));
             continue;
         }
@@ -220,7 +233,8 @@ static pu_status flush(pu__bar_sink *sink, const pu__batch_reader *reader) {
         const int begin = own->next - own->pending;
         status = write_to(sink, own->asset_id);
         if (status == PU_OK)
-            status = put_run(sink, index, gather->sorted + begin, gather->sorted_line + begin, own->pending);
+            status = put_run(sink, index, gather->sorted + begin, gather->sorted_line + begin, own->pending, NULL,
+                             NULL);
         own->pending = 0;
     }
     gather->count = gather->touched_count = 0;
@@ -241,24 +255,41 @@ static pu_status gather_bars(pu__bar_sink *sink, const pu__batch_reader *reader,
     return PU_OK;
 }
 
-static pu_status put_single(pu__bar_sink *sink, const pu__batch_reader *reader, const pu__batch *batch) {
+static pu_status put_single(pu__bar_sink *sink, const pu__batch_reader *reader, const pu__batch *batch,
+                            int *next_reject) {
     sink_series *own = NULL;
     if (batch->bars == 0) return PU_OK;
     PU_TRY(series_at(sink, 0, &own));
     if (own->asset_id == 0) PU_TRY(settle_asset(sink, pu__batch_series(reader, 0), own));
     PU_TRY(write_to(sink, own->asset_id));
-    return put_run(sink, 0, batch->bar, batch->line, batch->bars);
+    return put_run(sink, 0, batch->bar, batch->line, batch->bars, batch, next_reject);
+}
+
+pu_status pu__bar_sink_resume(pu__bar_sink *sink, const pu__batch_reader *reader, const pu__resume *resume) {
+    sink_series *own = NULL;
+    PU_TRY(series_at(sink, 0, &own));
+    PU_TRY(settle_asset(sink, pu__batch_series(reader, 0), own));
+    own->counts.rows_read = own->counts.rows_unchanged = resume->rows_read - resume->rows_rejected;
+    own->dated = true;
+    own->saturday = resume->saturday_bars;
+    own->counts.first_ts = resume->first_ts;
+    own->counts.last_ts = resume->last_ts;
+    for (size_t i = 0; i < resume->rejects.count; ++i) PU_TRY(reject(sink, 0, &resume->rejects.row[i].row));
+    sink->result->rows_read = resume->rows_read;
+    sink->result->bytes_known = resume->bytes;
+    return PU_OK;
 }
 
 pu_status pu__bar_sink_put(pu__bar_sink *sink, const pu__batch_reader *reader, const pu__batch *batch) {
-    PU_TRY(sink->gather ? gather_bars(sink, reader, batch) : put_single(sink, reader, batch));
+    int rejects = 0; /* those that are listed */
+    PU_TRY(sink->gather ? gather_bars(sink, reader, batch) : put_single(sink, reader, batch, &rejects));
     for (int i = 0; i < batch->repeats; ++i) {
         sink_series *own = NULL;
         PU_TRY(series_at(sink, batch->repeated[i], &own));
         ++own->counts.rows_unchanged;
         ++own->counts.rows_read;
     }
-    for (int i = 0; i < batch->rejects; ++i) PU_TRY(reject(sink, batch->reject_series[i], &batch->reject[i]));
+    PU_TRY(reject_before(sink, batch, INT64_MAX, &rejects));
     sink->result->rows_read += batch->rows;
     return PU_OK;
 }
@@ -322,24 +353,33 @@ static int compare_ids(const void *a, const void *b) {
     return (left > right) - (left < right);
 }
 
-pu_status pu__bar_sink_record(pu__bar_sink *sink) {
+static pu_status record_series(pu__bar_sink *sink, const sink_series *own, const pu__record_row *rows,
+                               size_t count, const pu__file_end *end) {
+    int64_t import_id = 0;
+    PU_TRY(pu__record_import(sink->store, own->asset_id, sink->path, sink->result, &own->counts, rows, count,
+                             &import_id));
+    const bool listed = own->counts.rows_rejected == (int64_t)count;
+    if (!end || sink->differing || !listed) return PU_OK;
+    return pu__resume_record(sink->store, import_id, sink->rules, &own->counts, own->saturday, end);
+}
+
+pu_status pu__bar_sink_record(pu__bar_sink *sink, const pu__file_end *end) {
     int64_t *known = NULL;
     size_t known_count = 0;
     PU_TRY(pu__record_known(sink->store, sink->result->sha256, &known, &known_count));
     const int first = hand_over_loose(sink);
     pu__record_sort(&sink->rejects);
-    const pu__record_row *row = sink->rejects.row, *end = row ? row + sink->rejects.count : row;
+    const pu__record_row *row = sink->rejects.row, *stop = row ? row + sink->rejects.count : row;
     pu_status status = PU_OK;
     for (int i = first; i < sink->count && status == PU_OK; ++i) {
         const sink_series *own = &sink->series[i];
         const pu__record_row *begin = row;
-        while (row < end && row->series == i) ++row;
+        while (row < stop && row->series == i) ++row;
         if (own->asset_id == 0) continue;
         const bool changed = own->counts.rows_added > 0 || own->counts.rows_replaced > 0;
         if (!changed && known_count > 0 && bsearch(&own->asset_id, known, known_count, sizeof *known, compare_ids))
             continue;
-        status = pu__record_import(sink->store, own->asset_id, sink->path, sink->result, &own->counts, begin,
-                                   (size_t)(row - begin));
+        status = record_series(sink, own, begin, (size_t)(row - begin), end);
     }
     pu_free(known);
     return status;

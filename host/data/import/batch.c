@@ -185,12 +185,13 @@ static void release(pu__batch_reader *reader) {
     pu_free(reader);
 }
 
-static pu_status start(pu__batch_reader *reader) {
+static pu_status start(pu__batch_reader *reader, const pu__row_state *before) {
     for (int i = 0; i < SLOTS; ++i) {
         reader->batch[i] = pu_calloc(1, sizeof(pu__batch));
         if (!reader->batch[i]) return PU_ERR_MEMORY;
     }
     if (!reader->rules.many) PU_TRY(pu__series_single(&reader->series, &reader->rules));
+    if (before) pu__series_at(&reader->series, 0)->state = *before;
     if (pthread_mutex_init(&reader->mutex, NULL) != 0) return pu_fail(PU_ERR_IO, "cannot make a mutex");
     if (pthread_cond_init(&reader->changed, NULL) != 0) {
         pthread_mutex_destroy(&reader->mutex);
@@ -204,13 +205,14 @@ static pu_status start(pu__batch_reader *reader) {
     return PU_OK;
 }
 
-pu_status pu__batch_reader_open(pu__row_source *source, const pu__row_rules *rules, pu__batch_reader **out) {
+pu_status pu__batch_reader_open(pu__row_source *source, const pu__row_rules *rules, const pu__row_state *before,
+                                pu__batch_reader **out) {
     *out = NULL;
     pu__batch_reader *reader = pu_calloc(1, sizeof *reader);
     if (!reader) return PU_ERR_MEMORY;
     reader->source = source;
     reader->rules = *rules;
-    const pu_status status = start(reader);
+    const pu_status status = start(reader, before);
     if (status != PU_OK) {
         release(reader);
         return status;
@@ -233,6 +235,8 @@ const pu__batch *pu__batch_next(pu__batch_reader *reader) {
 const pu__series *pu__batch_series(const pu__batch_reader *reader, int index) {
     return pu__series_at(&reader->series, index);
 }
+
+pu__row_state pu__batch_state(const pu__batch_reader *reader) { return pu__series_at(&reader->series, 0)->state; }
 
 void pu__batch_reader_close(pu__batch_reader *reader) {
     if (!reader) return;

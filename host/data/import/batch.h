@@ -31,14 +31,19 @@ typedef struct pu__batch {
 
 typedef struct pu__batch_reader pu__batch_reader;
 
-/* Takes over reading of `source`, which stays the caller's to close after pu__batch_reader_close. */
-pu_status pu__batch_reader_open(pu__row_source *source, const pu__row_rules *rules, pu__batch_reader **out);
+/* Takes over reading of `source`, which stays the caller's to close after pu__batch_reader_close. `before`: the state
+ * of a file of one series whose first rows were read before; null: none were. */
+pu_status pu__batch_reader_open(pu__row_source *source, const pu__row_rules *rules, const pu__row_state *before,
+                                pu__batch_reader **out);
 
 /* Waits for the next batch and gives the one before back. Not to be called after a batch that is the last. */
 const pu__batch *pu__batch_next(pu__batch_reader *reader);
 
 /* Symbol and bar length of a series of which a bar came; nothing else of it may be looked at. */
 const pu__series *pu__batch_series(const pu__batch_reader *reader, int index);
+
+/* What was read last of a file's only series; to be asked for after the last batch. */
+pu__row_state pu__batch_state(const pu__batch_reader *reader);
 
 /* Stops and joins the thread; accepts null. */
 void pu__batch_reader_close(pu__batch_reader *reader);

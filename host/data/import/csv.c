@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include "host/base/file.h"
+#include "host/data/store/digest.h"
+#include "plusultra/log.h"
 #include "plusultra/memory.h"
 
 enum { BUFFER_BYTES = 1 << 20 };
@@ -22,7 +24,7 @@ static pu_status read_raw(pu__lines *lines, void *out, size_t capacity, size_t *
         const ssize_t count = read(lines->file, out, capacity);
         if (count < 0 && errno == EINTR) continue;
         if (count < 0) return read_failure("read", lines->path);
-        crypto_hash_sha256_update(&lines->hash, out, (size_t)count);
+        pu__digest_add(&lines->hash, out, (size_t)count);
         lines->bytes += count;
         *got = (size_t)count;
         return PU_OK;
@@ -69,6 +71,12 @@ static pu_status look_for_gzip(pu__lines *lines) {
     return pu__gunzip_magic(head, (size_t)got) ? pu__gunzip_open(lines->path, &lines->gunzip) : PU_OK;
 }
 
+static pu_status start_text(pu__lines *lines) {
+    PU_TRY(refill(lines));
+    if (lines->end >= 3 && memcmp(lines->buffer, "\xef\xbb\xbf", 3) == 0) lines->begin = 3;
+    return PU_OK;
+}
+
 static pu_status open_file(const char *path, pu__lines *lines) {
     struct stat info;
     lines->file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe without a writer must not hang */
@@ -79,9 +87,7 @@ static pu_status open_file(const char *path, pu__lines *lines) {
     lines->buffer = pu_calloc(1, BUFFER_BYTES);
     if (!lines->buffer) return PU_ERR_MEMORY;
     PU_TRY(look_for_gzip(lines));
-    PU_TRY(refill(lines));
-    if (lines->end >= 3 && memcmp(lines->buffer, "\xef\xbb\xbf", 3) == 0) lines->begin = 3;
-    return PU_OK;
+    return start_text(lines);
 }
 
 pu_status pu__lines_open(const char *path, pu__lines *lines) {
@@ -128,6 +134,69 @@ pu_status pu__lines_peek(pu__lines *lines, size_t bytes, pu__text *ahead) {
     if (lines->end - lines->begin < bytes && !lines->at_end) PU_TRY(refill(lines));
     const size_t left = lines->end - lines->begin;
     *ahead = (pu__text){lines->buffer + lines->begin, left < bytes ? left : bytes};
+    return PU_OK;
+}
+
+static pu_status start_again(pu__lines *lines) {
+    if (lseek(lines->file, 0, SEEK_SET) != 0) return read_failure("go back in", lines->path);
+    crypto_hash_sha256_init(&lines->hash);
+    lines->bytes = lines->line = 0;
+    lines->begin = lines->end = 0;
+    lines->at_end = false;
+    return start_text(lines);
+}
+
+/* Reads up to `bytes` of the file, whose first part is in the buffer; what is in the buffer then ends there, or
+ * holds it. */
+static pu_status read_to(pu__lines *lines, int64_t bytes) {
+    while (lines->bytes < bytes && !lines->at_end) {
+        const int64_t left = bytes - lines->bytes;
+        if (pu_interrupted())
+            return pu_fail(PU_ERR_INTERRUPTED, "interrupted: nothing of %s was stored; run again", lines->path);
+        PU_TRY(read_plain(lines, lines->buffer, left < BUFFER_BYTES ? (size_t)left : BUFFER_BYTES, &lines->end));
+        lines->begin = lines->end;
+    }
+    return PU_OK;
+}
+
+/* A line that had no end has one now, and nothing else. */
+static pu_status end_line(pu__lines *lines, char last, bool *ended) {
+    pu__text next;
+    *ended = true;
+    if (last == '\n') return PU_OK;
+    PU_TRY(pu__lines_peek(lines, 2, &next));
+    const bool two = next.bytes == 2 && next.data[0] == '\r' && next.data[1] == '\n';
+    *ended = last != '\r' && (next.bytes == 0 || next.data[0] == '\n' || two);
+    if (*ended && next.bytes > 0) lines->begin += two ? 2 : 1;
+    return PU_OK;
+}
+
+/* Whether the file begins with these bytes; the unread part begins behind them then, if `last`, the last one of them,
+ * is set. */
+static pu_status begins_with(pu__lines *lines, int64_t bytes, const char *sha256, char *last, bool *same) {
+    char hash[65] = "";
+    if (lines->bytes >= bytes) {
+        pu__digest(lines->buffer, (size_t)bytes, hash);
+        lines->begin = (size_t)bytes;
+    } else {
+        PU_TRY(read_to(lines, bytes));
+        crypto_hash_sha256_state state = lines->hash;
+        pu__digest_end(&state, hash);
+    }
+    *same = lines->begin > 0 && strcmp(hash, sha256) == 0;
+    *last = *same ? lines->buffer[lines->begin - 1] : '\0';
+    return PU_OK;
+}
+
+pu_status pu__lines_skip(pu__lines *lines, int64_t bytes, const char *sha256, int64_t line, bool *skipped) {
+    char last = '\0';
+    *skipped = false;
+    if (lines->bytes >= bytes && lines->bytes != (int64_t)lines->end)
+        return PU_OK; /* a byte order mark was moved out */
+    PU_TRY(begins_with(lines, bytes, sha256, &last, skipped));
+    if (*skipped) PU_TRY(end_line(lines, last, skipped));
+    if (!*skipped) return start_again(lines);
+    lines->line = line;
     return PU_OK;
 }
 

@@ -36,6 +36,11 @@ pu_status pu__lines_next(pu__lines *lines, pu__text *line, bool *found);
 /* Looks at up to `bytes` of what is unread, without taking it: for guessing a layout. */
 pu_status pu__lines_peek(pu__lines *lines, size_t bytes, pu__text *ahead);
 
+/* Goes on behind the first `bytes` of the file, of which `lines` lines were read before, if they have this hash; else
+ * the file is read from its beginning. Only while no line of it was taken, and for plain files. A last line without
+ * an end must be ended by what follows. */
+pu_status pu__lines_skip(pu__lines *lines, int64_t bytes, const char *sha256, int64_t line, bool *skipped);
+
 /* Takes one line off `rest`; false when it is empty. */
 bool pu__split_line(pu__text *rest, pu__text *line);
 

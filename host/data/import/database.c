@@ -225,17 +225,26 @@ static pu_status ask(pu__database *table, const char *before, int64_t *out) {
     return read_integer(table, query, out);
 }
 
+/* The same of a query about the table's name, ?1. */
+static pu_status ask_schema(pu__database *table, const char *sql, int64_t *out) {
+    sqlite3_stmt *query = NULL;
+    PU_TRY(prepare(table, sql, table->name, &query));
+    return read_integer(table, query, out);
+}
+
 /* How many rows a table has and whether their numbers can be told to a person: views have row numbers of their own
  * making, and a rejected row's number must be positive. */
-static pu_status count_rows(pu__database *table) {
-    sqlite3_stmt *query = NULL;
-    int64_t plain = 0, first = 0;
-    PU_TRY(prepare(table, "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1 COLLATE NOCASE",
-                   table->name, &query));
-    PU_TRY(read_integer(table, query, &plain));
-    if (plain && table->has_rowid) PU_TRY(ask(table, "SELECT min(rowid) FROM ", &first));
+static pu_status count_rows(pu__database *table, bool *plain) {
+    int64_t tables = 0, first = 0;
+    PU_TRY(ask_schema(table, "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1 COLLATE NOCASE",
+                      &tables));
+    *plain = tables != 0;
+    if (*plain && table->has_rowid) {
+        const pu_status status = ask(table, "SELECT min(rowid) FROM ", &first);
+        if (status != PU_OK && status != PU_ERR_STORE) return status; /* a table may have none */
+    }
     table->has_rowid = first >= 1;
-    return plain ? ask(table, "SELECT count(*) FROM ", &table->rows) : PU_OK;
+    return *plain ? ask(table, "SELECT count(*) FROM ", &table->rows) : PU_OK;
 }
 
 /* Whether the first row has a clock time, of which nothing says what it stamps. */
@@ -257,36 +266,90 @@ static pu_status look_at_first_time(pu__database *table) {
     return status;
 }
 
+/* Holds the file's state of this moment. */
+static pu_status hold_state(pu__database *table) {
+    PU_TRY(prepare(table, "SELECT 1 FROM sqlite_schema LIMIT 1", NULL, &table->hold));
+    const int code = sqlite3_step(table->hold);
+    return code == SQLITE_ROW || code == SQLITE_DONE ? PU_OK : failure(table);
+}
+
+static bool picks_symbol(const pu__database *table) {
+    return table->column[PU__ROLE_SYMBOL][0] && table->options->symbol;
+}
+
+/* The symbol's column, or what stands for it, in a query that gives the rows as they lie or in order. */
+static void add_symbol(const pu__database *table, pu__buffer *sql) {
+    if (table->column[PU__ROLE_SYMBOL][0]) add_name(sql, table->column[PU__ROLE_SYMBOL]);
+    else pu__buffer_printf(sql, "?1");
+}
+
+static pu_status bind_symbol(pu__database *table, sqlite3_stmt *query) {
+    if (sqlite3_bind_parameter_count(query) == 0 ||
+        sqlite3_bind_text(query, 1, table->symbol, -1, SQLITE_STATIC) == SQLITE_OK)
+        return PU_OK;
+    return failure(table);
+}
+
+/* Where the rows are, and which; as they lie means that no index chooses the order. */
+static void add_source(const pu__database *table, bool as_they_lie, pu__buffer *sql) {
+    pu__buffer_printf(sql, " FROM ");
+    add_name(sql, table->name);
+    if (as_they_lie) pu__buffer_printf(sql, " NOT INDEXED");
+    if (!picks_symbol(table)) return;
+    pu__buffer_printf(sql, " WHERE ");
+    add_name(sql, table->column[PU__ROLE_SYMBOL]);
+    pu__buffer_printf(sql, " = ?1 COLLATE BINARY");
+}
+
+/* One pass over symbols and times costs a fraction of sorting whole rows. An index may find the rows of one symbol
+ * without reading all others: there the rows are not read as they lie. */
+static pu_status look_at_order(pu__database *table) {
+    pu__buffer sql = {0};
+    sqlite3_stmt *query = NULL;
+    int64_t indexes = 0;
+    if (picks_symbol(table))
+        PU_TRY(ask_schema(table,
+                          "SELECT count(*) FROM sqlite_schema WHERE type = 'index' AND tbl_name = ?1 COLLATE "
+                          "NOCASE",
+                          &indexes));
+    if (indexes > 0) return PU_OK;
+    pu__buffer_printf(&sql, "SELECT ");
+    add_symbol(table, &sql);
+    pu__buffer_printf(&sql, ", ");
+    add_name(&sql, table->column[PU__ROLE_DATE]);
+    if (table->column[PU__ROLE_CLOCK][0]) {
+        pu__buffer_printf(&sql, ", ");
+        add_name(&sql, table->column[PU__ROLE_CLOCK]);
+    }
+    add_source(table, true, &sql);
+    PU_TRY(prepare_built(table, &sql, &query));
+    pu_status status = bind_symbol(table, query);
+    if (status == PU_OK) status = pu__database_in_order(table, query, &table->in_order);
+    sqlite3_finalize(query);
+    return status;
+}
+
 /* By symbol and time; rows of the same time in the order they lie in. */
 static pu_status prepare_query(pu__database *table) {
     static const pu__role values[] = {PU__ROLE_OPEN,  PU__ROLE_HIGH,     PU__ROLE_LOW,
                                       PU__ROLE_CLOSE, PU__ROLE_ADJUSTED, PU__ROLE_VOLUME};
     pu__buffer sql = {0};
-    const bool symbols = table->column[PU__ROLE_SYMBOL][0] != '\0';
     pu__buffer_printf(&sql, "SELECT ");
-    if (symbols) add_name(&sql, table->column[PU__ROLE_SYMBOL]);
-    else pu__buffer_printf(&sql, "?1");
+    add_symbol(table, &sql);
     pu__buffer_printf(&sql, ", ");
-    add_time(table, &sql);
+    if (table->in_order) add_name(&sql, table->column[PU__ROLE_CLOCK]);
+    else add_time(table, &sql);
     pu__buffer_printf(&sql, ", %s, ", table->has_rowid ? "rowid" : "NULL");
     add_name(&sql, table->column[PU__ROLE_DATE]);
     for (size_t i = 0; i < sizeof values / sizeof *values; ++i) {
         pu__buffer_printf(&sql, ", ");
         add_name(&sql, table->column[values[i]]);
     }
-    pu__buffer_printf(&sql, " FROM ");
-    add_name(&sql, table->name);
-    if (symbols && table->options->symbol) {
-        pu__buffer_printf(&sql, " WHERE ");
-        add_name(&sql, table->column[PU__ROLE_SYMBOL]);
-        pu__buffer_printf(&sql, " = ?1 COLLATE BINARY");
-    }
-    pu__buffer_printf(&sql, " ORDER BY 1 COLLATE BINARY, 2%s", table->has_rowid ? ", 3" : "");
+    add_source(table, table->in_order, &sql);
+    if (!table->in_order)
+        pu__buffer_printf(&sql, " ORDER BY 1 COLLATE BINARY, 2%s", table->has_rowid ? ", 3" : "");
     PU_TRY(prepare_built(table, &sql, &table->query));
-    const bool bind = !symbols || table->options->symbol;
-    if (bind && sqlite3_bind_text(table->query, 1, table->symbol, -1, SQLITE_STATIC) != SQLITE_OK)
-        return failure(table);
-    return PU_OK;
+    return bind_symbol(table, table->query);
 }
 
 static pu_status open_on(pu__database *table) {
@@ -296,9 +359,12 @@ static pu_status open_on(pu__database *table) {
     table->bytes = info.st_size;
     PU_TRY(pu__foreign_open(table->path, &table->db));
     PU_TRY(pu__database_register_time(table));
+    PU_TRY(hold_state(table));
     PU_TRY(choose_table(table));
-    PU_TRY(count_rows(table));
+    bool plain = false;
+    PU_TRY(count_rows(table, &plain));
     PU_TRY(look_at_first_time(table));
+    if (plain) PU_TRY(look_at_order(table));
     return prepare_query(table);
 }
 
@@ -333,6 +399,7 @@ pu_status pu__database_open(const char *path, const pu_import_options *options, 
 void pu__database_close(pu__database *table) {
     if (!table) return;
     sqlite3_finalize(table->query);
+    sqlite3_finalize(table->hold);
     sqlite3_close_v2(table->db);
     pu_free(table);
 }

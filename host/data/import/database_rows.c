@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "host/data/import/database_state.h"
+#include "host/data/store/digest.h"
 #include "host/data/store/sql.h"
 
 __attribute__((format(printf, 2, 3))) static bool refuse(char *reason, const char *format, ...) {
@@ -22,9 +23,16 @@ static pu__text text_of(sqlite3_value *value) {
 /* An epoch by its magnitude, as in a text file, or in the mapping's unit. */
 static bool time_of_integer(const pu__mapping *mapping, int64_t value, pu__moment *out) {
     char digits[32];
+    static const int64_t first = 100000000,
+                         last = 99999999999; /* 9 to 11 digits are seconds, 3 more milliseconds */
     if (mapping && mapping->units_per_s > 0) return !pu__mapping_epoch(mapping, value, out);
     if (value < 0 && value > -100000000000) { /* before 1970 only seconds are told from other units */
         *out = (pu__moment){value, false};
+        return true;
+    }
+    if (value >= first && value <= 1000000 * last) {
+        const int64_t unit = value <= last ? 1 : value <= 1000 * last + 999 ? 1000 : 1000000;
+        *out = (pu__moment){value / unit, false};
         return true;
     }
     const int bytes = snprintf(digits, sizeof digits, "%lld", (long long)value);
@@ -43,23 +51,55 @@ static bool time_of_text(const pu__mapping *mapping, sqlite3_value *date, sqlite
     return true;
 }
 
-static void import_time(sqlite3_context *context, int argc, sqlite3_value **argv) {
-    const pu__mapping *mapping = sqlite3_user_data(context);
-    sqlite3_value *clock = argc > 1 ? argv[1] : NULL;
+/* As pu_import_time gives it; INT64_MIN where that gives NULL. `clock` may be null. */
+static int64_t time_of(const pu__mapping *mapping, sqlite3_value *date, sqlite3_value *clock) {
     pu__moment moment = {0};
     bool good = false;
-    const int type = sqlite3_value_type(argv[0]);
+    const int type = sqlite3_value_type(date);
     if (type == SQLITE_TEXT) {
-        good = time_of_text(mapping, argv[0], clock, &moment);
+        good = time_of_text(mapping, date, clock, &moment);
     } else if (type == SQLITE_INTEGER && !clock) {
-        good = time_of_integer(mapping, sqlite3_value_int64(argv[0]), &moment);
+        good = time_of_integer(mapping, sqlite3_value_int64(date), &moment);
     } else if (type == SQLITE_FLOAT && !clock) {
-        const double seconds = floor(sqlite3_value_double(argv[0])); /* fractions of a second are dropped */
+        const double seconds = floor(sqlite3_value_double(date)); /* fractions of a second are dropped */
         good = fabs(seconds) < 9e18 && time_of_integer(mapping, (int64_t)seconds, &moment);
     }
-    if (good && moment.ts > INT64_MIN / 4 && moment.ts < INT64_MAX / 4)
-        sqlite3_result_int64(context, 2 * moment.ts + moment.date_only);
-    else sqlite3_result_null(context);
+    good = good && moment.ts > INT64_MIN / 4 && moment.ts < INT64_MAX / 4;
+    return good ? 2 * moment.ts + moment.date_only : INT64_MIN;
+}
+
+static void import_time(sqlite3_context *context, int argc, sqlite3_value **argv) {
+    const int64_t time = time_of(sqlite3_user_data(context), argv[0], argc > 1 ? argv[1] : NULL);
+    if (time == INT64_MIN) sqlite3_result_null(context);
+    else sqlite3_result_int64(context, time);
+}
+
+/* A query without ORDER BY against what ORDER BY symbol COLLATE BINARY, time would give; NULL is least. */
+pu_status pu__database_in_order(const pu__database *table, sqlite3_stmt *query, bool *in_order) {
+    char before[64] = "";
+    size_t before_bytes = 0;
+    int64_t time_before = INT64_MIN;
+    int code = SQLITE_ROW;
+    *in_order = false;
+    const bool has_clock = sqlite3_column_count(query) > 2;
+    while ((code = sqlite3_step(query)) == SQLITE_ROW) {
+        sqlite3_value *symbol = sqlite3_column_value(query, 0);
+        if (sqlite3_value_type(symbol) != SQLITE_TEXT) return PU_OK;
+        const pu__text name = text_of(symbol);
+        const int64_t time = time_of(table->mapping, sqlite3_column_value(query, 1),
+                                     has_clock ? sqlite3_column_value(query, 2) : NULL);
+        if (name.bytes >= sizeof before) return PU_OK;
+        const size_t least = name.bytes < before_bytes ? name.bytes : before_bytes;
+        const int first = memcmp(before, name.data, least);
+        const bool same = first == 0 && name.bytes == before_bytes;
+        if (first > 0 || (first == 0 && name.bytes < before_bytes) || (same && time < time_before)) return PU_OK;
+        if (!same) memcpy(before, name.data, name.bytes);
+        before_bytes = name.bytes;
+        time_before = time;
+    }
+    if (code != SQLITE_DONE) return pu__sql_failure(table->db, table->path, "read");
+    *in_order = true;
+    return PU_OK;
 }
 
 pu_status pu__database_register_time(pu__database *table) {
@@ -113,17 +153,24 @@ static bool read_values(const pu__database *table, pu__bar *bar, char *reason) {
     return pu__row_check(bar, reason);
 }
 
+static int64_t time_of_row(const pu__database *table) {
+    sqlite3_value *time = sqlite3_column_value(table->query, PU__DATABASE_TIME);
+    if (!table->in_order) return sqlite3_value_type(time) == SQLITE_NULL ? INT64_MIN : sqlite3_value_int64(time);
+    return time_of(table->mapping, sqlite3_column_value(table->query, PU__DATABASE_DATE),
+                   table->column[PU__ROLE_CLOCK][0] ? time : NULL);
+}
+
 static bool read_row(pu__database *table, pu__raw_row *row, char *reason) {
     sqlite3_value *symbol = sqlite3_column_value(table->query, PU__DATABASE_SYMBOL);
     const int type = sqlite3_value_type(symbol);
     if (type != SQLITE_TEXT && type != SQLITE_INTEGER) return refuse(reason, "symbol: missing, or no text");
     row->symbol = pu__trim(text_of(symbol));
-    if (sqlite3_column_type(table->query, PU__DATABASE_TIME) == SQLITE_NULL) {
+    const int64_t coded = time_of_row(table);
+    if (coded == INT64_MIN) {
         const pu__text date = text_of(sqlite3_column_value(table->query, PU__DATABASE_DATE));
         return refuse(reason, "date: '%.*s' is not a time that is understood",
                       date.bytes < 40 ? (int)date.bytes : 40, date.data);
     }
-    const int64_t coded = sqlite3_column_int64(table->query, PU__DATABASE_TIME);
     row->stamp = (pu__moment){coded >> 1, (coded & 1) != 0};
     return read_values(table, &row->bar, reason);
 }
@@ -141,6 +188,21 @@ static void write_text(pu__database *table, pu__raw_row *row) {
     row->text = (pu__text){table->text, strlen(table->text)};
 }
 
+static void hash_gathered(pu__database *table) {
+    pu__digest_add(&table->hash, table->unhashed, table->unhashed_bytes);
+    table->unhashed_bytes = 0;
+}
+
+static void hash_bytes(pu__database *table, const void *data, size_t bytes) {
+    if (table->unhashed_bytes + bytes > sizeof table->unhashed) hash_gathered(table);
+    if (bytes > sizeof table->unhashed) {
+        pu__digest_add(&table->hash, data, bytes);
+        return;
+    }
+    memcpy(table->unhashed + table->unhashed_bytes, data, bytes);
+    table->unhashed_bytes += bytes;
+}
+
 /* What was read, whatever the file's pages look like. */
 static void add_to_hash(pu__database *table, const pu__raw_row *row) {
     const double value[] = {row->bar.open,  row->bar.high,     row->bar.low,
@@ -149,15 +211,18 @@ static void add_to_hash(pu__database *table, const pu__raw_row *row) {
     memcpy(bytes, &row->stamp.ts, sizeof row->stamp.ts);
     memcpy(bytes + sizeof row->stamp.ts, value, sizeof value);
     bytes[sizeof bytes - 1] = row->stamp.date_only;
-    crypto_hash_sha256_update(&table->hash, (const unsigned char *)row->symbol.data, row->symbol.bytes);
-    crypto_hash_sha256_update(&table->hash, bytes, sizeof bytes);
+    hash_bytes(table, row->symbol.data, row->symbol.bytes);
+    hash_bytes(table, bytes, sizeof bytes);
 }
 
 pu_status pu__database_next(pu__row_source *source, pu__raw_row *row, char *reason, pu__row_outcome *outcome) {
     pu__database *table = (pu__database *)(void *)source;
     const int code = sqlite3_step(table->query);
     *outcome = PU__ROW_END;
-    if (code == SQLITE_DONE) return PU_OK;
+    if (code == SQLITE_DONE) {
+        hash_gathered(table);
+        return PU_OK;
+    }
     if (code != SQLITE_ROW) {
         const pu_status status = pu__sql_failure(table->db, table->path, "read");
         return pu_fail_within(status, "nothing was stored");
@@ -174,7 +239,7 @@ pu_status pu__database_next(pu__row_source *source, pu__raw_row *row, char *reas
         add_to_hash(table, row);
     } else {
         write_text(table, row);
-        crypto_hash_sha256_update(&table->hash, (const unsigned char *)row->text.data, row->text.bytes);
+        hash_bytes(table, row->text.data, row->text.bytes);
     }
     return PU_OK;
 }

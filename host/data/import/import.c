@@ -23,7 +23,10 @@ typedef struct import_job {
     pu_import_result *result;
     pu__row_rules rules;
     pu__bar_sink *sink;
-    int64_t total; /* bytes or rows to come, for the progress */
+    pu__lines *lines; /* null: a database */
+    bool resumable;
+    pu__file_end end; /* once all of it is read */
+    int64_t total;    /* bytes or rows to come, for the progress */
     const char *unit;
     int64_t per_unit;
 } import_job;
@@ -86,11 +89,38 @@ static pu_status store_all(import_job *job, pu__batch_reader *reader) {
     return pu__bar_sink_end(job->sink, reader);
 }
 
-static pu_status write_rows(import_job *job, pu__row_source *source) {
+/* Moves on to the first row, or behind the rows that were imported before. */
+static pu_status go_to_rows(import_job *job, pu__resume *resume) {
+    pu__lines *lines = job->lines;
+    const pu_import_result *result = job->result;
+    if (!lines) return PU_OK;
+    if (job->resumable)
+        PU_TRY(pu__resume_find(job->store, result->symbol, &job->rules, lines->file_bytes, resume));
+    if (resume->found)
+        PU_TRY(pu__lines_skip(lines, resume->bytes, resume->sha256, resume->end.lines, &resume->found));
+    for (int64_t i = 0; i < job->rules.head_lines && !resume->found; ++i) {
+        pu__text line;
+        bool found = false;
+        PU_TRY(pu__lines_next(lines, &line, &found));
+    }
+    return PU_OK;
+}
+
+static pu_status read_rows(import_job *job, pu__row_source *source, const pu__resume *resume) {
     pu__batch_reader *reader = NULL;
-    PU_TRY(pu__batch_reader_open(source, &job->rules, &reader));
-    const pu_status status = store_all(job, reader);
+    PU_TRY(pu__batch_reader_open(source, &job->rules, resume->found ? &resume->end.state : NULL, &reader));
+    pu_status status = resume->found ? pu__bar_sink_resume(job->sink, reader, resume) : PU_OK;
+    if (status == PU_OK) status = store_all(job, reader);
+    if (status == PU_OK && job->resumable) job->end = (pu__file_end){job->lines->line, pu__batch_state(reader)};
     pu__batch_reader_close(reader);
+    return status;
+}
+
+static pu_status write_rows(import_job *job, pu__row_source *source) {
+    pu__resume resume = {0};
+    pu_status status = go_to_rows(job, &resume);
+    if (status == PU_OK) status = read_rows(job, source, &resume);
+    pu__resume_free(&resume);
     return status;
 }
 
@@ -101,7 +131,7 @@ static pu_status run_transaction(import_job *job, pu__row_source *source, crypto
     job->result->bytes = *bytes;
     if (status == PU_OK) {
         pu__digest_end(hash, job->result->sha256);
-        status = pu__bar_sink_record(job->sink);
+        status = pu__bar_sink_record(job->sink, job->resumable ? &job->end : NULL);
     }
     if (status == PU_OK && job->options.dry_run) {
         pu_store_rollback(job->store);
@@ -129,11 +159,8 @@ static pu_status run_text(import_job *job, pu__lines *lines) {
     PU_TRY(pu__probe(lines, &job->options, job->mapping, &job->rules, &job->result->stamp_assumed));
     job->result->compressed = lines->gunzip != NULL;
     pu__text_source source = pu__text_rows(lines, &job->rules);
-    for (int64_t i = 0; i < job->rules.head_lines; ++i) {
-        pu__text line;
-        bool found = false;
-        PU_TRY(pu__lines_next(lines, &line, &found));
-    }
+    job->lines = lines;
+    job->resumable = pu__resume_possible(&job->rules, lines->gunzip != NULL);
     job->total = lines->file_bytes;
     job->unit = "MB";
     job->per_unit = 1000000;

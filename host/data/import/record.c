@@ -182,7 +182,8 @@ static pu_status write_rejects(pu_store *store, int64_t import_id, const pu__rec
 }
 
 pu_status pu__record_import(pu_store *store, int64_t asset_id, const char *path, const pu_import_result *file,
-                            const pu_import_symbol *counts, const pu__record_row *rows, size_t row_count) {
+                            const pu_import_symbol *counts, const pu__record_row *rows, size_t row_count,
+                            int64_t *import_id) {
     sqlite3_stmt *insert = NULL;
     PU_TRY(pu__sql_prepare(store,
                            "INSERT INTO imports (asset_id, bytes, rows_read, rows_added, rows_unchanged, "
@@ -205,5 +206,6 @@ pu_status pu__record_import(pu_store *store, int64_t asset_id, const char *path,
         code == SQLITE_OK ? pu__sql_run(store, insert, "record an import in") : bind_failure(store);
     sqlite3_finalize(insert);
     PU_TRY(status);
-    return write_rejects(store, sqlite3_last_insert_rowid(pu_store_sqlite(store)), rows, row_count);
+    *import_id = sqlite3_last_insert_rowid(pu_store_sqlite(store));
+    return write_rejects(store, *import_id, rows, row_count);
 }

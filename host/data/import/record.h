@@ -42,8 +42,9 @@ pu_status pu__record_same_asset(pu_store *store, int64_t asset_id, const char *s
 /* PU_ERR_DATA when the symbol is stored: asked where its bar length is a guess that is none of the stored. */
 pu_status pu__record_no_other_length(pu_store *store, const char *symbol);
 
-/* One asset's share of a file, and `row_count` rejected rows of it. */
+/* One asset's share of a file, and `row_count` rejected rows of it; *import_id: the record's number. */
 pu_status pu__record_import(pu_store *store, int64_t asset_id, const char *path, const pu_import_result *file,
-                            const pu_import_symbol *counts, const pu__record_row *rows, size_t row_count);
+                            const pu_import_symbol *counts, const pu__record_row *rows, size_t row_count,
+                            int64_t *import_id);
 
 #endif

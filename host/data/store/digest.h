@@ -4,6 +4,10 @@
 
 #include <sodium.h>
 
+/* Goes on with a hash that crypto_hash_sha256_init began: with the processor's instructions for it where it has them,
+ * which take a quarter of the time. */
+void pu__digest_add(crypto_hash_sha256_state *state, const void *data, size_t bytes);
+
 /* Ends a running hash: 64 lower-case digits and a zero byte. */
 void pu__digest_end(crypto_hash_sha256_state *state, char out[65]);
 

@@ -80,6 +80,24 @@ CREATE TABLE alternative_rejected_rows (
     PRIMARY KEY (import_id, line)
 ) STRICT, WITHOUT ROWID;
 
+-- Where an import ended: a file that has grown is read on from there.
+CREATE TABLE import_ends (
+    import_id INTEGER PRIMARY KEY REFERENCES imports ON DELETE CASCADE,
+    lines INTEGER NOT NULL CHECK (lines >= 1),
+    last_line INTEGER NOT NULL CHECK (last_line BETWEEN 1 AND lines),
+    first_ts INTEGER NOT NULL,
+    last_ts INTEGER NOT NULL CHECK (last_ts >= first_ts),
+    saturday_bars INTEGER NOT NULL CHECK (saturday_bars >= 0),
+    rules TEXT NOT NULL,
+    bars INTEGER NOT NULL CHECK (bars >= 1),
+    checksum INTEGER NOT NULL,
+    seal TEXT NOT NULL CHECK (length(seal) IN (0, 64))
+) STRICT;
+
+-- What every import asks: was this content imported, and what of this asset?
+CREATE INDEX imports_by_content ON imports (sha256);
+CREATE INDEX imports_by_asset ON imports (asset_id);
+
 -- Number of rows, and sum of their 64-bit hashes, of the small tables: by asset, by run, or whole (owner 0).
 CREATE TABLE checksums (
     part TEXT NOT NULL CHECK (length(part) BETWEEN 1 AND 63),
