@@ -19,3 +19,6 @@ if(PU_DNNL AND PU_DNNL_INCLUDE)
     target_include_directories(bench_matrix PRIVATE ${PU_DNNL_INCLUDE})
     target_link_libraries(bench_matrix PRIVATE ${PU_DNNL})
 endif()
+
+# The floor under simulated paths is compiled into the benchmark, for the machine that runs it and as the kernels are.
+target_compile_options(bench_paths PRIVATE -O3 -march=native -fno-trapping-math)

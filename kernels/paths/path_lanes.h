@@ -37,67 +37,98 @@ PU_HOST_DEVICE static inline void pu__lane_reset(pu__path_lanes *lanes) {
         lanes->equity[l] = lanes->peak[l] = 1.0;
         lanes->drawdown[l] = lanes->turnover[l] = lanes->carry[l] = 0.0;
         lanes->spread[l] = lanes->slippage[l] = lanes->fee[l] = lanes->impact[l] = 0.0;
-        lanes->under_water[l] = 0;
-        lanes->ruin_bar[l] = lanes->margin_bar[l] = lanes->stop_bar[l] = -1;
+        lanes->under_water[l] = 0.0;
+        lanes->ruin_bar[l] = lanes->margin_bar[l] = lanes->stop_bar[l] = -1.0;
     }
 }
 
-/* Marks every position with the returns x[a] of step `place` of the block; then carry, ruin, margin, loss limit. */
+/* What margin, funding and borrowing need of the positions: before this bar, and at its close. */
+PU_HOST_DEVICE static inline void pu__lane_exposure(const pu__path_lanes *lanes, int place, double gross[PU__N],
+                                                    double held[PU__N], double sold[PU__N]) {
+    const int32_t assets = lanes->scenario->assets;
+    for (int32_t a = 0; a < assets; ++a) {
+        const float *x = PU__ITEM(lanes->x, place * assets + a);
+        const double *value = PU__ITEM(lanes->value, a);
+        PU__EACH_LANE(l) {
+            held[l] += value[l];
+            sold[l] += value[l] < 0.0 ? -value[l] : 0.0;
+            gross[l] += fabs(value[l] * (1.0 + (double)x[l]));
+        }
+    }
+}
+
+/* Margin call and loss limit, once, of the living. */
+PU_HOST_DEVICE static inline void pu__lane_limits(pu__path_lanes *lanes, double now, const double gross[PU__N]) {
+    const pu__execution_rules rules = lanes->scenario->rules;
+    PU__EACH_LANE(l) {
+        const double equity = lanes->equity[l];
+        const bool open = (equity > 0.0) & (lanes->margin_bar[l] < 0.0) & (lanes->stop_bar[l] < 0.0);
+        const bool called = open & pu__execution_margin_call(&rules, equity, gross[l]);
+        const bool stopped = open & pu__execution_loss_limit(&rules, equity, lanes->peak[l]);
+        lanes->margin_bar[l] = called ? now : lanes->margin_bar[l];
+        lanes->stop_bar[l] = stopped ? now : lanes->stop_bar[l];
+    }
+}
+
+/* Marks every position with the returns of step `place` of the block; then carry, ruin, margin, loss limit. */
 PU_HOST_DEVICE static inline void pu__lane_mark(pu__path_lanes *lanes, int32_t bar, int place) {
-    const pu__path_scenario *s = lanes->scenario;
-    const bool carries = s->rules.funding_ratio > 0.0 || s->rules.borrow_ratio > 0.0;
-    double pnl[PU__N], gross[PU__N], held[PU__N], sold[PU__N];
-    PU__EACH_LANE(l) pnl[l] = gross[l] = held[l] = sold[l] = 0.0;
-    for (int32_t a = 0; a < s->assets; ++a) {
-        const float *x = PU__ITEM(lanes->x, place * s->assets + a);
+    const int32_t assets = lanes->scenario->assets;
+    const pu__execution_rules rules = lanes->scenario->rules;
+    const bool carries = rules.funding_ratio > 0.0 || rules.borrow_ratio > 0.0;
+    const double now = (double)bar;
+    double pnl[PU__N], carry[PU__N], gross[PU__N], held[PU__N], sold[PU__N];
+    PU__EACH_LANE(l) pnl[l] = carry[l] = gross[l] = held[l] = sold[l] = 0.0;
+    if (carries || rules.maintenance_ratio > 0.0) pu__lane_exposure(lanes, place, gross, held, sold);
+    for (int32_t a = 0; a < assets; ++a) {
+        const float *x = PU__ITEM(lanes->x, place * assets + a);
         double *value = PU__ITEM(lanes->value, a), *price = PU__ITEM(lanes->price, a);
         PU__EACH_LANE(l) {
-            const double growth = 1.0 + (double)pu__sim_expm1(x[l]), before = value[l];
-            const double after = before * growth;
+            const double before = value[l], after = before * (1.0 + (double)x[l]);
             pnl[l] += after - before;
-            held[l] += before;
-            sold[l] += before < 0.0 ? -before : 0.0;
-            gross[l] += fabs(after);
             value[l] = after;
-            price[l] *= growth;
+        }
+        if (lanes->keep) {
+            PU__EACH_LANE(l) price[l] *= 1.0 + (double)x[l];
+        }
+    }
+    if (carries) {
+        PU__EACH_LANE(l) {
+            const double before = lanes->equity[l];
+            const double due = pu__execution_carry(&rules, before - held[l], sold[l]);
+            carry[l] = before > 0.0 ? due : 0.0;
+            lanes->carry[l] += carry[l];
         }
     }
     PU__EACH_LANE(l) {
-        const double before = lanes->equity[l];
-        const double due = carries ? pu__execution_carry(&s->rules, before - held[l], sold[l]) : 0.0;
-        const double carry = before > 0.0 ? due : 0.0, marked = before + pnl[l] - carry;
-        const bool ruined = before > 0.0 && !(marked > 0.0), trading = before > 0.0 && marked > 0.0;
-        const bool open = trading && lanes->margin_bar[l] < 0 && lanes->stop_bar[l] < 0;
-        const bool called = open && pu__execution_margin_call(&s->rules, marked, gross[l]);
-        const bool stopped = open && pu__execution_loss_limit(&s->rules, marked, lanes->peak[l]);
-        lanes->carry[l] += carry;
-        lanes->equity[l] = trading ? marked : 0.0;
-        lanes->ruin_bar[l] = ruined ? bar : lanes->ruin_bar[l];
-        lanes->margin_bar[l] = called ? bar : lanes->margin_bar[l];
-        lanes->stop_bar[l] = stopped ? bar : lanes->stop_bar[l];
+        const double before = lanes->equity[l], marked = before + pnl[l] - carry[l];
+        const double equity = marked > 0.0 ? marked : 0.0;
+        lanes->equity[l] = before > 0.0 ? equity : 0.0;
+        lanes->ruin_bar[l] = (before > 0.0) & !(marked > 0.0) ? now : lanes->ruin_bar[l];
     }
-    for (int32_t a = 0; a < s->assets; ++a) {
+    if (rules.maintenance_ratio > 0.0 || rules.drawdown_max > 0.0) pu__lane_limits(lanes, now, gross);
+    for (int32_t a = 0; a < assets; ++a) {
         double *value = PU__ITEM(lanes->value, a);
         PU__EACH_LANE(l) value[l] = lanes->equity[l] > 0.0 ? value[l] : 0.0;
     }
 }
 
-/* The averages that a policy looks at, brought to this bar. fast and slow are log-price less its average, or the
- * average of squared log-returns. */
+/* The averages that a policy looks at, brought to this bar: log-price less its average, or the average of squared
+ * log-returns. Then the step's log-returns become simple ones, as pu__lane_mark takes them. */
 PU_HOST_DEVICE static inline void pu__lane_observe(pu__path_lanes *lanes, int place) {
     const pu__path_scenario *s = lanes->scenario;
-    if (s->policy < PU_POLICY_MOMENTUM) return;
+    const float fast_decay = s->fast_decay, slow_decay = s->slow_decay;
     for (int32_t a = 0; a < s->assets; ++a) {
-        const float *x = PU__ITEM(lanes->x, place * s->assets + a);
+        float *x = PU__ITEM(lanes->x, place * s->assets + a);
         float *fast = PU__ITEM(lanes->fast, a), *slow = PU__ITEM(lanes->slow, a);
         if (s->policy == PU_POLICY_VOLATILITY) {
-            PU__EACH_LANE(l) slow[l] = fmaf(s->slow_decay, slow[l], (1.0f - s->slow_decay) * x[l] * x[l]);
-        } else {
+            PU__EACH_LANE(l) slow[l] = fmaf(slow_decay, slow[l], (1.0f - slow_decay) * x[l] * x[l]);
+        } else if (s->policy >= PU_POLICY_MOMENTUM) {
             PU__EACH_LANE(l) {
-                fast[l] = s->fast_decay * (fast[l] + x[l]);
-                slow[l] = s->slow_decay * (slow[l] + x[l]);
+                fast[l] = fast_decay * (fast[l] + x[l]);
+                slow[l] = slow_decay * (slow[l] + x[l]);
             }
         }
+        PU__EACH_LANE(l) x[l] = pu__sim_expm1(x[l]);
     }
 }
 
@@ -128,7 +159,8 @@ PU_HOST_DEVICE static inline void pu__lane_decide(const pu__path_lanes *lanes, i
 PU_HOST_DEVICE static inline void pu__lane_due(pu__path_lanes *lanes, int32_t bar, float seen,
                                                double gross[PU__N]) {
     const pu__path_scenario *s = lanes->scenario;
-    const int64_t latency = s->rules.physics.latency_bars;
+    const pu__execution_rules rules = s->rules;
+    const int64_t latency = rules.physics.latency_bars;
     for (int32_t a = 0; a < s->assets; ++a) {
         double *target = PU__ITEM(lanes->target, a);
         double due[PU__N];
@@ -142,9 +174,9 @@ PU_HOST_DEVICE static inline void pu__lane_due(pu__path_lanes *lanes, int32_t ba
             }
         }
         PU__EACH_LANE(l) {
-            const double clipped = pu__execution_clip(&s->rules, due[l]);
+            const double clipped = pu__execution_clip(&rules, due[l]);
             double weight = clipped == clipped ? clipped : target[l];
-            weight = lanes->margin_bar[l] >= 0 || lanes->stop_bar[l] >= 0 ? 0.0 : weight;
+            weight = (lanes->margin_bar[l] >= 0.0) | (lanes->stop_bar[l] >= 0.0) ? 0.0 : weight;
             target[l] = weight;
             gross[l] += weight == weight ? fabs(weight) : 0.0;
         }
@@ -155,11 +187,11 @@ PU_HOST_DEVICE static inline void pu__lane_due(pu__path_lanes *lanes, int32_t ba
 PU_HOST_DEVICE static inline void pu__lane_fill_asset(pu__path_lanes *lanes, int32_t a, double volume,
                                                       double spread_scale, const double scale[PU__N],
                                                       double cost[PU__N], double traded[PU__N], double *trade) {
-    const pu__path_scenario *s = lanes->scenario;
-    double *target = PU__ITEM(lanes->target, a), *value = PU__ITEM(lanes->value, a);
+    const pu__execution_rules rules = lanes->scenario->rules;
+    double *target = PU__ITEM(lanes->target, a), *value = PU__ITEM(lanes->value, a), done[PU__N];
     PU__EACH_LANE(l) {
         const pu__execution_fill fill =
-            pu__execution_trade(&s->rules, lanes->equity[l], target[l] * scale[l], value[l], volume, spread_scale);
+            pu__execution_trade(&rules, lanes->equity[l], target[l] * scale[l], value[l], volume, spread_scale);
         target[l] = fill.left ? target[l] : (double)NAN;
         value[l] = fill.value;
         lanes->spread[l] += fill.spread;
@@ -168,17 +200,22 @@ PU_HOST_DEVICE static inline void pu__lane_fill_asset(pu__path_lanes *lanes, int
         lanes->impact[l] += fill.impact;
         cost[l] += fill.spread + fill.slippage + fill.fee + fill.impact;
         traded[l] += fabs(fill.trade);
-        if (trade) trade[l] = fill.trade;
+        done[l] = fill.trade;
+    }
+    if (trade) {
+        PU__EACH_LANE(l) trade[l] = done[l];
     }
 }
 
 /* `trade` [assets], stride apart, or null. */
 PU_HOST_DEVICE static inline void pu__lane_fill(pu__path_lanes *lanes, int32_t bar, float seen, double *trade) {
     const pu__path_scenario *s = lanes->scenario;
+    const double now = (double)bar;
     double gross[PU__N], scale[PU__N], cost[PU__N], traded[PU__N];
     PU__EACH_LANE(l) gross[l] = cost[l] = traded[l] = 0.0;
     pu__lane_due(lanes, bar, seen, gross);
-    PU__EACH_LANE(l) scale[l] = pu__execution_scale(&s->rules, gross[l]);
+    const pu__execution_rules rules = s->rules;
+    PU__EACH_LANE(l) scale[l] = pu__execution_scale(&rules, gross[l]);
     for (int32_t a = 0; a < s->assets; ++a) {
         double volume = s->volume ? s->volume[a] : 0.0, spread_scale = 1.0;
         if (s->shock && bar > 0) {
@@ -192,14 +229,14 @@ PU_HOST_DEVICE static inline void pu__lane_fill(pu__path_lanes *lanes, int32_t b
     }
     PU__EACH_LANE(l) {
         const double marked = lanes->equity[l], equity = marked - cost[l];
-        const bool alive = marked > 0.0, ruined = alive && !(equity > 0.0);
+        const bool alive = marked > 0.0, ruined = alive & !(equity > 0.0);
         lanes->turnover[l] += alive ? traded[l] / marked : 0.0;
         lanes->equity[l] = ruined ? 0.0 : equity;
-        lanes->ruin_bar[l] = ruined ? bar : lanes->ruin_bar[l];
+        lanes->ruin_bar[l] = ruined ? now : lanes->ruin_bar[l];
         lanes->peak[l] = lanes->equity[l] > lanes->peak[l] ? lanes->equity[l] : lanes->peak[l];
         const double fall = 1.0 - lanes->equity[l] / lanes->peak[l];
         lanes->drawdown[l] = fall > lanes->drawdown[l] ? fall : lanes->drawdown[l];
-        lanes->under_water[l] += fall > 0.0 ? 1 : 0;
+        lanes->under_water[l] += fall > 0.0 ? 1.0 : 0.0;
     }
 }
 
@@ -207,16 +244,16 @@ PU_HOST_DEVICE static inline void pu__lane_metrics(const pu__path_lanes *lanes, 
                                                    double metric[PU_PATH_METRIC_COUNT]) {
     metric[PU_PATH_WEALTH] = lanes->equity[l];
     metric[PU_PATH_DRAWDOWN] = lanes->drawdown[l];
-    metric[PU_PATH_UNDER_WATER] = (double)lanes->under_water[l];
+    metric[PU_PATH_UNDER_WATER] = lanes->under_water[l];
     metric[PU_PATH_TURNOVER] = lanes->turnover[l];
     metric[PU_PATH_SPREAD] = lanes->spread[l];
     metric[PU_PATH_SLIPPAGE] = lanes->slippage[l];
     metric[PU_PATH_FEE] = lanes->fee[l];
     metric[PU_PATH_IMPACT] = lanes->impact[l];
     metric[PU_PATH_CARRY] = lanes->carry[l];
-    metric[PU_PATH_RUIN_BAR] = (double)lanes->ruin_bar[l];
-    metric[PU_PATH_MARGIN_BAR] = (double)lanes->margin_bar[l];
-    metric[PU_PATH_STOP_BAR] = (double)lanes->stop_bar[l];
+    metric[PU_PATH_RUIN_BAR] = lanes->ruin_bar[l];
+    metric[PU_PATH_MARGIN_BAR] = lanes->margin_bar[l];
+    metric[PU_PATH_STOP_BAR] = lanes->stop_bar[l];
 }
 
 #endif

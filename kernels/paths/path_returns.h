@@ -9,11 +9,20 @@
 
 /* Item i of an array that has one value for each lane: the next item of a lane is `stride` away. */
 #define PU__ITEM(array, i) ((array) + (int64_t)(i)*lanes->stride)
+
+/* Lanes do not touch each other's values, which compilers cannot see through the pointers. */
+#if defined(PU__LANE_WORDS) && defined(__clang__)
+#define PU__EACH_LANE(l) _Pragma("clang loop vectorize(assume_safety)") for (int l = 0; l < PU__N; ++l)
+#elif defined(PU__LANE_WORDS)
+#define PU__EACH_LANE(l) _Pragma("GCC ivdep") for (int l = 0; l < PU__N; ++l)
+#else
 #define PU__EACH_LANE(l) for (int l = 0; l < PU__N; ++l)
+#endif
 
 typedef struct pu__path_lanes {
     const pu__path_scenario *scenario;
     uint64_t path; /* of lane 0 */
+    bool keep;     /* prices are wanted */
     int64_t stride;
     double *value, *target, *price, *pending; /* [assets]; [latency][assets] */
     float *x;                                 /* [PU_DRAW_STEPS][assets] */
@@ -21,7 +30,7 @@ typedef struct pu__path_lanes {
     int32_t state[PU__N];                     /* regime, or row of the history */
     double equity[PU__N], peak[PU__N], drawdown[PU__N], turnover[PU__N];
     double spread[PU__N], slippage[PU__N], fee[PU__N], impact[PU__N], carry[PU__N];
-    int32_t under_water[PU__N], ruin_bar[PU__N], margin_bar[PU__N], stop_bar[PU__N];
+    double under_water[PU__N], ruin_bar[PU__N], margin_bar[PU__N], stop_bar[PU__N]; /* of one width: vectors */
 } pu__path_lanes;
 
 PU_HOST_DEVICE static inline void pu__lane_words(const pu__path_lanes *lanes, int32_t block, uint32_t draw,
@@ -116,9 +125,13 @@ PU_HOST_DEVICE static inline void pu__lane_more_draws(pu__path_lanes *lanes, int
     pu__lane_words(lanes, block, pu__draw_of((uint32_t)a, PU_DRAW_UNIFORM), word);
     for (int i = 0; i < PU_DRAW_STEPS; ++i) {
         float *x = PU__ITEM(lanes->x, i * s->assets + a);
-        if (heston) PU__EACH_LANE(l)
-        x[l] = pu__heston_step(p, &variance[l], x[l], second[i * PU__N + l], pu__draw_uniform(word[i][l]));
-        else PU__EACH_LANE(l) x[l] = pu__merton_step(p, x[l], second[i * PU__N + l], pu__draw_uniform(word[i][l]));
+        if (heston) {
+            PU__EACH_LANE(l)
+            x[l] = pu__heston_step(p, &variance[l], x[l], second[i * PU__N + l], pu__draw_uniform(word[i][l]));
+        } else {
+            PU__EACH_LANE(l)
+            x[l] = pu__merton_step(p, x[l], second[i * PU__N + l], pu__draw_uniform(word[i][l]));
+        }
     }
 }
 
@@ -178,8 +191,11 @@ PU_HOST_DEVICE static inline void pu__lane_returns(pu__path_lanes *lanes, int32_
             pu__lane_more_draws(lanes, block, a);
         for (int i = 0; i < PU_DRAW_STEPS; ++i) {
             float *x = PU__ITEM(lanes->x, i * s->assets + a), *variance = PU__ITEM(lanes->variance, a);
-            if (s->process == PU_PROCESS_GBM) PU__EACH_LANE(l) x[l] = pu__gbm_step(p, x[l]);
-            if (s->process == PU_PROCESS_GARCH) PU__EACH_LANE(l) x[l] = pu__garch_step(p, &variance[l], x[l]);
+            if (s->process == PU_PROCESS_GBM) {
+                PU__EACH_LANE(l) x[l] = pu__gbm_step(p, x[l]);
+            } else if (s->process == PU_PROCESS_GARCH) {
+                PU__EACH_LANE(l) x[l] = pu__garch_step(p, &variance[l], x[l]);
+            }
         }
     }
     if (s->shock) pu__lane_shock(lanes, block);

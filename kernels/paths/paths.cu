@@ -41,6 +41,7 @@ static __global__ void __launch_bounds__(PATH_THREADS_MAX, 4) paths_kernel(const
     const bool keep = args.price || args.trade || args.equity;
     pu__path_lanes lanes;
     lanes.scenario = s;
+    lanes.keep = keep;
     lanes.path = args.first + (uint64_t)(args.offset + path);
     lanes.stride = blockDim.x;
     double *trade = keep ? memory + threadIdx.x : (double *)0;
@@ -52,8 +53,8 @@ static __global__ void __launch_bounds__(PATH_THREADS_MAX, 4) paths_kernel(const
             const int place = (bar - 1) % PU_DRAW_STEPS;
             if (place == 0) pu__lane_returns(&lanes, (bar - 1) / PU_DRAW_STEPS);
             unseen *= s->slow_decay;
-            pu__lane_mark(&lanes, bar, place);
             pu__lane_observe(&lanes, place);
+            pu__lane_mark(&lanes, bar, place);
         }
         pu__lane_fill(&lanes, bar, 1.0f - unseen, trade);
         if (keep) keep_bar(&lanes, &args, path, bar, trade);

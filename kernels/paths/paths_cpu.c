@@ -52,6 +52,7 @@ static void run_group(const job *j, int64_t first, double *memory, pu__path_summ
     const bool keep = j->batch->price || j->batch->trade || j->batch->equity;
     pu__path_lanes lanes;
     lanes.scenario = s;
+    lanes.keep = keep;
     lanes.path = j->batch->first + (uint64_t)first;
     lanes.stride = PU__N;
     double *trade = keep ? memory : NULL;
@@ -64,8 +65,8 @@ static void run_group(const job *j, int64_t first, double *memory, pu__path_summ
         const int place = (bar - 1) % PU_DRAW_STEPS;
         if (place == 0) pu__lane_returns(&lanes, (bar - 1) / PU_DRAW_STEPS);
         unseen *= s->slow_decay;
-        pu__lane_mark(&lanes, bar, place);
         pu__lane_observe(&lanes, place);
+        pu__lane_mark(&lanes, bar, place);
         pu__lane_fill(&lanes, bar, 1.0f - unseen, trade);
         if (keep) keep_bar(&lanes, j->batch, first, live, bar, trade);
     }
