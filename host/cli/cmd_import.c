@@ -69,16 +69,21 @@ static json_t *file_json(const char *path, pu_status status, const pu_import_res
     return file;
 }
 
+static const char *seam_word(pu_import_seam seam) {
+    static const char *const words[] = {"none", "unseen", "differs"};
+    return words[seam];
+}
+
 static json_t *symbol_json(const pu_import_symbol *s) {
     char first[32], last[32];
     show_time(s->first_ts, s->bar_s, first);
     show_time(s->last_ts, s->bar_s, last);
-    return json_pack("{s:s, s:s, s:I, s:f, s:I, s:I, s:I, s:I, s:I, s:s, s:s}", "symbol", s->symbol, "asset_class",
-                     s->asset_class, "bar_s", (json_int_t)s->bar_s, "periods_per_year", s->periods_per_year,
-                     "rows_read", (json_int_t)s->rows_read, "rows_added", (json_int_t)s->rows_added,
-                     "rows_unchanged", (json_int_t)s->rows_unchanged, "rows_replaced",
+    return json_pack("{s:s, s:s, s:I, s:f, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:s}", "symbol", s->symbol,
+                     "asset_class", s->asset_class, "bar_s", (json_int_t)s->bar_s, "periods_per_year",
+                     s->periods_per_year, "rows_read", (json_int_t)s->rows_read, "rows_added",
+                     (json_int_t)s->rows_added, "rows_unchanged", (json_int_t)s->rows_unchanged, "rows_replaced",
                      (json_int_t)s->rows_replaced, "rows_rejected", (json_int_t)s->rows_rejected, "first", first,
-                     "last", last);
+                     "last", last, "adjustment_seam", seam_word(s->seam));
 }
 
 static void show_symbol(const pu_import_symbol *s) {

@@ -36,6 +36,14 @@ typedef enum pu_import_stamp {
     PU_IMPORT_STAMP_CLOSE
 } pu_import_stamp;
 
+/* Adjusted closes of a file beside those that are stored: each download scales them to its own end, so that a split or
+ * dividend that came since makes the older ones stale. */
+typedef enum pu_import_seam {
+    PU_IMPORT_SEAM_NONE = 0,
+    PU_IMPORT_SEAM_UNSEEN, /* no bar of the file was stored before: nothing says whether the factors agree */
+    PU_IMPORT_SEAM_DIFFERS /* bars with the same close have another adjusted one: stored bars have stale factors */
+} pu_import_seam;
+
 /* What became of one symbol of a file. rows_read = rows_added + rows_unchanged + rows_replaced + rows_rejected. */
 typedef struct pu_import_symbol {
     char symbol[64];
@@ -44,6 +52,7 @@ typedef struct pu_import_symbol {
     double periods_per_year;
     int64_t rows_read, rows_added, rows_unchanged, rows_replaced, rows_rejected;
     int64_t first_ts, last_ts; /* of the accepted rows */
+    pu_import_seam seam;
 } pu_import_symbol;
 typedef void (*pu_import_symbol_report)(void *context, const pu_import_symbol *symbol);
 

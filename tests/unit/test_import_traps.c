@@ -263,6 +263,87 @@ static void a_clock_time_is_blamed_itself(void **state) {
     }
 }
 
+/* `count` days from the first of March 2024 on, with the close at 10 and the adjusted close at `adjusted`. */
+static const char *adjusted_days(char *text, size_t bytes, int first, int count, double adjusted) {
+    snprintf(text, bytes, "Date,Open,High,Low,Close,Adj Close,Volume\n");
+    for (int day = first; day < first + count; ++day)
+        snprintf(text + strlen(text), bytes - strlen(text), "2024-03-%02d,10,12,9,10,%g,100\n", day, adjusted);
+    return text;
+}
+
+static pu_import_seam last_seam;
+static void keep_seam(void *context, const pu_import_symbol *symbol) {
+    (void)context;
+    last_seam = symbol->seam;
+}
+
+/* Every download scales its adjusted closes to its own end: what is stored from an older one has stale factors once a
+ * dividend came, and an increment alone cannot tell. */
+static void seams_of_adjusted_closes_are_told(void **state) {
+    (void)state;
+    static const struct {
+        const char *name, *asset_class;
+        int first, count;
+        double adjusted;
+        bool replace;
+        pu_import_seam seam;
+    } steps[] = {
+        {"SEAM.csv", "equity", 1, 10, 9.5, false, PU_IMPORT_SEAM_NONE},
+        {"SEAM.csv", "equity", 9, 4, 9.5, false, PU_IMPORT_SEAM_NONE}, /* two stored days agree */
+        {"SEAM.csv", "equity", 13, 2, 9.5, false, PU_IMPORT_SEAM_UNSEEN},
+        {"SEAM.csv", "equity", 14, 3, 9.4999, false, PU_IMPORT_SEAM_NONE}, /* printed with fewer digits: noise */
+        {"SEAM.csv", "equity", 15, 4, 9.4, false, PU_IMPORT_SEAM_DIFFERS},
+        {"SEAM.csv", "equity", 15, 4, 9.4, true, PU_IMPORT_SEAM_DIFFERS}, /* those before stay as they were */
+        {"SEAM.csv", "equity", 1, 20, 9.3, true, PU_IMPORT_SEAM_NONE},
+        {"PAIR.csv", "forex", 1, 3, 10, false, PU_IMPORT_SEAM_NONE},
+        {"PAIR.csv", "forex", 4, 3, 10, false, PU_IMPORT_SEAM_NONE}, /* nothing is ever adjusted there */
+        {"LAST.csv", "equity", 1, 3, 10, false, PU_IMPORT_SEAM_NONE},
+        {"LAST.csv", "equity", 4, 3, 10, false, PU_IMPORT_SEAM_UNSEEN}, /* a dividend on the 4th would not show */
+    };
+    char text[4096];
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; ++i) {
+        must_import(steps[i].name,
+                    adjusted_days(text, sizeof text, steps[i].first, steps[i].count, steps[i].adjusted),
+                    &(pu_import_options){.bar_s = DAY_S,
+                                         .asset_class = steps[i].asset_class,
+                                         .replace = steps[i].replace,
+                                         .on_symbol = keep_seam});
+        if (last_seam != steps[i].seam) fail_msg("step %zu: seam %d", i, (int)last_seam);
+    }
+    /* Without a column of adjusted closes there is nothing to be stale. */
+    must_import("PLAIN.csv", HEADER "2024-03-01" BAR "2024-03-04" BAR, &(pu_import_options){.bar_s = DAY_S});
+    must_import("PLAIN.csv", HEADER "2024-03-05" BAR,
+                &(pu_import_options){.bar_s = DAY_S, .on_symbol = keep_seam, .symbol = "PLAIN"});
+    assert_int_equal(last_seam, PU_IMPORT_SEAM_NONE);
+}
+
+static void seams_are_logged_for_people_and_programs(void **state) {
+    (void)state;
+    char text[4096];
+    test_write(test_path(folder, "OLD.csv"), adjusted_days(text, sizeof text, 1, 25, 9.5));
+    test_outcome run = test_plusultra(folder, "import", "-s", "seam.db", "OLD.csv", "--bar", "1d", NULL);
+    assert_int_equal(run.code, 0);
+    assert_null(strstr(run.err, "seam"));
+    test_outcome_free(&run);
+    test_write(test_path(folder, "OLD.csv"), adjusted_days(text, sizeof text, 26, 3, 9.5));
+    run = test_plusultra(folder, "import", "-s", "seam.db", "OLD.csv", "--bar", "1d", "--json", "seam.json",
+                         "--log-format", "json", NULL);
+    assert_int_equal(run.code, 0);
+    assert_non_null(strstr(run.err, "\"import.seam\""));
+    assert_non_null(strstr(run.err, "\"seam\":\"unseen\""));
+    assert_non_null(strstr(run.err, "--replace, or corporate actions"));
+    test_outcome_free(&run);
+    char *json = test_read(test_path(folder, "seam.json"));
+    assert_non_null(strstr(json, "\"adjustment_seam\": \"unseen\""));
+    free(json);
+    /* A file that is refused for its many rows says what they have in common. */
+    test_write(test_path(folder, "OLD.csv"), adjusted_days(text, sizeof text, 1, 28, 9.4));
+    run = test_plusultra(folder, "import", "-s", "seam.db", "OLD.csv", "--bar", "1d", NULL);
+    assert_int_equal(run.code, 1);
+    assert_non_null(strstr(run.err, "OLD: 28 bars have the stored close and another adjusted one"));
+    test_outcome_free(&run);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(weekends_are_no_distance),
@@ -275,6 +356,8 @@ int main(void) {
         cmocka_unit_test(a_store_is_no_source),
         cmocka_unit_test(a_pipe_does_not_hang),
         cmocka_unit_test(a_clock_time_is_blamed_itself),
+        cmocka_unit_test(seams_of_adjusted_closes_are_told),
+        cmocka_unit_test(seams_are_logged_for_people_and_programs),
         cmocka_unit_test(currencies_are_not_mixed_in_silence),
         cmocka_unit_test(saturdays_doubt_the_class),
         cmocka_unit_test(resampled_bars_take_no_imports),

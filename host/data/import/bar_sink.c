@@ -10,17 +10,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/data/store/sql.h"
 #include "plusultra/log.h"
 #include "plusultra/memory.h"
 
 enum { GATHER_ROWS = 65536 };
 
 typedef struct sink_series {
-    int64_t asset_id; /* 0: none yet */
-    int pending;      /* gathered rows */
-    int next;         /* while they are put in order */
-    bool dated;       /* the counts' times are set */
-    int64_t saturday; /* bars of a Saturday */
+    int64_t asset_id;                                     /* 0: none yet */
+    int pending;                                          /* gathered rows */
+    int next;                                             /* while they are put in order */
+    bool dated;                                           /* the counts' times are set */
+    int64_t saturday;                                     /* bars of a Saturday */
+    int64_t stored_bars, stored_first_ts, stored_last_ts; /* before the file */
+    int64_t overlaps,
+        readjusted; /* rows at the time of a stored bar; those whose adjusted close alone is another */
+    bool scaled;    /* an adjusted close that is not the close */
     pu_import_symbol counts;
 } sink_series;
 
@@ -99,6 +104,18 @@ static pu_status series_at(pu__bar_sink *sink, int index, sink_series **out) {
     return PU_OK;
 }
 
+static pu_status read_stored(const pu__bar_sink *sink, sink_series *own) {
+    static const char *const column[] = {"bars", "first_ts", "last_ts"};
+    int64_t *const out[] = {&own->stored_bars, &own->stored_first_ts, &own->stored_last_ts};
+    for (int i = 0; i < 3; ++i) {
+        char sql[96];
+        snprintf(sql, sizeof sql, "SELECT %s FROM assets WHERE asset_id = %lld", column[i],
+                 (long long)own->asset_id);
+        PU_TRY(pu__sql_integer(sink->store, sql, 0, out[i]));
+    }
+    return PU_OK;
+}
+
 static pu_status settle_asset(pu__bar_sink *sink, const pu__series *series, sink_series *own) {
     const pu_import_options *options = sink->options;
     pu_import_symbol *counts = &own->counts;
@@ -111,7 +128,10 @@ static pu_status settle_asset(pu__bar_sink *sink, const pu__series *series, sink
     counts->periods_per_year = options->periods_per_year > 0 ? options->periods_per_year
                                                              : pu_periods_per_year(asset_class, series->bar_s);
     PU_TRY(pu__asset_find(sink->store, counts->symbol, counts->bar_s, &own->asset_id));
-    if (own->asset_id != 0) return pu__record_same_asset(sink->store, own->asset_id, counts->symbol, options);
+    if (own->asset_id != 0) {
+        PU_TRY(pu__record_same_asset(sink->store, own->asset_id, counts->symbol, options));
+        return read_stored(sink, own);
+    }
     if (series->guessed) PU_TRY(pu__record_no_other_length(sink->store, counts->symbol));
     return pu__asset_make(sink->store, counts->symbol, asset_class, counts->bar_s,
                           options->currency ? options->currency : "", counts->periods_per_year, &own->asset_id);
@@ -154,6 +174,47 @@ static void doubt_class(const pu__bar_sink *sink, const sink_series *own) {
            counts->symbol, counts->asset_class, counts->periods_per_year, counts->symbol);
 }
 
+/* Markets without splits and dividends have the close as the adjusted one. */
+static bool may_adjust(const sink_series *own) {
+    const char *asset_class = own->counts.asset_class;
+    return own->scaled || (strcmp(asset_class, "crypto") != 0 && strcmp(asset_class, "forex") != 0);
+}
+
+static pu_import_seam seam_of(const pu__bar_sink *sink, const sink_series *own) {
+    const pu_import_symbol *counts = &own->counts;
+    if (!sink->rules->adjusted || own->stored_bars == 0) return PU_IMPORT_SEAM_NONE;
+    if (own->overlaps == 0)
+        return counts->rows_added > 0 && may_adjust(own) ? PU_IMPORT_SEAM_UNSEEN : PU_IMPORT_SEAM_NONE;
+    const bool whole = sink->options->replace && counts->first_ts <= own->stored_first_ts &&
+                       counts->last_ts >= own->stored_last_ts;
+    return own->readjusted > 0 && !whole ? PU_IMPORT_SEAM_DIFFERS : PU_IMPORT_SEAM_NONE;
+}
+
+static void warn_seam(const sink_series *own) {
+    const char *symbol = own->counts.symbol;
+    const bool differs = own->counts.seam == PU_IMPORT_SEAM_DIFFERS;
+    char rows[24];
+    snprintf(rows, sizeof rows, "%lld", (long long)own->readjusted);
+    const pu_log_field fields[] = {
+        {"symbol", symbol}, {"seam", differs ? "differs" : "unseen"}, {"readjusted", rows}};
+    static const char *const remedy =
+        "import a file of the whole history with --replace, or corporate actions with "
+        "--actions FILE --adjust";
+    if (own->counts.seam == PU_IMPORT_SEAM_NONE) return;
+    if (differs)
+        pu_log_fields(
+            PU_LOG_WARNING, "import.seam", 3, fields,
+            "%s: %s bars have the stored close and another adjusted one: a split or dividend came since, "
+            "and the stored bars that stay have the old factors: %s",
+            symbol, rows, remedy);
+    else
+        pu_log_fields(
+            PU_LOG_WARNING, "import.seam", 3, fields,
+            "%s: no bar of the file was stored before, so that nothing shows whether a split or dividend "
+            "has changed the adjusted closes since: those before the seam may be stale: %s",
+            symbol, remedy);
+}
+
 static pu_status reject_differing(pu__bar_sink *sink, int index, const pu__bar *bar, int64_t line) {
     char when[32], reason[PU_IMPORT_REASON_BYTES], text[PU_IMPORT_TEXT_BYTES];
     pu_import_reject row;
@@ -179,8 +240,12 @@ static pu_status reject_before(pu__bar_sink *sink, const pu__batch *batch, int64
 /* A run of bars of one series. `batch`: its rejected rows are listed on the way; null: they are not. */
 static pu_status put_run(pu__bar_sink *sink, int index, const pu__bar *bars, const int64_t *lines, int64_t count,
                          const pu__batch *batch, int *next_reject) {
+    const int64_t before = sink->writer.readjusted;
     PU_TRY(pu__bars_put(&sink->writer, bars, count, sink->options->replace, sink->outcome));
+    sink->series[index].readjusted += sink->writer.readjusted - before;
     for (int64_t i = 0; i < count; ++i) {
+        sink->series[index].overlaps += sink->outcome[i] != PU__BAR_ADDED;
+        sink->series[index].scaled |= bars[i].adjusted != bars[i].close;
         if (sink->outcome[i] == PU__BAR_DIFFERS) {
             if (batch) PU_TRY(reject_before(sink, batch, lines[i], next_reject));
             PU_TRY(reject_differing(sink, index, &bars[i], lines[i]));
@@ -270,6 +335,7 @@ pu_status pu__bar_sink_resume(pu__bar_sink *sink, const pu__batch_reader *reader
     PU_TRY(series_at(sink, 0, &own));
     PU_TRY(settle_asset(sink, pu__batch_series(reader, 0), own));
     own->counts.rows_read = own->counts.rows_unchanged = resume->rows_read - resume->rows_rejected;
+    own->overlaps = own->counts.rows_read; /* the same bytes as before: their factors are those stored */
     own->dated = true;
     own->saturday = resume->saturday_bars;
     own->counts.first_ts = resume->first_ts;
@@ -306,8 +372,9 @@ static void sum_up(pu__bar_sink *sink) {
     pu_import_result *result = sink->result;
     bool dated = false;
     for (int i = 0; i < sink->count; ++i) {
-        const pu_import_symbol *counts = &sink->series[i].counts;
+        pu_import_symbol *counts = &sink->series[i].counts;
         if (sink->series[i].asset_id == 0) continue;
+        counts->seam = seam_of(sink, &sink->series[i]);
         const bool first = result->symbol_count++ == 0;
         if (first) {
             snprintf(result->symbol, sizeof result->symbol, "%s", counts->symbol);
@@ -328,7 +395,11 @@ static void sum_up(pu__bar_sink *sink) {
 pu_status pu__bar_sink_end(pu__bar_sink *sink, const pu__batch_reader *reader) {
     PU_TRY(sink->gather ? flush(sink, reader) : stop_writing(sink, PU_OK));
     sum_up(sink);
-    return check_usable(sink);
+    const pu_status status = check_usable(sink);
+    for (int i = 0; i < sink->count && status != PU_OK; ++i) { /* why so many rows are refused */
+        if (sink->series[i].counts.seam == PU_IMPORT_SEAM_DIFFERS) warn_seam(&sink->series[i]);
+    }
+    return status;
 }
 
 /* Invariant 3. Rejected rows of series without an asset become the first asset's. */
@@ -387,7 +458,9 @@ pu_status pu__bar_sink_record(pu__bar_sink *sink, const pu__file_end *end) {
 
 void pu__bar_sink_report(const pu__bar_sink *sink) {
     for (int i = 0; i < sink->count; ++i) {
-        if (sink->series[i].asset_id != 0) doubt_class(sink, &sink->series[i]);
+        if (sink->series[i].asset_id == 0) continue;
+        doubt_class(sink, &sink->series[i]);
+        warn_seam(&sink->series[i]);
     }
     for (int i = 0; i < sink->count && sink->options->on_symbol; ++i) {
         if (sink->series[i].asset_id != 0)

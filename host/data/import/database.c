@@ -375,6 +375,7 @@ static void set_rules(const pu__database *table, pu__row_rules *rules) {
     rules->stamp = options->stamp != PU_IMPORT_STAMP_AUTO ? options->stamp : PU_IMPORT_STAMP_OPEN;
     rules->bar_s = options->bar_s;
     rules->bar_given = options->bar_s > 0;
+    rules->adjusted = table->column[PU__ROLE_ADJUSTED][0] != '\0';
 }
 
 pu_status pu__database_open(const char *path, const pu_import_options *options, const pu__mapping *mapping,

@@ -159,5 +159,6 @@ pu_status pu__probe(pu__lines *lines, const pu_import_options *options, const pu
     }
     PU_TRY(pu__layout_detect(lines->path, first, options, mapping, &rules->layout));
     rules->head_lines += rules->layout.has_header;
+    rules->adjusted = rules->layout.column[PU__ROLE_ADJUSTED] >= 0;
     return probe_rows(lines, rules->layout.has_header ? rows : text, all, options, rules, stamp_assumed);
 }

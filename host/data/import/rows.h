@@ -17,6 +17,7 @@ typedef struct pu__row_rules {
     bool bar_guessed;           /* one date alone was taken as a day */
     int64_t period_s;           /* Stooq's, of the first row; 0: no column says it */
     bool descending;            /* newest row first */
+    bool adjusted;              /* a column says the adjusted close */
     bool many;                  /* several symbols, each an asset */
     char symbol[64];            /* the first one of a symbol column; "" when there is none */
 } pu__row_rules;

@@ -226,6 +226,11 @@ typedef struct bar_run {
     uint64_t before[RUN_BARS]; /* hash of the stored bar, where there is one */
 } bar_run;
 
+/* Rounding and the noise of a source's own arithmetic stay below; a dividend of one part in ten thousand does not. */
+static bool readjusted(const pu__bar *stored, const pu__bar *bar) {
+    return stored->close == bar->close && fabs(bar->adjusted / stored->adjusted - 1) > 2e-5;
+}
+
 /* Walks over the run and what is stored between its ends, side by side: one query, and not one for each bar. */
 static pu_status compare_run(pu__bar_writer *writer, bool replace, bar_run *run) {
     bool found = true;
@@ -243,6 +248,7 @@ static pu_status compare_run(pu__bar_writer *writer, bool replace, bar_run *run)
         while (k < run->count && run->bars[k].ts < stored.ts) run->outcome[k++] = PU__BAR_ADDED;
         if (k == run->count || run->bars[k].ts != stored.ts) continue;
         run->before[k] = pu__bar_hash(&stored);
+        writer->readjusted += readjusted(&stored, &run->bars[k]);
         run->outcome[k] = run->before[k] == pu__bar_hash(&run->bars[k]) ? PU__BAR_UNCHANGED
                           : replace                                     ? PU__BAR_REPLACED
                                                                         : PU__BAR_DIFFERS;

@@ -58,6 +58,7 @@ typedef struct pu__bar_writer {
     pu__bulk_rows rows;
     int64_t bars, first_ts, last_ts;
     uint64_t checksum;
+    int64_t readjusted; /* bars so far that came again with the stored close and another adjusted one */
     bool changed;
 } pu__bar_writer;
 
