@@ -295,6 +295,9 @@ static void seams_of_adjusted_closes_are_told(void **state) {
         {"SEAM.csv", "equity", 15, 4, 9.4, false, PU_IMPORT_SEAM_DIFFERS},
         {"SEAM.csv", "equity", 15, 4, 9.4, true, PU_IMPORT_SEAM_DIFFERS}, /* those before stay as they were */
         {"SEAM.csv", "equity", 1, 20, 9.3, true, PU_IMPORT_SEAM_NONE},
+        {"GROWN.csv", "equity", 1, 10, 9.5, false, PU_IMPORT_SEAM_NONE},
+        {"GROWN.csv", "equity", 1, 15, 9.5, false,
+         PU_IMPORT_SEAM_NONE}, /* read on from the end of the same bytes */
         {"PAIR.csv", "forex", 1, 3, 10, false, PU_IMPORT_SEAM_NONE},
         {"PAIR.csv", "forex", 4, 3, 10, false, PU_IMPORT_SEAM_NONE}, /* nothing is ever adjusted there */
         {"LAST.csv", "equity", 1, 3, 10, false, PU_IMPORT_SEAM_NONE},
