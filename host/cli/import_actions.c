@@ -41,6 +41,28 @@ static pu_status compare_delivered(pu_store *store, const pu_asset *asset, json_
     return PU_OK;
 }
 
+/* The adjusted close takes prices over a split; nothing does so for the volume that features see. */
+static pu_status warn_raw_volume(pu_store *store, const pu_asset *asset, json_t *out) {
+    pu_price_basis basis;
+    int64_t count = 0, splits = 0;
+    pu_action *actions = NULL;
+    PU_TRY(pu_store_get_price_basis(store, asset->id, &basis));
+    PU_TRY(pu_store_get_actions(store, asset->id, &count, &actions));
+    for (int64_t i = 0; i < count; ++i)
+        splits += actions[i].kind == PU_ACTION_SPLIT && actions[i].ex_ts > asset->first_ts - asset->bar_s &&
+                  actions[i].ex_ts < asset->last_ts;
+    pu_free(actions);
+    const bool jumps = basis == PU_BASIS_RAW && splits > 0;
+    json_object_set_new(out, "volume_jumps_at_splits", json_boolean(jumps));
+    if (!jumps) return PU_OK;
+    pu_log(
+        PU_LOG_WARNING, "import.raw_volume",
+        "%s: its prices are as traded, and so is its volume: features of the volume jump at its splits (%" PRId64
+        "); leave them out, or import bars whose prices and volume are split-adjusted",
+        asset->symbol, splits);
+    return PU_OK;
+}
+
 static pu_status import_into(pu__cli *cli, pu_store *store, const pu_asset *asset) {
     pu_price_basis basis;
     const pu_price_basis *chosen = NULL;
@@ -53,6 +75,7 @@ static pu_status import_into(pu__cli *cli, pu_store *store, const pu_asset *asse
                             (json_int_t)result.splits, "dividends", (json_int_t)result.dividends, "changed",
                             (json_int_t)result.changed, "sha256", result.sha256);
     json_object_set_new(cli->result, "actions", out);
+    PU_TRY(warn_raw_volume(store, asset, out));
     if (!pu__cli_flag(cli, "adjust")) return compare_delivered(store, asset, out);
     int64_t changed = 0;
     PU_TRY(pu_store_adjust(store, asset->id, &changed));

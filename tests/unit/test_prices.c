@@ -453,6 +453,29 @@ static void the_command_imports_actions(void **state) {
     pu_store_close(store);
 }
 
+/* Raw prices come with raw volume, which nothing takes over a split; split-adjusted ones do not. */
+static void raw_volume_at_splits_is_told(void **state) {
+    (void)state;
+    static const double close[] = {100, 100, 50, 50};
+    test_write(test_path(folder, "split.csv"), "date,kind,value\n1970-01-03,split,2\n");
+    test_write(test_path(folder, "before.csv"), "date,kind,value\n1969-01-03,split,2\n");
+    for (int k = 0; k < 3; ++k) {
+        char symbol[16];
+        snprintf(symbol, sizeof symbol, "VOL%d", k);
+        pu_store *store = NULL;
+        MUST(pu_store_open(test_path(folder, "market.db"), PU_STORE_CREATE, &store));
+        const int64_t id = put(store, symbol, 4, close, NULL);
+        if (k != 1) MUST(pu_store_put_price_basis(store, id, PU_BASIS_RAW));
+        pu_store_close(store);
+        test_outcome run = test_plusultra(folder, "import", "--actions", k == 2 ? "before.csv" : "split.csv",
+                                          "--symbol", symbol, "--adjust", NULL);
+        if (run.code != 0) fail_msg("%s", run.err);
+        const bool told = strstr(run.err, "features of the volume jump at its splits (1)") != NULL;
+        assert_int_equal(told, k == 0);
+        test_outcome_free(&run);
+    }
+}
+
 static void regimes_are_known_when_published(void **state) {
     (void)state;
     const pu_regime labels[] = {{10, 10, 1}, {25, 20, 2}, {40, 20, 3}};
@@ -491,6 +514,7 @@ int main(void) {
         cmocka_unit_test(files_are_read_or_refused),
         cmocka_unit_test(failed_allocations_change_nothing),
         cmocka_unit_test(the_command_imports_actions),
+        cmocka_unit_test(raw_volume_at_splits_is_told),
         cmocka_unit_test(regimes_are_known_when_published),
     };
     return cmocka_run_group_tests(tests, make_folder, drop_folder);
