@@ -41,7 +41,8 @@ static bool has_columns(pu_graph *graph, pu_op_id op, const pu_tensor *x) {
 }
 
 pu_tensor *pu__gemm(pu_graph *graph, pu_tensor *a, int transpose_a, pu_tensor *b, int transpose_b) {
-    const pu_attributes attributes = {.gemm = {.transpose_a = transpose_a != 0, .transpose_b = transpose_b != 0}};
+    const pu_attributes attributes = {
+        .gemm = {.transpose_a = transpose_a != 0, .transpose_b = transpose_b != 0, .precision = graph->precision}};
     return first_of(pu__node_add(graph, PU_OP_GEMM, (pu_tensor *[]){a, b}, 2, &attributes, 1, NULL));
 }
 
@@ -53,7 +54,7 @@ pu_tensor *pu__sum_leading(pu_graph *graph, pu_tensor *x, const pu_shape *shape)
 pu_tensor *pu_linear(pu_graph *graph, pu_tensor *x, pu_tensor *weight, pu_tensor *bias, pu_act act) {
     if (!has_columns(graph, PU_OP_GEMM, x)) return NULL;
     pu_tensor *rows = rows_view(graph, x);
-    const pu_attributes attributes = {.gemm = {.act = act}};
+    const pu_attributes attributes = {.gemm = {.act = act, .precision = graph->precision}};
     /* The pre-activation is kept where a gradient may need it; pu_compile drops it where none does. */
     const int outputs = act == PU_ACT_NONE ? 1 : 2;
     const pu__node *node = pu__node_add(graph, PU_OP_GEMM, (pu_tensor *[]){rows, weight, bias}, bias ? 3 : 2,
@@ -136,8 +137,10 @@ pu_tensor *pu_softmax(pu_graph *graph, pu_tensor *x) {
 }
 
 pu_tensor *pu_attention(pu_graph *graph, pu_tensor *qkv, int heads, int span, float rotary_base) {
-    return pu_attention_with(graph, qkv,
-                             &(pu_attention_options){.heads = heads, .span = span, .rotary_base = rotary_base});
+    return pu_attention_with(
+        graph, qkv,
+        &(pu_attention_options){
+            .heads = heads, .span = span, .rotary_base = rotary_base, .precision = graph->precision});
 }
 
 static pu_attributes attention_attributes(const pu_attention_options *options) {

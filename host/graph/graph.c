@@ -83,6 +83,8 @@ void pu_graph_free(pu_graph *graph) {
     pu_free(graph);
 }
 
+void pu_graph_set_precision(pu_graph *graph, pu_precision precision) { graph->precision = precision; }
+
 pu_status pu_graph_status(const pu_graph *graph) {
     return graph->status == PU_OK ? PU_OK : pu_fail(graph->status, "%s", graph->message);
 }

@@ -81,6 +81,7 @@ struct pu_graph {
     int tensor_count, tensor_capacity;
     int node_count, node_capacity;
     uint32_t dropout_count;
+    pu_precision precision;
     bool has_gradients, has_update;
     pu_status status; /* the first error */
     char message[512];

@@ -29,6 +29,9 @@ pu_status pu__infer_gemm(const pu__shapes *s) {
     if ((unsigned)s->attributes->gemm.act > PU_ACT_TANH) {
         return pu_fail(PU_ERR_ARGUMENT, "gemm: activation %d is not known", (int)s->attributes->gemm.act);
     }
+    if ((unsigned)s->attributes->gemm.precision > PU_PRECISION_BF16) {
+        return pu_fail(PU_ERR_ARGUMENT, "gemm: precision %d is not known", (int)s->attributes->gemm.precision);
+    }
     for (int i = 0; i < s->out_count; ++i) s->out[i] = PU_SHAPE2(m, n);
     return PU_OK;
 }

@@ -21,6 +21,9 @@ static pu_attributes loss_attributes(const pu_config *config, pu_model_dims dims
 
 static pu_status add_nodes(const pu_config *config, pu_model_dims dims, pu__network_use use, pu__network *n) {
     pu_graph *graph = n->graph;
+    pu_graph_set_precision(graph, strcmp(config->train.precision, "bf16") == 0   ? PU_PRECISION_BF16
+                                  : strcmp(config->train.precision, "tf32") == 0 ? PU_PRECISION_TF32
+                                                                                 : PU_PRECISION_F32);
     const int64_t window = config->windows.window_bars, rows = n->batch * (config->windows.warmup_bars + window);
     pu_tensor *(*input)(pu_graph *, const char *, pu_dtype, pu_shape) =
         use == PU__NETWORK_PREDICT ? pu_graph_input : pu_graph_input_bound;

@@ -102,6 +102,10 @@ pu_shape pu_shape_of(int rank, ...); /* dimensions as int64_t or int literals ca
 #define PU_SHAPE2(a, b) ((pu_shape){2, {(a), (b)}})
 #define PU_SHAPE3(a, b, c) ((pu_shape){3, {(a), (b), (c)}})
 
+/* What the factors of matrix products and of pu_attention are rounded to from here on, their gradients included; all
+ * else, parameters, sums and statistics stay f32. */
+void pu_graph_set_precision(pu_graph *graph, pu_precision precision);
+
 /* x[..., K] W[K,N] + bias[N] (bias may be null), activation fused; gives [..., N]. */
 pu_tensor *pu_linear(pu_graph *graph, pu_tensor *x, pu_tensor *weight, pu_tensor *bias, pu_act act);
 pu_tensor *pu_act_of(pu_graph *graph, pu_tensor *x, pu_act act);

@@ -181,6 +181,7 @@ typedef union pu_attributes {
     struct {
         int transpose_a, transpose_b; /* a is [K,M] / b is [N,K] when set */
         pu_act act;
+        pu_precision precision;
     } gemm;
     struct {
         pu_act kind;

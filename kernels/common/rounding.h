@@ -9,7 +9,13 @@
 
 #include "plusultra/ops.h"
 
-static inline float pu__round_tf32(float x) {
+#if defined(__CUDACC__)
+#define PU__ON_BOTH __host__ __device__
+#else
+#define PU__ON_BOTH
+#endif
+
+PU__ON_BOTH static inline float pu__round_tf32(float x) {
     uint32_t bits;
     memcpy(&bits, &x, sizeof bits);
     bits = (bits + 0x1000u) & ~0x1fffu;
@@ -18,7 +24,7 @@ static inline float pu__round_tf32(float x) {
     return x == x ? out : x;
 }
 
-static inline float pu__round_bf16(float x) {
+PU__ON_BOTH static inline float pu__round_bf16(float x) {
     uint32_t bits;
     memcpy(&bits, &x, sizeof bits);
     bits = (bits + 0x7fffu + (bits >> 16 & 1u)) & 0xffff0000u;

@@ -1,16 +1,20 @@
-/* Matrix product by cuBLASLt in float32 (no TF32), bias in its epilogue, the activation by a kernel of our own:
- * cuBLASLt's GELU keeps no pre-activation in float32, and SiLU, sigmoid and tanh it does not have.
+/* Matrix product by cuBLASLt in float32 (TF32 and bfloat16 where asked for), bias in its epilogue, the activation by a
+ * kernel of our own: cuBLASLt's GELU keeps no pre-activation in float32, and SiLU, sigmoid and tanh it does not have.
  *
  * cuBLASLt is column-major. The row-major y[M,N] is its y^T[N,M] = op(b)^T op(a)^T: b goes in as its first
  * operand, a as the second, and a row-major [R,C] is a column-major [C,R] with leading dimension C. So an operand
  * that the contract transposes is transposed here too, and the bias of y's columns is the bias of cuBLASLt's
- * rows. */
+ * rows.
+ *
+ * bf16: one launch makes copies of a and b in the workspace, from which cuBLASLt multiplies with f32 sums, bias and
+ * result. The parameters themselves stay f32: no copy of them is kept that could be out of date. */
 #include <cublasLt.h>
 
 #include "kernels/common/activation.cuh"
 #include "kernels/common/device.cuh"
 #include "kernels/gemm/gemm.h"
 #include "kernels/gemm/gemm_plans.h"
+#include "kernels/common/rounding.h"
 #include "plusultra/memory.h"
 
 struct shape {
@@ -18,6 +22,7 @@ struct shape {
     int transpose_a, transpose_b;
     uint32_t align_a, align_b, align_y; /* bytes; algorithms differ in what they need */
     uint32_t align_bias;                /* 0: no bias */
+    pu_precision precision;
 };
 
 struct plan {
@@ -64,15 +69,18 @@ void pu__gemm_plans_free(pu__gemm_plans *plans) {
 
 static bool same(const shape *a, const shape *b) {
     return a->m == b->m && a->n == b->n && a->k == b->k && a->transpose_a == b->transpose_a &&
-           a->transpose_b == b->transpose_b && a->align_bias == b->align_bias && a->align_a == b->align_a &&
-           a->align_b == b->align_b && a->align_y == b->align_y;
+           a->transpose_b == b->transpose_b && a->precision == b->precision && a->align_bias == b->align_bias &&
+           a->align_a == b->align_a && a->align_b == b->align_b && a->align_y == b->align_y;
 }
 
 static pu_status describe(const shape *s, plan *p) {
     const cublasOperation_t first = s->transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N;
     const cublasOperation_t second = s->transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N;
     const cublasLtEpilogue_t epilogue = s->align_bias ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_DEFAULT;
-    BLAS_TRY(cublasLtMatmulDescCreate(&p->product, CUBLAS_COMPUTE_32F, CUDA_R_32F), "making a descriptor");
+    const cublasComputeType_t compute =
+        s->precision == PU_PRECISION_TF32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
+    const cudaDataType_t factor = s->precision == PU_PRECISION_BF16 ? CUDA_R_16BF : CUDA_R_32F;
+    BLAS_TRY(cublasLtMatmulDescCreate(&p->product, compute, CUDA_R_32F), "making a descriptor");
     BLAS_TRY(cublasLtMatmulDescSetAttribute(p->product, CUBLASLT_MATMUL_DESC_TRANSA, &first, sizeof first),
              "setting transa");
     BLAS_TRY(cublasLtMatmulDescSetAttribute(p->product, CUBLASLT_MATMUL_DESC_TRANSB, &second, sizeof second),
@@ -81,8 +89,8 @@ static pu_status describe(const shape *s, plan *p) {
              "setting the epilogue");
     const int64_t b_columns = s->transpose_b ? s->k : s->n, b_rows = s->transpose_b ? s->n : s->k;
     const int64_t a_columns = s->transpose_a ? s->m : s->k, a_rows = s->transpose_a ? s->k : s->m;
-    BLAS_TRY(cublasLtMatrixLayoutCreate(&p->b, CUDA_R_32F, b_columns, b_rows, b_columns), "making a layout");
-    BLAS_TRY(cublasLtMatrixLayoutCreate(&p->a, CUDA_R_32F, a_columns, a_rows, a_columns), "making a layout");
+    BLAS_TRY(cublasLtMatrixLayoutCreate(&p->b, factor, b_columns, b_rows, b_columns), "making a layout");
+    BLAS_TRY(cublasLtMatrixLayoutCreate(&p->a, factor, a_columns, a_rows, a_columns), "making a layout");
     BLAS_TRY(cublasLtMatrixLayoutCreate(&p->y, CUDA_R_32F, s->n, s->m, s->n), "making a layout");
     return PU_OK;
 }
@@ -180,23 +188,70 @@ static __global__ void __launch_bounds__(PU_BLOCK)
     pu__store4(y, v, i, count, vector);
 }
 
+/* to = the upper halves of a rounded, then of b, each from a multiple of 256 bytes on. */
+static __global__ void __launch_bounds__(PU_BLOCK)
+    copy_bf16(const float *a, const float *b, uint16_t *a_to, uint16_t *b_to, int64_t a_count, int64_t b_count) {
+    int64_t i = static_cast<int64_t>(blockIdx.x) * PU_BLOCK + threadIdx.x;
+    if (i >= a_count + b_count) return;
+    const bool second = i >= a_count;
+    if (second) i -= a_count;
+    const float x = second ? b[i] : a[i];
+    uint16_t half = 0x7fff; /* a NaN, whatever its digits */
+    if (x == x) {
+        const float rounded = pu__round_bf16(x);
+        uint32_t bits;
+        memcpy(&bits, &rounded, sizeof bits);
+        half = static_cast<uint16_t>(bits >> 16);
+    }
+    (second ? b_to : a_to)[i] = half;
+}
+
 /* The largest power of two that divides an address, 256 at most. */
 static uint32_t alignment_of(const void *pointer) {
     const uintptr_t address = reinterpret_cast<uintptr_t>(pointer) | 256u;
     return static_cast<uint32_t>(address & (~address + 1));
 }
 
-static pu_status multiply(const pu__call *call, const shape *s, float *z) {
+static size_t copy_bytes(int64_t count) { return (2 * static_cast<size_t>(count) + 255) / 256 * 256; }
+
+/* The factors as cuBLASLt takes them, and the part of the workspace that is left to it. */
+typedef struct factors {
+    const void *a, *b;
+    unsigned char *workspace;
+    size_t workspace_bytes;
+} factors;
+
+static pu_status prepare_factors(const pu__call *call, const shape *s, factors *f) {
+    *f = {call->in[0].data, call->in[1].data, static_cast<unsigned char *>(call->workspace),
+          call->workspace_bytes};
+    if (s->precision != PU_PRECISION_BF16) return PU_OK;
+    const int64_t a_count = s->m * s->k, b_count = s->k * s->n;
+    const size_t used = copy_bytes(a_count) + copy_bytes(b_count);
+    unsigned char *b_copy = f->workspace + copy_bytes(a_count);
+    const unsigned blocks = static_cast<unsigned>(pu__ceil_div(a_count + b_count, PU_BLOCK));
+    PU_LAUNCH(copy_bf16, blocks, PU_BLOCK, 0, call->cuda->stream, static_cast<const float *>(f->a),
+              static_cast<const float *>(f->b), reinterpret_cast<uint16_t *>(f->workspace),
+              reinterpret_cast<uint16_t *>(b_copy), a_count, b_count);
+    PU_TRY(pu__launched("gemm: copy_bf16"));
+    *f = {f->workspace, b_copy, f->workspace + used, f->workspace_bytes - used};
+    return PU_OK;
+}
+
+static pu_status multiply(const pu__call *call, shape *s, float *z) {
     const pu__cuda_exec *exec = call->cuda;
+    factors f;
+    PU_TRY(prepare_factors(call, s, &f));
+    s->align_a = alignment_of(f.a);
+    s->align_b = alignment_of(f.b);
     const void *bias = s->align_bias ? call->in[2].data : nullptr;
     plan *p = nullptr;
-    PU_TRY(plan_for(exec, s, bias, call->workspace_bytes, &p));
+    PU_TRY(plan_for(exec, s, bias, f.workspace_bytes, &p));
     if (bias)
         BLAS_TRY(cublasLtMatmulDescSetAttribute(p->product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof bias),
                  "setting the bias");
     const float one = 1.0f, zero = 0.0f;
-    BLAS_TRY(cublasLtMatmul(exec->blas, p->product, &one, call->in[1].data, p->b, call->in[0].data, p->a, &zero, z,
-                            p->y, z, p->y, &p->algorithm, call->workspace, call->workspace_bytes, exec->stream),
+    BLAS_TRY(cublasLtMatmul(exec->blas, p->product, &one, f.b, p->b, f.a, p->a, &zero, z, p->y, z, p->y,
+                            &p->algorithm, f.workspace, f.workspace_bytes, exec->stream),
              "a matrix product");
     return PU_OK;
 }
@@ -210,6 +265,7 @@ static shape shape_of(const pu__call *call) {
     s.k = b->dim[attributes.transpose_b ? 1 : 0];
     s.transpose_a = attributes.transpose_a;
     s.transpose_b = attributes.transpose_b;
+    s.precision = attributes.precision;
     return s;
 }
 
@@ -217,7 +273,9 @@ size_t pu__gemm_workspace_cuda(const pu__call *call) {
     const size_t split_bytes = 16 * sizeof(float) * static_cast<size_t>(pu__count(&call->out[0].shape));
     const size_t least = size_t(1) << 20, most = size_t(32) << 20; /* what NVIDIA advises for cuBLAS on Hopper */
     const size_t bytes = (split_bytes + 255) / 256 * 256;
-    return bytes < least ? least : bytes > most ? most : bytes;
+    const shape s = shape_of(call);
+    const size_t copies = s.precision == PU_PRECISION_BF16 ? copy_bytes(s.m * s.k) + copy_bytes(s.k * s.n) : 0;
+    return copies + (bytes < least ? least : bytes > most ? most : bytes);
 }
 
 pu_status pu__gemm_cuda(const pu__call *call) {
@@ -230,8 +288,6 @@ pu_status pu__gemm_cuda(const pu__call *call) {
     const float *bias = call->in_count > 2 ? static_cast<const float *>(call->in[2].data) : nullptr;
     if (s.k > 0) {
         s.align_bias = bias ? alignment_of(bias) : 0;
-        s.align_a = alignment_of(call->in[0].data);
-        s.align_b = alignment_of(call->in[1].data);
         s.align_y = alignment_of(z);
         PU_TRY(multiply(call, &s, z));
     } else {

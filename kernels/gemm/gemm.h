@@ -7,10 +7,13 @@
  * Shapes: leading dimensions of a, b and y are rows: a [..., K] is [M,K]. With transpose_a a is [K,M], with
  * transpose_b b is [N,K]. N is the last dimension of y. K = 0 gives act(bias).
  * Layout: dense, row-major. No aliasing. Outputs are overwritten.
+ * Precision tf32, bf16: the elements of a and b are rounded (kernels/common/rounding.h), each by itself; products,
+ * sums, bias and activation are f32. A GPU's tf32 unit may cut the digits off instead.
  * Workspace: chosen by the backend (packed operands, partial sums of a split K).
  * Determinism: the way K is summed depends on the shape and the transposes only, so bits do not depend on the
  * number of threads; unless a is transposed, a row of y does not depend on the other rows of a.
- * Floor: 2 M N K flops; 4 (M K + K N + M N (1 or 2)) bytes. */
+ * Floor: 2 M N K flops; 4 (M K + K N + M N (1 or 2)) bytes; bf16 on a GPU reads and writes 2 (M K + K N)
+ * bytes more for the copies, where the product itself is bound by its tensor cores. */
 #ifndef PU_KERNELS_GEMM_GEMM_H
 #define PU_KERNELS_GEMM_GEMM_H
 

@@ -3,9 +3,15 @@
  *
  * Every element of z is one chain of multiply-adds over k = 0, 1, ..., whatever tile it falls into: a row's bits
  * do not depend on the number of rows. Only where A is transposed (weight gradients: K is the batch) K is cut into
- * parts whose sums are added in order. */
+ * parts whose sums are added in order.
+ *
+ * Lower precisions round the factors and nothing else: B while it is packed, all of it then, A into a copy. A product
+ * of two such factors is exact in f32, so that the sums are those of a matrix unit with f32 sums but for their order.
+ * The dot products of bf16 pairs that some processors have are not used: they flush subnormals and round by their own
+ * rule, and so would give other bits than other machines. */
 #include "kernels/gemm/gemm.h"
 
+#include "kernels/common/rounding.h"
 #include "kernels/common/tile.h"
 #include "plusultra/pool.h"
 
@@ -15,23 +21,30 @@ enum {
     BLOCK_ROWS = 4 * TILE_ROWS, /* of one chunk of the parallel loop */
     BLOCK_K = 512,
     PARTS_MAX = 16,
+    ROUND_FLOATS = 8192,
     PACK_ROWS = 16, /* with fewer rows packing B costs more than it saves */
 };
 
 typedef struct product {
     const float *a, *b, *bias;
-    float *y, *z, *packed, *parts;
+    float *y, *z, *packed, *parts, *rounded;
     int64_t m, n, k;
     int64_t a_row, a_col, b_row, b_col; /* strides */
     int64_t panels, packed_first, part_k, part_count;
     pu_act act;
+    pu_precision precision;
 } product;
+
+static int64_t part_floats(const product *p) { return p->part_count > 1 ? p->part_count * p->m * p->n : 0; }
 
 static product product_of(const pu__call *call) {
     const pu_shape *a = &call->in[0].shape, *b = &call->in[1].shape, *y = &call->out[0].shape;
     const int transpose_a = call->attributes->gemm.transpose_a, transpose_b = call->attributes->gemm.transpose_b;
-    product p = {
-        .a = call->in[0].data, .b = call->in[1].data, .y = call->out[0].data, .act = call->attributes->gemm.act};
+    product p = {.a = call->in[0].data,
+                 .b = call->in[1].data,
+                 .y = call->out[0].data,
+                 .act = call->attributes->gemm.act,
+                 .precision = call->attributes->gemm.precision};
     p.bias = call->in_count > 2 ? call->in[2].data : NULL;
     p.z = call->out_count > 1 ? call->out[1].data : NULL;
     p.m = pu__rows(y);
@@ -42,7 +55,8 @@ static product product_of(const pu__call *call) {
     p.b_row = transpose_b ? 1 : pu__last(b);
     p.b_col = transpose_b ? pu__last(b) : 1;
     p.panels = pu__chunks(p.n, PANEL);
-    p.packed_first = transpose_b || (!transpose_a && p.m >= PACK_ROWS) ? 0 : p.n / PANEL;
+    const int pack = transpose_b || (!transpose_a && p.m >= PACK_ROWS) || p.precision != PU_PRECISION_F32;
+    p.packed_first = pack ? 0 : p.n / PANEL;
     p.part_count = 1;
     if (transpose_a && p.k >= 2 * BLOCK_K) {
         const int64_t by_size = ((int64_t)1 << 19) / (p.m * p.n > 0 ? p.m * p.n : 1), by_length = p.k / BLOCK_K;
@@ -52,15 +66,17 @@ static product product_of(const pu__call *call) {
     p.part_k = pu__chunks(p.k, p.part_count);
     p.part_count = p.k > 0 ? pu__chunks(p.k, p.part_k) : 1;
     p.packed = call->workspace;
-    if (p.packed)
-        p.parts = p.packed + (p.panels - p.packed_first) * p.k * PANEL; /* none while the size is asked for */
+    if (p.packed) { /* none while the size is asked for */
+        p.parts = p.packed + (p.panels - p.packed_first) * p.k * PANEL;
+        p.rounded = p.parts + part_floats(&p);
+    }
     return p;
 }
 
 size_t pu__gemm_workspace_cpu(const pu__call *call) {
     const product p = product_of(call);
-    const int64_t parts = p.part_count > 1 ? p.part_count * p.m * p.n : 0;
-    return (size_t)((p.panels - p.packed_first) * p.k * PANEL + parts) * sizeof(float);
+    const int64_t copy = p.precision != PU_PRECISION_F32 ? p.m * p.k : 0;
+    return (size_t)((p.panels - p.packed_first) * p.k * PANEL + part_floats(&p) + copy) * sizeof(float);
 }
 
 /* Panels of B, one behind the other, [k][PANEL], the last one padded with zeros. */
@@ -75,8 +91,16 @@ static void pack_panels(void *context, int64_t begin, int64_t end, int worker) {
         for (int64_t k = 0; k < p->k; ++k, to += PANEL, from += p->b_row) {
             for (int64_t n = 0; n < width; ++n) to[n] = from[n * p->b_col];
             for (int64_t n = width; n < PANEL; ++n) to[n] = 0.0f;
+            pu__round_row(to, PANEL, p->precision);
         }
     }
+}
+
+static void round_a(void *context, int64_t begin, int64_t end, int worker) {
+    (void)worker;
+    const product *p = context;
+    memcpy(p->rounded + begin, p->a + begin, (size_t)(end - begin) * sizeof *p->a);
+    pu__round_row(p->rounded + begin, end - begin, p->precision);
 }
 
 PU__TILE_FUNCTION(rows_full, TILE_ROWS, 2, 1)
@@ -186,6 +210,10 @@ pu_status pu__gemm_cpu(const pu__call *call) {
     if (p.m == 0 || p.n == 0) return PU_OK;
     if (p.k > 0)
         pu_parallel_for(call->pool, p.panels - p.packed_first, pu__grain(8 * PANEL * p.k), pack_panels, &p);
+    if (p.k > 0 && p.precision != PU_PRECISION_F32) {
+        pu_parallel_for(call->pool, p.m * p.k, ROUND_FLOATS, round_a, &p);
+        p.a = p.rounded;
+    }
     pu_parallel_for(call->pool, p.part_count * pu__chunks(p.m, BLOCK_ROWS), 1, multiply_chunk, &p);
     if (p.part_count > 1) pu_parallel_for(call->pool, p.m, pu__grain(4 * p.n * p.part_count), add_parts, &p);
     return PU_OK;

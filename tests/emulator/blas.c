@@ -1,4 +1,5 @@
-/* The emulated cuBLASLt: plain loops over column-major float32, with the checks that the library's documentation
+/* The emulated cuBLASLt: plain loops over column-major matrices, float32 or bfloat16 with float32
+ * sums, with the checks that the library's documentation
  * asks for. An algorithm carries the alignments and the workspace it was chosen for; both are checked when it is
  * used, and the workspace is written to. */
 #include "internal.h"
@@ -7,6 +8,7 @@
 #include <string.h>
 
 #include "cublasLt.h"
+#include "kernels/common/rounding.h"
 
 struct cublasLtContext {
     int alive;
@@ -15,9 +17,11 @@ struct cublasLtMatmulDescOpaque_t {
     cublasOperation_t transpose_a, transpose_b;
     cublasLtEpilogue_t epilogue;
     const float *bias;
+    bool tf32;
 };
 struct cublasLtMatrixLayoutOpaque_t {
     int64_t rows, columns, leading;
+    cudaDataType_t type;
 };
 struct cublasLtMatmulPreferenceOpaque_t {
     uint64_t workspace_bytes;
@@ -70,9 +74,13 @@ cublasStatus_t cublasLtDestroy(cublasLtHandle_t handle) { return release(handle)
 
 cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t *descriptor, cublasComputeType_t compute,
                                         cudaDataType_t scale) {
-    if (compute != CUBLAS_COMPUTE_32F || scale != CUDA_R_32F) return CUBLAS_STATUS_NOT_SUPPORTED;
+    if ((compute != CUBLAS_COMPUTE_32F && compute != CUBLAS_COMPUTE_32F_FAST_TF32) || scale != CUDA_R_32F)
+        return CUBLAS_STATUS_NOT_SUPPORTED;
     const cublasStatus_t status = make((void **)descriptor, sizeof **descriptor);
-    if (status == CUBLAS_STATUS_SUCCESS) (*descriptor)->epilogue = CUBLASLT_EPILOGUE_DEFAULT;
+    if (status == CUBLAS_STATUS_SUCCESS) {
+        (*descriptor)->epilogue = CUBLASLT_EPILOGUE_DEFAULT;
+        (*descriptor)->tf32 = compute == CUBLAS_COMPUTE_32F_FAST_TF32;
+    }
     return status;
 }
 cublasStatus_t cublasLtMatmulDescDestroy(cublasLtMatmulDesc_t descriptor) { return release(descriptor); }
@@ -99,11 +107,12 @@ cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t descriptor,
 
 cublasStatus_t cublasLtMatrixLayoutCreate(cublasLtMatrixLayout_t *layout, cudaDataType_t type, uint64_t rows,
                                           uint64_t columns, int64_t leading_dimension) {
-    if (type != CUDA_R_32F || rows == 0 || columns == 0 || leading_dimension < (int64_t)rows)
+    if ((type != CUDA_R_32F && type != CUDA_R_16BF) || rows == 0 || columns == 0 ||
+        leading_dimension < (int64_t)rows)
         return CUBLAS_STATUS_INVALID_VALUE;
     const cublasStatus_t status = make((void **)layout, sizeof **layout);
     if (status == CUBLAS_STATUS_SUCCESS)
-        **layout = (struct cublasLtMatrixLayoutOpaque_t){(int64_t)rows, (int64_t)columns, leading_dimension};
+        **layout = (struct cublasLtMatrixLayoutOpaque_t){(int64_t)rows, (int64_t)columns, leading_dimension, type};
     return status;
 }
 cublasStatus_t cublasLtMatrixLayoutDestroy(cublasLtMatrixLayout_t layout) { return release(layout); }
@@ -171,14 +180,26 @@ typedef struct product {
     struct cublasLtMatmulDescOpaque_t descriptor;
     struct cublasLtMatrixLayoutOpaque_t a_layout, b_layout, c_layout, d_layout;
     float alpha, beta;
-    const float *a, *b, *c;
+    const void *a, *b;
+    const float *c;
     float *d;
     unsigned char *workspace;
     size_t workspace_bytes;
 } product;
 
 static size_t extent(const struct cublasLtMatrixLayoutOpaque_t *l) {
-    return (size_t)((l->columns - 1) * l->leading + l->rows) * sizeof(float);
+    return (size_t)((l->columns - 1) * l->leading + l->rows) * (l->type == CUDA_R_16BF ? 2 : sizeof(float));
+}
+
+static float factor(const product *p, const void *matrix, cudaDataType_t type, int64_t at) {
+    if (type == CUDA_R_16BF) {
+        const uint32_t bits = (uint32_t)((const uint16_t *)matrix)[at] << 16;
+        float x;
+        memcpy(&x, &bits, sizeof x);
+        return x;
+    }
+    const float x = ((const float *)matrix)[at];
+    return p->descriptor.tf32 ? pu__round_tf32(x) : x;
 }
 
 static bool product_run(void *state) {
@@ -204,7 +225,8 @@ static bool product_run(void *state) {
         for (int64_t row = 0; row < p->d_layout.rows; ++row) {
             float sum = 0.0f;
             for (int64_t i = 0; i < inner; ++i)
-                sum += p->a[row * a_row + i * a_inner] * p->b[i * b_inner + column * b_column];
+                sum += factor(p, p->a, p->a_layout.type, row * a_row + i * a_inner) *
+                       factor(p, p->b, p->b_layout.type, i * b_inner + column * b_column);
             sum *= p->alpha;
             if (p->beta != 0) sum += p->beta * p->c[column * p->c_layout.leading + row];
             if (bias) sum += t->bias[row];

@@ -350,6 +350,27 @@ static void residual_cases(void) {
         ->flavour = PU__OP_LARGE_MEAN;
 }
 
+/* Products whose factors are rounded. */
+static void precision_cases(void) {
+    static const int64_t size[][3] = {{1, 7, 5},     {65, 33, 31},  {127, 5, 17}, {2, 259, 67},
+                                      {16, 16, 129}, {70, 1100, 3}, {4, 0, 3},    {0, 4, 3}};
+    static const char *const name[] = {"f32", "tf32", "bf16"};
+    for (int s = 0; s < 16; ++s) {
+        const int64_t m = size[s / 2][0], k = size[s / 2][1], n = size[s / 2][2];
+        const pu_precision precision = s % 2 ? PU_PRECISION_BF16 : PU_PRECISION_TF32;
+        const pu_attributes fused = {.gemm = {0, 0, PU_ACT_SILU, precision}};
+        const pu_attributes ta = {.gemm = {1, 0, PU_ACT_NONE, precision}},
+                            tb = {.gemm = {0, 1, PU_ACT_NONE, precision}};
+        char note[48];
+        snprintf(note, sizeof note, "bias silu %s", name[precision]);
+        add(PU_OP_GEMM, note, &fused, 2, 3, (pu_shape[]){S2(m, k), S2(k, n), S1(n)});
+        snprintf(note, sizeof note, "ta %s", name[precision]);
+        add(PU_OP_GEMM, note, &ta, 1, 2, (pu_shape[]){S2(k, m), S2(k, n)});
+        snprintf(note, sizeof note, "tb %s", name[precision]);
+        add(PU_OP_GEMM, note, &tb, 1, 2, (pu_shape[]){S2(m, k), S2(n, k)});
+    }
+}
+
 static int by_op(const void *left, const void *right) {
     const pu__op_case *a = left, *b = right;
     if (a->op != b->op) return a->op < b->op ? -1 : 1;
@@ -371,6 +392,7 @@ const pu__op_case *pu__op_cases(int *count) {
         dense_conv_cases();
         attention_form_cases();
         residual_cases();
+        precision_cases();
         qsort(cases, (size_t)case_count, sizeof *cases, by_op);
     }
     *count = case_count;

@@ -2,15 +2,8 @@
  * sees by the contract's words. At REAL = float the factors of products are rounded as the case's precision says: the
  * plain version that a kernel of the same precision is measured against. At double nothing is rounded. */
 
-/* To `digits` binary digits after the leading one; ties to even, or away from zero. */
 static REAL NAME(rounded)(const pu__call *call, REAL x) {
-    const pu_precision precision = call->attributes->attention.precision;
-    if (sizeof(REAL) == sizeof(double) || precision == PU_PRECISION_F32 || x == 0 || !isfinite(x)) return x;
-    int exponent;
-    const double digits = precision == PU_PRECISION_TF32 ? 11 : 8;
-    const double scaled = ldexp(frexp((double)x, &exponent), (int)digits);
-    const double whole = precision == PU_PRECISION_TF32 ? round(scaled) : nearbyint(scaled);
-    return (REAL)ldexp(whole, exponent - (int)digits);
+    return NAME(rounded_to)(call->attributes->attention.precision, x);
 }
 
 /* The rotated query or key at a position; `sign` -1 turns back. Angles are in double: the contract asks for full

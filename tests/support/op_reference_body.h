@@ -5,6 +5,17 @@
 static const float *NAME(in)(const pu__call *call, int slot) { return call->in[slot].data; }
 static int64_t NAME(dim)(const pu__call *call, int slot, int axis) { return call->in[slot].shape.dim[axis]; }
 
+/* To the binary digits of the precision after the leading one; ties to even, or away from zero. At double nothing is
+ * rounded. */
+static REAL NAME(rounded_to)(pu_precision precision, REAL x) {
+    if (sizeof(REAL) == sizeof(double) || precision == PU_PRECISION_F32 || x == 0 || !isfinite(x)) return x;
+    int exponent;
+    const double digits = precision == PU_PRECISION_TF32 ? 11 : 8;
+    const double scaled = ldexp(frexp((double)x, &exponent), (int)digits);
+    const double whole = precision == PU_PRECISION_TF32 ? round(scaled) : nearbyint(scaled);
+    return (REAL)ldexp(whole, exponent - (int)digits);
+}
+
 /* ---- elementwise ---- */
 
 static REAL NAME(sigmoid)(REAL x) { return x >= 0 ? 1 / (1 + EXP(-x)) : EXP(x) / (1 + EXP(x)); }
@@ -106,13 +117,15 @@ static void NAME(gemm)(const pu__call *call, REAL *y, REAL *z) {
     const int ta = call->attributes->gemm.transpose_a, tb = call->attributes->gemm.transpose_b;
     const int64_t m = NAME(dim)(call, 0, ta ? 1 : 0), k = NAME(dim)(call, 0, ta ? 0 : 1),
                   n = NAME(dim)(call, 1, tb ? 0 : 1);
+    const pu_precision precision = call->attributes->gemm.precision;
     const float *a = NAME(in)(call, 0), *b = NAME(in)(call, 1),
                 *bias = call->in_count > 2 ? NAME(in)(call, 2) : NULL;
     for (int64_t i = 0; i < m; ++i) {
         for (int64_t j = 0; j < n; ++j) {
             REAL sum = 0;
             for (int64_t l = 0; l < k; ++l)
-                sum += (REAL)(ta ? a[l * m + i] : a[i * k + l]) * (REAL)(tb ? b[j * k + l] : b[l * n + j]);
+                sum += NAME(rounded_to)(precision, (REAL)(ta ? a[l * m + i] : a[i * k + l])) *
+                       NAME(rounded_to)(precision, (REAL)(tb ? b[j * k + l] : b[l * n + j]));
             if (bias) sum += bias[j];
             if (z) z[i * n + j] = sum;
             y[i * n + j] = NAME(act_value)(call->attributes->gemm.act, sum);

@@ -1,4 +1,5 @@
-/* The emulated subset of cuBLASLt: float32 products with an optional bias, on a stream. Names and values as in the
+/* The emulated subset of cuBLASLt: products of float32, of float32 rounded to TF32, and of
+ * bfloat16, with float32 sums and an optional bias, on a stream. Names and values as in the
  * cuBLASLt reference. */
 #ifndef PU_EMULATED_CUBLASLT_H
 #define PU_EMULATED_CUBLASLT_H
@@ -18,8 +19,11 @@ typedef enum cublasStatus_t {
     CUBLAS_STATUS_NOT_SUPPORTED = 15
 } cublasStatus_t;
 
-typedef enum cudaDataType_t { CUDA_R_32F = 0 } cudaDataType_t;
-typedef enum cublasComputeType_t { CUBLAS_COMPUTE_32F = 68 } cublasComputeType_t;
+typedef enum cudaDataType_t { CUDA_R_32F = 0, CUDA_R_16BF = 14 } cudaDataType_t;
+typedef enum cublasComputeType_t {
+    CUBLAS_COMPUTE_32F = 68,
+    CUBLAS_COMPUTE_32F_FAST_TF32 = 77
+} cublasComputeType_t;
 typedef enum cublasOperation_t { CUBLAS_OP_N = 0, CUBLAS_OP_T = 1 } cublasOperation_t;
 typedef enum cublasLtEpilogue_t { CUBLASLT_EPILOGUE_DEFAULT = 1, CUBLASLT_EPILOGUE_BIAS = 4 } cublasLtEpilogue_t;
 enum { CUBLASLT_REDUCTION_SCHEME_NONE = 0, CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE = 2 };
