@@ -67,6 +67,18 @@ typedef struct pu_process {
 /* PU_ERR_ARGUMENT, naming the parameter, where these cannot be simulated in steps of this length. */
 pu_status pu_process_check(const pu_process *process, double step_years);
 
+/* What was done to correlations that no market can have (an eigenvalue below 1e-8). */
+typedef struct pu_correlation_repair {
+    int clipped;             /* eigenvalues raised; 0: the matrix was left as it is */
+    double least_eigenvalue; /* before */
+    double largest_change;   /* of a correlation */
+} pu_correlation_repair;
+
+/* The lower Cholesky factor [assets][assets] of a correlation matrix, repaired by clipping its eigenvalues where it is
+ * not positive definite: valid, close to the given one, not the nearest. PU_ERR_ARGUMENT where it is not symmetric, not
+ * within [-1, 1] or not 1 on the diagonal. */
+pu_status pu_correlation_factor(const double *correlation, int assets, float *factor, pu_correlation_repair *out);
+
 #ifdef __cplusplus
 }
 #endif

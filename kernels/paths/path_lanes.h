@@ -34,8 +34,8 @@ PU_HOST_DEVICE static inline void pu__lane_reset(pu__path_lanes *lanes) {
         PU__EACH_LANE(l) PU__ITEM(lanes->pending, i)[l] = (double)NAN;
     PU__EACH_LANE(l) {
         lanes->state[l] = s->process == PU_PROCESS_REGIME ? s->regime_start : 0;
-        lanes->equity[l] = lanes->peak[l] = 1.0;
-        lanes->drawdown[l] = lanes->turnover[l] = lanes->carry[l] = 0.0;
+        lanes->equity[l] = lanes->peak[l] = lanes->worst[l] = lanes->worst_peak[l] = 1.0;
+        lanes->turnover[l] = lanes->carry[l] = 0.0;
         lanes->spread[l] = lanes->slippage[l] = lanes->fee[l] = lanes->impact[l] = 0.0;
         lanes->under_water[l] = 0.0;
         lanes->ruin_bar[l] = lanes->margin_bar[l] = lanes->stop_bar[l] = -1.0;
@@ -103,7 +103,8 @@ PU_HOST_DEVICE static inline void pu__lane_mark(pu__path_lanes *lanes, int32_t b
         const double before = lanes->equity[l], marked = before + pnl[l] - carry[l];
         const double equity = marked > 0.0 ? marked : 0.0;
         lanes->equity[l] = before > 0.0 ? equity : 0.0;
-        lanes->ruin_bar[l] = (before > 0.0) & !(marked > 0.0) ? now : lanes->ruin_bar[l];
+        const bool ruined = (before > 0.0) & !(marked > 0.0);
+        lanes->ruin_bar[l] = ruined ? now : lanes->ruin_bar[l];
     }
     if (rules.maintenance_ratio > 0.0 || rules.drawdown_max > 0.0) pu__lane_limits(lanes, now, gross);
     for (int32_t a = 0; a < assets; ++a) {
@@ -176,7 +177,8 @@ PU_HOST_DEVICE static inline void pu__lane_due(pu__path_lanes *lanes, int32_t ba
         PU__EACH_LANE(l) {
             const double clipped = pu__execution_clip(&rules, due[l]);
             double weight = clipped == clipped ? clipped : target[l];
-            weight = (lanes->margin_bar[l] >= 0.0) | (lanes->stop_bar[l] >= 0.0) ? 0.0 : weight;
+            const bool closed = (lanes->margin_bar[l] >= 0.0) | (lanes->stop_bar[l] >= 0.0);
+            weight = closed ? 0.0 : weight;
             target[l] = weight;
             gross[l] += weight == weight ? fabs(weight) : 0.0;
         }
@@ -215,7 +217,10 @@ PU_HOST_DEVICE static inline void pu__lane_fill(pu__path_lanes *lanes, int32_t b
     PU__EACH_LANE(l) gross[l] = cost[l] = traded[l] = 0.0;
     pu__lane_due(lanes, bar, seen, gross);
     const pu__execution_rules rules = s->rules;
-    PU__EACH_LANE(l) scale[l] = pu__execution_scale(&rules, gross[l]);
+    PU__EACH_LANE(l) scale[l] = 1.0;
+    if (rules.leverage_max > 0.0) {
+        PU__EACH_LANE(l) scale[l] = pu__execution_scale(&rules, gross[l]);
+    }
     for (int32_t a = 0; a < s->assets; ++a) {
         double volume = s->volume ? s->volume[a] : 0.0, spread_scale = 1.0;
         if (s->shock && bar > 0) {
@@ -234,16 +239,19 @@ PU_HOST_DEVICE static inline void pu__lane_fill(pu__path_lanes *lanes, int32_t b
         lanes->equity[l] = ruined ? 0.0 : equity;
         lanes->ruin_bar[l] = ruined ? now : lanes->ruin_bar[l];
         lanes->peak[l] = lanes->equity[l] > lanes->peak[l] ? lanes->equity[l] : lanes->peak[l];
-        const double fall = 1.0 - lanes->equity[l] / lanes->peak[l];
-        lanes->drawdown[l] = fall > lanes->drawdown[l] ? fall : lanes->drawdown[l];
-        lanes->under_water[l] += fall > 0.0 ? 1.0 : 0.0;
+        /* equity / peak < worst / worst_peak, without the divisions */
+        const double left = lanes->equity[l], peak = lanes->peak[l];
+        const bool deeper = left * lanes->worst_peak[l] < lanes->worst[l] * peak;
+        lanes->worst[l] = deeper ? left : lanes->worst[l];
+        lanes->worst_peak[l] = deeper ? peak : lanes->worst_peak[l];
+        lanes->under_water[l] += left < peak ? 1.0 : 0.0;
     }
 }
 
 PU_HOST_DEVICE static inline void pu__lane_metrics(const pu__path_lanes *lanes, int l,
                                                    double metric[PU_PATH_METRIC_COUNT]) {
     metric[PU_PATH_WEALTH] = lanes->equity[l];
-    metric[PU_PATH_DRAWDOWN] = lanes->drawdown[l];
+    metric[PU_PATH_DRAWDOWN] = 1.0 - lanes->worst[l] / lanes->worst_peak[l];
     metric[PU_PATH_UNDER_WATER] = lanes->under_water[l];
     metric[PU_PATH_TURNOVER] = lanes->turnover[l];
     metric[PU_PATH_SPREAD] = lanes->spread[l];

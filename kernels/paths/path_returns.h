@@ -28,7 +28,8 @@ typedef struct pu__path_lanes {
     float *x;                                 /* [PU_DRAW_STEPS][assets] */
     float *fast, *slow, *variance;            /* [assets] */
     int32_t state[PU__N];                     /* regime, or row of the history */
-    double equity[PU__N], peak[PU__N], drawdown[PU__N], turnover[PU__N];
+    double equity[PU__N], peak[PU__N], turnover[PU__N];
+    double worst[PU__N], worst_peak[PU__N]; /* equity and peak of the largest drawdown */
     double spread[PU__N], slippage[PU__N], fee[PU__N], impact[PU__N], carry[PU__N];
     double under_water[PU__N], ruin_bar[PU__N], margin_bar[PU__N], stop_bar[PU__N]; /* of one width: vectors */
 } pu__path_lanes;

@@ -33,7 +33,8 @@ static __device__ inline void keep_bar(const pu__path_lanes *lanes, const paths_
     }
 }
 
-static __global__ void __launch_bounds__(PATH_THREADS_MAX, 4) paths_kernel(const __grid_constant__ paths_args args) {
+static __global__ void __launch_bounds__(PATH_THREADS_MAX, 4)
+    paths_kernel(const __grid_constant__ paths_args args) {
     PU_DYNAMIC_SHARED(double, memory);
     const pu__path_scenario *s = &args.scenario;
     const int64_t path = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;

@@ -3,7 +3,7 @@
 #include "kernels/paths/paths.h"
 #include "kernels/physics/philox_lanes.h"
 
-enum { PU__N = 32 };
+enum { PU__N = 64 };
 #define PU__LANE_WORDS pu__draw_words_lanes
 #include "kernels/paths/path_lanes.h"
 #include "plusultra/memory.h"

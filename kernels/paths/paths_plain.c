@@ -16,7 +16,8 @@ typedef struct walk {
     uint64_t path;
     int32_t state;
     double equity, peak, metric[PU_PATH_METRIC_COUNT];
-    float unseen; /* slow_decay^bar */
+    double worst, worst_peak; /* equity and peak of the largest drawdown */
+    float unseen;             /* slow_decay^bar */
 } walk;
 
 static pu__philox4 words_of(const walk *w, int32_t step, uint32_t asset, pu__draw_kind kind) {
@@ -214,9 +215,12 @@ static void trade_bar(walk *w, int32_t bar, double *trade) {
         if (!(w->equity > 0.0)) close_account(w, bar);
     }
     if (w->equity > w->peak) w->peak = w->equity;
-    const double fall = 1.0 - w->equity / w->peak;
-    if (fall > w->metric[PU_PATH_DRAWDOWN]) w->metric[PU_PATH_DRAWDOWN] = fall;
-    if (fall > 0.0) w->metric[PU_PATH_UNDER_WATER] += 1.0;
+    if (w->equity * w->worst_peak < w->worst * w->peak) {
+        w->worst = w->equity;
+        w->worst_peak = w->peak;
+    }
+    w->metric[PU_PATH_DRAWDOWN] = 1.0 - w->worst / w->worst_peak;
+    if (w->equity < w->peak) w->metric[PU_PATH_UNDER_WATER] += 1.0;
     w->metric[PU_PATH_WEALTH] = w->equity;
 }
 
@@ -227,7 +231,7 @@ static void start(walk *w) {
         w->asset[a] = (asset_state){.price = 1.0, .target = (double)NAN, .variance = s->asset[a].variance_start};
     for (int64_t i = 0; i < s->rules.physics.latency_bars * assets; ++i) w->pending[i] = (double)NAN;
     w->state = s->process == PU_PROCESS_REGIME ? s->regime_start : 0;
-    w->equity = w->peak = 1.0;
+    w->equity = w->peak = w->worst = w->worst_peak = 1.0;
     w->unseen = 1.0f;
     for (int m = 0; m < PU_PATH_METRIC_COUNT; ++m) w->metric[m] = m < PU_PATH_RUIN_BAR ? 0.0 : -1.0;
 }

@@ -16,7 +16,7 @@
 #include "plusultra/sim.h"
 #include "tests/support/scenario.h"
 
-enum { PATHS = 75 }; /* two groups of lanes and a part of one */
+enum { PATHS = 75 }; /* a group of lanes and a part of one */
 
 typedef struct result {
     int64_t count, bars, assets;

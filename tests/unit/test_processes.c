@@ -263,6 +263,27 @@ static void assets_correlate_as_their_factor_says(void **state) {
     pu_free(product);
 }
 
+/* Pairwise correlations of -0.9 cannot be: the least eigenvalue is 1 - 2 * 0.9, and clipping leaves -1/2. */
+static void impossible_correlations_are_repaired(void **state) {
+    (void)state;
+    double sound[9] = {1, 0.5, 0.2, 0.5, 1, -0.3, 0.2, -0.3, 1}, broken[9];
+    float factor[9];
+    pu_correlation_repair repair;
+    for (int i = 0; i < 9; ++i) broken[i] = i % 4 == 0 ? 1.0 : -0.9;
+    for (int k = 0; k < 2; ++k) {
+        assert_int_equal(pu_correlation_factor(k ? broken : sound, 3, factor, &repair), PU_OK);
+        assert_int_equal(repair.clipped, k);
+        for (int i = 0; i < 9; ++i) {
+            double product = 0;
+            for (int j = 0; j < 3; ++j) product += (double)factor[i / 3 * 3 + j] * (double)factor[i % 3 * 3 + j];
+            assert_true(fabs(product - (k == 0 ? sound[i] : i % 4 == 0 ? 1.0 : -0.5)) < 1e-6);
+        }
+    }
+    assert_true(fabs(repair.least_eigenvalue + 0.8) < 1e-12 && fabs(repair.largest_change - 0.4) < 1e-6);
+    sound[1] = 0.6;
+    assert_int_equal(pu_correlation_factor(sound, 3, factor, &repair), PU_ERR_ARGUMENT);
+}
+
 /* Blocks: a row follows its predecessor with probability 1 - restart (and by chance), all assets from one row. */
 static void the_bootstrap_keeps_blocks_and_assets_together(void **state) {
     (void)state;
@@ -336,6 +357,7 @@ int main(void) {
         cmocka_unit_test(garch_variance_follows_its_path),
         cmocka_unit_test(regimes_are_visited_as_the_chain_says),
         cmocka_unit_test(assets_correlate_as_their_factor_says),
+        cmocka_unit_test(impossible_correlations_are_repaired),
         cmocka_unit_test(the_bootstrap_keeps_blocks_and_assets_together),
         cmocka_unit_test(drawdown_of_brownian_motion_is_as_expected),
     };
