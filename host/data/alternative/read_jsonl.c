@@ -58,7 +58,9 @@ static pu_status read_line(jsonl_reader *reader, pu__text line, pu__reader_row *
     json_error_t error;
     json_decref(reader->object);
     reader->object = json_loadb(line.data, line.bytes, JSON_REJECT_DUPLICATES, &error);
-    /* Where its scanner finds no memory jansson says nothing. */
+    /* Where its scanner finds no memory jansson takes what comes next for a mistake of the line. A line with one fails
+     * twice; if memory stays short, nothing can be stored either. */
+    if (!reader->object) reader->object = json_loadb(line.data, line.bytes, JSON_REJECT_DUPLICATES, &error);
     if (!reader->object && (json_error_code(&error) == json_error_out_of_memory || !error.text[0]))
         return pu_fail(PU_ERR_MEMORY, "memory is short for a line of JSON");
     if (!reader->object) {

@@ -112,26 +112,25 @@ static void insert(entry *sorted, int *count, const entry *one) {
 
 /* The table that a new one replaces is kept by nobody, the plug-in's path and hash by its entries for good. */
 pu_status pu__registry_add(int count, const pu_feature *const *features, const char *path, const char *hash) {
-    const int before = pu_feature_count();
-    entry *grown = pu_calloc((size_t)(before + count), sizeof *grown);
-    char *own_path = pu_strdup(path), *own_hash = pu_strdup(hash);
-    if (!grown || !own_path || !own_hash) {
-        pu_free(grown);
-        pu_free(own_path);
-        pu_free(own_hash);
-        return PU_ERR_MEMORY;
-    }
     pthread_mutex_lock(&lock);
-    const entry *replaced = table;
     int grown_count = entries;
-    memcpy(grown, table, (size_t)entries * sizeof *grown);
-    for (int i = 0; i < count; ++i) {
-        const entry one = {.feature = features[i], .path = own_path, .hash = own_hash};
-        insert(grown, &grown_count, &one);
+    entry *grown = pu_calloc((size_t)(entries + count), sizeof *grown);
+    char *own_path = pu_strdup(path), *own_hash = pu_strdup(hash);
+    const bool room = grown && own_path && own_hash;
+    if (room) {
+        memcpy(grown, table, (size_t)entries * sizeof *grown);
+        for (int i = 0; i < count; ++i) {
+            const entry one = {.feature = features[i], .path = own_path, .hash = own_hash};
+            insert(grown, &grown_count, &one);
+        }
+        if (table != builtin) pu_free((void *)table);
+        table = grown;
+        entries = grown_count;
     }
-    table = grown;
-    entries = grown_count;
     pthread_mutex_unlock(&lock);
-    if (replaced != builtin) pu_free((void *)replaced);
-    return PU_OK;
+    if (room) return PU_OK;
+    pu_free(grown);
+    pu_free(own_path);
+    pu_free(own_hash);
+    return PU_ERR_MEMORY;
 }
