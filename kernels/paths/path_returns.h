@@ -11,9 +11,7 @@
 #define PU__ITEM(array, i) ((array) + (int64_t)(i)*lanes->stride)
 
 /* Lanes do not touch each other's values, which compilers cannot see through the pointers. */
-#if defined(PU__LANE_WORDS) && defined(__clang__)
-#define PU__EACH_LANE(l) _Pragma("clang loop vectorize(assume_safety)") for (int l = 0; l < PU__N; ++l)
-#elif defined(PU__LANE_WORDS)
+#if defined(PU__LANE_WORDS) && !defined(__clang__)
 #define PU__EACH_LANE(l) _Pragma("GCC ivdep") for (int l = 0; l < PU__N; ++l)
 #else
 #define PU__EACH_LANE(l) for (int l = 0; l < PU__N; ++l)
