@@ -49,7 +49,7 @@ static pu_status warn_raw_volume(pu_store *store, const pu_asset *asset, json_t 
     PU_TRY(pu_store_get_price_basis(store, asset->id, &basis));
     PU_TRY(pu_store_get_actions(store, asset->id, &count, &actions));
     for (int64_t i = 0; i < count; ++i)
-        splits += actions[i].kind == PU_ACTION_SPLIT && actions[i].ex_ts > asset->first_ts - asset->bar_s &&
+        splits += actions[i].kind == PU_ACTION_SPLIT && actions[i].ex_ts >= asset->first_ts &&
                   actions[i].ex_ts < asset->last_ts;
     pu_free(actions);
     const bool jumps = basis == PU_BASIS_RAW && splits > 0;
