@@ -318,6 +318,8 @@ static __device__ void grad_key_rows(const attention_args *args, float *shared, 
 }
 
 #define ATTENTION_BOUNDS __launch_bounds__(layout<HEAD, SLICE>::THREADS, layout<HEAD, SLICE>::BLOCKS)
+/* Sums for keys and values take more registers: one block fewer, or sm_120 spills. */
+#define ATTENTION_GRAD_BOUNDS __launch_bounds__(layout<HEAD, SLICE>::THREADS, layout<HEAD, SLICE>::BLOCKS - 1)
 
 template <int HEAD, int SLICE>
 static __global__ void ATTENTION_BOUNDS attention_resident_kernel(const __grid_constant__ attention_args args) {
@@ -337,7 +339,7 @@ static __global__ void ATTENTION_BOUNDS attention_kernel(const __grid_constant__
 /* Both halves of the backward pass; delta passes from the first to the second through device memory, past the barrier
  * that opens the second. */
 template <int HEAD, int SLICE>
-static __global__ void ATTENTION_BOUNDS
+static __global__ void ATTENTION_GRAD_BOUNDS
 attention_grad_resident_kernel(const __grid_constant__ attention_args args) {
     PU_DYNAMIC_SHARED(float, shared);
     const place at = place_of(&args, blockIdx.x);
@@ -354,7 +356,8 @@ static __global__ void ATTENTION_BOUNDS attention_grad_query_kernel(const __grid
 }
 
 template <int HEAD, int SLICE>
-static __global__ void ATTENTION_BOUNDS attention_grad_key_kernel(const __grid_constant__ attention_args args) {
+static __global__ void ATTENTION_GRAD_BOUNDS
+attention_grad_key_kernel(const __grid_constant__ attention_args args) {
     PU_DYNAMIC_SHARED(float, shared);
     const int tiles = args.key_tiles, tile = (int)(blockIdx.x % (unsigned)tiles);
     grad_key_rows<HEAD, SLICE, false>(&args, shared, place_of(&args, blockIdx.x / tiles),
