@@ -20,6 +20,7 @@
  * dv_u = sum_t p dy_t.
  * Precision tf32, bf16: the factors of the products are rounded (kernels/common/rounding.h): rot(q), rot(k), v, dy, and
  * p and ds, p relative to a maximum of its row in the forward pass. Scale, softmax, lse, delta and all sums are f32.
+ * That is the CPU's; CUDA computes with f32 factors whatever the precision, which is nearer to the exact result.
  * Layout: dense, row-major. No aliasing. Outputs are overwritten.
  * Workspace: as the backend needs (CPU: rotary angles, and packed copies of one head per thread of the call's
  * pool). Determinism: a fixed order per (b, h), no atomics. Under the causal mask a row of y depends on the keys up to
