@@ -23,8 +23,9 @@ static void add_matrix(pu__workloads *list, const pu__workload_sizes *s) {
     const int64_t rows = s->windows * s->bars, c = s->channels, wide[] = {c, 3 * c, 4 * c};
     char note[64];
     for (int i = 0; i < 3; ++i) {
-        const pu_attributes forward = {.gemm = {0, 0, i == 2 ? PU_ACT_GELU : PU_ACT_NONE}},
-                            input = {.gemm = {0, 1, PU_ACT_NONE}}, weight = {.gemm = {1, 0, PU_ACT_NONE}};
+        const pu_attributes forward = {.gemm = {0, 0, i == 2 ? PU_ACT_GELU : PU_ACT_NONE, PU_PRECISION_F32}},
+                            input = {.gemm = {0, 1, PU_ACT_NONE, PU_PRECISION_F32}},
+                            weight = {.gemm = {1, 0, PU_ACT_NONE, PU_PRECISION_F32}};
         snprintf(note, sizeof note, "y=xW M%lld K%lld N%lld%s", (long long)rows, (long long)c, (long long)wide[i],
                  i == 2 ? " gelu" : "");
         add(list, PU_OP_GEMM, note, &forward, i == 2 ? 2 : 1, 3,

@@ -68,7 +68,7 @@ static void arrays_free(arrays *s) {
 }
 
 static void run(const product *p, arrays *s, pu_pool *pool) {
-    pu_attributes attributes = {.gemm = {p->transpose_a, p->transpose_b, p->act}};
+    pu_attributes attributes = {.gemm = {p->transpose_a, p->transpose_b, p->act, PU_PRECISION_F32}};
     pu__call call = {.op = PU_OP_GEMM, .in_count = 3, .attributes = &attributes, .pool = pool};
     call.in[0] = (pu__view){s->a, {2, {p->transpose_a ? p->k : p->m, p->transpose_a ? p->m : p->k}}};
     call.in[1] = (pu__view){s->b, {2, {p->transpose_b ? p->n : p->k, p->transpose_b ? p->k : p->n}}};

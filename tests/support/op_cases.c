@@ -53,15 +53,17 @@ static void gemm_cases(void) {
                                            "bias silu z", "bias sigmoid z", "bias tanh"};
     for (size_t s = 0; s < sizeof size / sizeof size[0]; ++s) {
         const int64_t m = size[s][0], k = size[s][1], n = size[s][2];
-        const pu_attributes plain = {.gemm = {0, 0, PU_ACT_NONE}}, ta = {.gemm = {1, 0, PU_ACT_NONE}};
-        const pu_attributes tb = {.gemm = {0, 1, PU_ACT_NONE}}, both = {.gemm = {1, 1, PU_ACT_NONE}};
+        const pu_attributes plain = {.gemm = {0, 0, PU_ACT_NONE, PU_PRECISION_F32}},
+                            ta = {.gemm = {1, 0, PU_ACT_NONE, PU_PRECISION_F32}};
+        const pu_attributes tb = {.gemm = {0, 1, PU_ACT_NONE, PU_PRECISION_F32}},
+                            both = {.gemm = {1, 1, PU_ACT_NONE, PU_PRECISION_F32}};
         add(PU_OP_GEMM, "", &plain, 1, 2, (pu_shape[]){S2(m, k), S2(k, n)});
         add(PU_OP_GEMM, "bias", &plain, 1, 3, (pu_shape[]){S2(m, k), S2(k, n), S1(n)});
         add(PU_OP_GEMM, "ta", &ta, 1, 2, (pu_shape[]){S2(k, m), S2(k, n)});
         add(PU_OP_GEMM, "tb", &tb, 1, 2, (pu_shape[]){S2(m, k), S2(n, k)});
         if (s % 4 == 1) add(PU_OP_GEMM, "ta tb", &both, 1, 2, (pu_shape[]){S2(k, m), S2(n, k)});
         const pu_act act = (pu_act)(1 + s % 5);
-        const pu_attributes fused = {.gemm = {0, 0, act}};
+        const pu_attributes fused = {.gemm = {0, 0, act, PU_PRECISION_F32}};
         add(PU_OP_GEMM, act_note[act], &fused, act == PU_ACT_TANH ? 1 : 2, 3,
             (pu_shape[]){S2(m, k), S2(k, n), S1(n)});
     }
@@ -339,8 +341,8 @@ static void residual_cases(void) {
         const int drops = s % 2;
         const pu_attributes a = {
             .add_layer_norm = {1e-5f, drops ? rate[s / 2 % 3] : 0.0f, (uint32_t)s * 5592405u % (1u << 24)}};
-        char note[32];
-        snprintf(note, sizeof note, drops ? "dropout %g" : "", (double)a.add_layer_norm.rate);
+        char note[32] = "";
+        if (drops) snprintf(note, sizeof note, "dropout %g", (double)a.add_layer_norm.rate);
         add(PU_OP_ADD_LAYER_NORM, note, &a, 4, 4 + drops, (pu_shape[]){*x, *x, row, row, clock});
         add(PU_OP_ADD_LAYER_NORM_GRAD, note, &a, 3 + drops, 6 + drops,
             (pu_shape[]){*x, *x, *x, row, column, column, clock});

@@ -98,7 +98,7 @@ static void tables_of_bars(void **state) {
                       "('2020-01-07', 'TABLE', 10, 12, 9, 11, 100), ('2020-01-08', 'TABLE', 10, 12, 9, 11, 1)");
             snprintf(sql, sizeof sql, "UPDATE bars SET %s = %s WHERE date = '2020-01-07'", columns[c], values[v]);
             test_series_table(path, sql);
-            import_two_of_three(path, NULL, what);
+            import_two_of_three(path, &(pu_import_options){.bar_s = 86400}, what);
         }
     }
 }

@@ -149,6 +149,12 @@ static void ten_times_the_memory_to_the_same_bits(void **state) {
     for (size_t i = 0; i < sizeof runs / sizeof *runs; ++i) {
         char *said = NULL, want[80], got[80];
         const int code = train(runs[i].name, runs[i].cache, runs[i].allowed_mib, &said);
+        if (code == 127 && strstr(said, "shared librar")) {
+            print_message("the program's shared libraries (CUDA's) alone take more than %d MiB\n",
+                          runs[i].allowed_mib);
+            free(said);
+            skip();
+        }
         if (code != runs[i].code) fail_msg("%s: %d: %s", runs[i].name, code, said);
         if (code != 0) assert_non_null(strstr(said, "out of memory"));
         free(said);

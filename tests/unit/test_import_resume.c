@@ -124,8 +124,8 @@ static int64_t ask(pu_store *store, const char *sql) {
 static void compare_stores(const twins *pair, int64_t import_before) {
     static const char *const queries[] = {
         "SELECT * FROM assets ORDER BY asset_id", "SELECT * FROM series ORDER BY asset_id, ts",
-        "SELECT import_id, asset_id, file, sha256, bytes, layout, stamp, rows_read, rows_added, rows_unchanged, "
-        "rows_replaced, rows_rejected FROM imports ORDER BY import_id",
+        ("SELECT import_id, asset_id, file, sha256, bytes, layout, stamp, rows_read, rows_added, rows_unchanged, "
+         "rows_replaced, rows_rejected FROM imports ORDER BY import_id"),
         "SELECT * FROM rejected_rows ORDER BY import_id, line",
         "SELECT * FROM import_ends WHERE import_id > ?1 ORDER BY import_id"};
     for (size_t i = 0; i < sizeof queries / sizeof *queries; ++i) {

@@ -332,8 +332,8 @@ static void the_order_of_rows_is_no_matter(void **state) {
     static const char *const rest[] = {
         "", "CREATE TABLE t AS SELECT * FROM panel ORDER BY rowid * 7919 % 3001; DROP TABLE panel",
         "UPDATE panel SET rowid = 5000 WHERE rowid = 1500",
-        "CREATE TABLE t (symbol TEXT, date, open, high, low, close, n INTEGER, PRIMARY KEY (symbol, n)) WITHOUT "
-        "ROWID; INSERT INTO t SELECT *, rowid FROM panel; DROP TABLE panel",
+        ("CREATE TABLE t (symbol TEXT, date, open, high, low, close, n INTEGER, PRIMARY KEY (symbol, n)) WITHOUT "
+         "ROWID; INSERT INTO t SELECT *, rowid FROM panel; DROP TABLE panel"),
         "CREATE INDEX by_date ON panel (date, symbol)"};
     char hash[65], first[65] = "", sha256[65] = "";
     for (size_t i = 0; i < sizeof rest / sizeof *rest; ++i) {

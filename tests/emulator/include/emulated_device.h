@@ -89,6 +89,8 @@ static constexpr int warpSize = 32;
 
 /* ---- launches ---- */
 
+/* Of one file alone: two files may have argument types of one name. */
+namespace {
 template <class... Parameters> struct pu__emulated_call {
     void (*kernel)(Parameters...);
     std::tuple<std::decay_t<Parameters>...> arguments;
@@ -109,6 +111,7 @@ void pu__emulated_launch(const char *name, void (*kernel)(Parameters...), dim3 g
     pu__emulated_enqueue(name, grid, block, shared_bytes, stream, reinterpret_cast<const void *>(kernel),
                          call::run, call::drop, state, sizeof *state);
 }
+} // namespace
 
 enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
 template <class Function> cudaError_t cudaFuncSetAttribute(Function *kernel, cudaFuncAttribute, int bytes) {
