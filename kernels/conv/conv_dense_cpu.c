@@ -87,6 +87,8 @@ static sums backward_of(const pu__call *call) {
     return p;
 }
 
+static float nothing[1];
+
 static int64_t packed_count(const sums *p) { return p->panels * p->taps * p->inner * PANEL; }
 
 /* [panel][tap][inner][PANEL], the last panel padded with zeros. */
@@ -160,7 +162,7 @@ pu_status pu__conv_dense_cpu(const pu__call *call) {
     p.bias = call->in[2].data;
     p.out = call->out[0].data;
     p.z = call->out_count > 1 ? call->out[1].data : NULL;
-    p.packed = call->workspace;
+    p.packed = call->workspace ? call->workspace : nothing; /* no input channel: nothing is packed */
     run_sums(call, &p);
     return PU_OK;
 }

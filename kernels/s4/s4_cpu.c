@@ -40,10 +40,12 @@ size_t pu__s4_of(const pu__call *call, int first, pu__s4 *s) {
                   kernel = s->convolution ? s->blocks * s->taps * PU__LANES : 0,
                   parts = s->groups * s->blocks * s->part_rows * PU__LANES,
                   scratch = pu_pool_threads(call->pool) * s->scratch_count;
-    s->tables = call->workspace;
-    s->kernel = s->tables + tables;
-    s->parts = s->kernel + kernel;
-    s->scratch = s->parts + parts;
+    if (call->workspace) {
+        s->tables = call->workspace;
+        s->kernel = s->tables + tables;
+        s->parts = s->kernel + kernel;
+        s->scratch = s->parts + parts;
+    }
     return (size_t)(tables + kernel + parts + scratch);
 }
 
