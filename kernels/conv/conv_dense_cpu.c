@@ -87,7 +87,7 @@ static sums backward_of(const pu__call *call) {
     return p;
 }
 
-static float nothing[1];
+static float nothing[1]; /* where packed weights of no input channel lie */
 
 static int64_t packed_count(const sums *p) { return p->panels * p->taps * p->inner * PANEL; }
 
@@ -162,7 +162,7 @@ pu_status pu__conv_dense_cpu(const pu__call *call) {
     p.bias = call->in[2].data;
     p.out = call->out[0].data;
     p.z = call->out_count > 1 ? call->out[1].data : NULL;
-    p.packed = call->workspace ? call->workspace : nothing; /* no input channel: nothing is packed */
+    p.packed = call->workspace ? call->workspace : nothing;
     run_sums(call, &p);
     return PU_OK;
 }

@@ -31,7 +31,7 @@ enum {
 /* Noise of allocators and threads, where even the shorter history fills SQLite's page cache of 32 MiB with what is
  * written; the bars alone would add 11 MiB if an asset were held whole. Forecasts of the shorter history do not fill
  * that cache; held whole they would add 120 MiB. */
-enum { BUILD_LIMIT_KIB = 8 * 1024, PREDICT_LIMIT_KIB = 24 * 1024, LIBRARIES_KIB = 128 * 1024 };
+enum { BUILD_LIMIT_KIB = 4 * 1024, PREDICT_LIMIT_KIB = 24 * 1024, LIBRARIES_KIB = 128 * 1024 };
 
 static char *folder;
 
