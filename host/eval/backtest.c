@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "host/base/file.h"
+#include "host/data/store/periods.h"
 #include "host/eval/baselines.h"
 #include "plusultra/eval.h"
 #include "plusultra/features.h"
@@ -14,76 +15,45 @@
 
 /* ---- periods per year ---- */
 
-static void name_bar(int64_t bar_s, char *out, size_t room) {
-    if (bar_s == 86400) {
-        snprintf(out, room, "daily");
-    } else if (bar_s == 604800) {
-        snprintf(out, room, "weekly");
-    } else if (bar_s % 3600 == 0) {
-        snprintf(out, room, "%lld-hour", (long long)(bar_s / 3600));
-    } else if (bar_s % 60 == 0) {
-        snprintf(out, room, "%lld-minute", (long long)(bar_s / 60));
-    } else {
-        snprintf(out, room, "%lld-second", (long long)bar_s);
+/* An asset's bars among the test's times, from its first to its last. */
+static void use_of_calendar(const pu__backtest *b, int index, pu__calendar_use *out) {
+    int64_t from = -1, last = -2;
+    *out = (pu__calendar_use){.asset = b->input[index].asset};
+    for (int64_t t = b->first; t < b->panel.times; ++t) {
+        if (isnan(b->panel.price[t * b->panel.assets + index])) continue;
+        if (from < 0) from = t;
+        last = t;
+        out->bars += 1;
     }
-}
-
-/* Whether the assets trade at nearly the same times: each has a bar at 90 % or more of the test's times between
- * its first and its last. */
-static bool calendars_agree(const pu__backtest *b) {
-    for (int64_t i = 0; i < b->panel.assets; ++i) {
-        int64_t bars = 0, from = -1, last = -1;
-        for (int64_t t = b->first; t < b->panel.times; ++t) {
-            if (isnan(b->panel.price[t * b->panel.assets + i])) continue;
-            if (from < 0) from = t;
-            last = t;
-            ++bars;
-        }
-        if (bars > 0 && (double)bars < 0.9 * (double)(last - from + 1)) return false;
-    }
-    return true;
+    out->times = from < 0 ? 0 : last - from + 1;
 }
 
 enum { CALENDAR_CHECK_DAYS = 90 };
 
-/* Steps of the test per year, as they were. */
-static double observed_periods(const pu__backtest *b) {
-    const double steps = (double)(b->panel.times - b->first - 1);
-    return steps * 365.25 * 86400.0 / (double)(b->panel.ts[b->panel.times - 1] - b->panel.ts[b->first]);
+static double steps_of(const pu__backtest *b) { return (double)(b->panel.times - b->first - 1); }
+
+static double length_of(const pu__backtest *b) {
+    return (double)(b->panel.ts[b->panel.times - 1] - b->panel.ts[b->first]);
 }
 
 /* A calendar that is not the asset class's, such as currencies with Sunday sessions, shifts every annual figure. */
 static void check_periods(pu__backtest *b, double periods) {
-    const int64_t length_s = b->panel.ts[b->panel.times - 1] - b->panel.ts[b->first];
-    const double observed = observed_periods(b);
-    if (length_s < CALENDAR_CHECK_DAYS * INT64_C(86400) || fabs(observed / periods - 1.0) <= 0.05) return;
+    const double length_s = length_of(b), observed = pu__periods_observed(steps_of(b), length_s);
+    if (length_s < CALENDAR_CHECK_DAYS * 86400.0 || fabs(observed / periods - 1.0) <= 0.05) return;
     pu__backtest_warn(b,
                       "Annual figures assume %.6g periods a year (%s), the test has %.0f: set "
                       "backtest.periods_per_year.",
                       periods, b->periods_reason, observed);
 }
 
-static double choose_periods(pu__backtest *b) {
-    char *reason = b->periods_reason;
-    const size_t room = sizeof b->periods_reason;
-    const pu_asset *first = b->input[0].asset;
-    if (b->config->backtest.periods_per_year > 0.0) {
-        snprintf(reason, room, "backtest.periods_per_year");
-        return b->config->backtest.periods_per_year;
-    }
-    bool alike = calendars_agree(b);
-    for (int i = 1; i < b->asset_count; ++i)
-        alike = alike && b->input[i].asset->periods_per_year == first->periods_per_year;
-    if (alike) {
-        char bar[32];
-        name_bar(first->bar_s, bar, sizeof bar);
-        snprintf(reason, room, "%s, %s bars", first->asset_class, bar);
-        return first->periods_per_year;
-    }
-    const double steps = (double)(b->panel.times - b->first - 1), periods = observed_periods(b);
-    snprintf(reason, room, "the assets' calendars differ: %.0f steps of their union in %.2f years", steps,
-             steps / periods);
-    return periods;
+static pu_status choose_periods(pu__backtest *b, double *out) {
+    pu__calendar_use *use = pu_calloc((size_t)b->asset_count, sizeof *use);
+    if (!use) return PU_ERR_MEMORY;
+    for (int i = 0; i < b->asset_count; ++i) use_of_calendar(b, i, &use[i]);
+    *out = pu__periods_choose(b->config->backtest.periods_per_year, b->asset_count, use, "steps of their union",
+                              steps_of(b), length_of(b), b->periods_reason, sizeof b->periods_reason);
+    pu_free(use);
+    return PU_OK;
 }
 
 /* ---- settings ---- */
@@ -113,7 +83,7 @@ static int64_t rolling_window(double periods_per_year, int64_t periods) {
 static pu_status choose_settings(pu__backtest *b) {
     const pu_config *config = b->config;
     pu__settings *s = &b->settings;
-    s->periods_per_year = choose_periods(b);
+    PU_TRY(choose_periods(b, &s->periods_per_year));
     check_periods(b, s->periods_per_year);
     s->risk_free = pow(1.0 + config->backtest.risk_free, 1.0 / s->periods_per_year) - 1.0;
     s->rules.half_spread_ratio = 0.5e-4 * config->backtest.spread_bps;
@@ -259,10 +229,11 @@ static void warn_of_levels(pu__backtest *b) {
         if (levels++ == 0) first = feature->name;
     }
     if (levels == 0) return;
-    pu__backtest_warn(b,
-                      "%d features carry the level of adjusted prices or volumes, %s the first: later dividends and "
-                      "splits are in it, so it looks ahead.",
-                      levels, first);
+    pu__backtest_warn(
+        b,
+        "%d features carry the level of adjusted prices or volumes, %s the first: later dividends and "
+        "splits are in it, so it looks ahead.",
+        levels, first);
 }
 
 static void warn_of_setting(pu__backtest *b) {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "host/base/buffer.h"
+#include "host/data/features/assets.h"
 #include "host/data/features/plugin.h"
 #include "host/data/store/digest.h"
 #include "host/data/store/sql.h"
@@ -25,86 +26,6 @@ static pu_status digest_text(pu__buffer *text, char out[65]) {
 static pu_status take_text(pu__buffer *text, char **out) {
     *out = pu__buffer_take(text);
     return *out ? PU_OK : PU_ERR_MEMORY;
-}
-
-/* A benchmark that does not exist would otherwise be noticed only by the backtest, after the training. */
-static pu_status leave_benchmark_out(const pu_config *config, pu__plan *plan) {
-    int found = 0, kept = 0;
-    pu_asset *benchmark = NULL;
-    const pu_status status = pu_store_assets(plan->store, 1, &config->data.benchmark, &found, &benchmark);
-    if (status == PU_ERR_NOT_FOUND) return pu_fail_within(PU_ERR_CONFIG, "data.benchmark");
-    PU_TRY(status);
-    for (int i = 0; config->data.symbols.count == 0 && i < plan->asset_count; ++i) {
-        if (plan->asset[i].id != benchmark[0].id) plan->asset[kept++] = plan->asset[i];
-    }
-    if (config->data.symbols.count == 0) plan->asset_count = kept;
-    plan->benchmark = benchmark[0];
-    pu_free(benchmark);
-    return PU_OK;
-}
-
-static pu_status currency_of(pu_store *store, int64_t asset_id, char out[16]) {
-    sqlite3_stmt *query = NULL;
-    bool row = false;
-    *out = '\0';
-    PU_TRY(pu__sql_prepare(store, "SELECT currency FROM assets WHERE asset_id = ?1", &query));
-    const pu_status status = sqlite3_bind_int64(query, 1, asset_id) == SQLITE_OK
-                                 ? pu__sql_step(store, query, &row, "read the currencies of")
-                                 : pu__store_failure(store, "read the currencies of");
-    if (status == PU_OK && row) snprintf(out, 16, "%s", (const char *)sqlite3_column_text(query, 0));
-    sqlite3_finalize(query);
-    return status;
-}
-
-/* Assets whose currency the store does not say are taken as they are. */
-static pu_status compare_currencies(const pu__plan *plan) {
-    char first[16] = "", now[16];
-    const pu_asset *of = NULL;
-    for (int i = 0; i <= plan->asset_count; ++i) {
-        const pu_asset *asset = i < plan->asset_count ? &plan->asset[i] : &plan->benchmark;
-        if (asset->id == 0) continue;
-        PU_TRY(currency_of(plan->store, asset->id, now));
-        if (!*now || strcmp(first, now) == 0) continue;
-        if (of) {
-            pu_log(
-                PU_LOG_WARNING, "data.currencies",
-                "%s is in %s, %s in %s: returns stay each in their own currency, and are compared and added up as "
-                "if they were hedged",
-                of->symbol, first, asset->symbol, now);
-            return PU_OK;
-        }
-        of = asset;
-        snprintf(first, sizeof first, "%s", now);
-    }
-    return PU_OK;
-}
-
-static pu_status choose_assets(const pu_config *config, pu__plan *plan) {
-    PU_TRY(pu_store_assets(plan->store, config->data.symbols.count, config->data.symbols.value, &plan->asset_count,
-                           &plan->asset));
-    if (*config->data.benchmark) PU_TRY(leave_benchmark_out(config, plan));
-    if (plan->asset_count == 0) {
-        return pu_fail(PU_ERR_DATA,
-                       "%s has no asset to train on: `plusultra import` or `plusultra synth` brings some",
-                       pu_store_path(plan->store));
-    }
-    for (int i = 0; i < plan->asset_count; ++i) {
-        const pu_asset *asset = &plan->asset[i];
-        if (asset->bars == 0)
-            return pu_fail(PU_ERR_DATA, "%s has no bars: import some, or leave it out of data.symbols",
-                           asset->symbol);
-        if (asset->bar_s != plan->asset[0].bar_s) {
-            return pu_fail(PU_ERR_DATA,
-                           "%s has bars of %" PRId64 " s and %s of %" PRId64
-                           " s: choose one bar length with data.symbols",
-                           plan->asset[0].symbol, plan->asset[0].bar_s, asset->symbol, asset->bar_s);
-        }
-        for (int j = 0; j < i; ++j) {
-            if (plan->asset[j].id == asset->id)
-                return pu_fail(PU_ERR_CONFIG, "data.symbols names %s twice", asset->symbol);
-        }
-    }
-    return compare_currencies(plan);
 }
 
 static pu_status unknown_feature(const char *name) {
@@ -253,7 +174,7 @@ pu_status pu__plan_open(const pu_config *config, pu_store *store, pu__plan *out)
         (pu__plan){.store = store, .block_bars = config->features.block_bars, .threads = (int)config->run.threads};
     PU_TRY(pu__plugins_load(config));
     pu_status status = PU_OK;
-    PU_TRY_GOTO(status, choose_assets(config, out), failed);
+    PU_TRY_GOTO(status, pu__assets_choose(config, store, &out->asset_count, &out->asset, &out->benchmark), failed);
     PU_TRY_GOTO(status, choose_features(config, out), failed);
     PU_TRY_GOTO(status, leave_short_out(config, out), failed);
     PU_TRY_GOTO(status, pu__missing_resolve(config, out), failed);
