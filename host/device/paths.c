@@ -10,7 +10,7 @@ typedef struct table {
     bool result;
 } table;
 
-enum { TABLES = 12, WORKSPACE = TABLES - 1 };
+enum { TABLES = 13, WORKSPACE = TABLES - 1 };
 
 static void release(pu_device *device, const table *tables) {
     for (int i = 0; i < TABLES; ++i) pu_device_free(device, *tables[i].device);
@@ -46,8 +46,12 @@ static pu_status run_copied(pu_device *device, const pu__path_scenario *scenario
     pu__path_batch b = *batch;
     void *workspace = NULL;
     const size_t assets = (size_t)s.assets, bars = (size_t)s.steps + 1, paths = (size_t)b.count;
-    const size_t weights = s.policy == PU_POLICY_WEIGHTS ? bars * assets : assets;
-    const size_t rows = s.process == PU_PROCESS_BOOTSTRAP ? (size_t)s.history_rows : 0;
+    const bool historical = s.process == PU_PROCESS_BOOTSTRAP || s.process == PU_PROCESS_REPLAY;
+    const size_t rows = historical ? (size_t)s.history_rows : 0;
+    const size_t weights = s.policy == PU_POLICY_WEIGHTS           ? bars * assets
+                           : s.policy == PU_POLICY_HISTORY_WEIGHTS ? rows * assets
+                           : s.policy == PU_POLICY_PATH_WEIGHTS    ? 0
+                                                                   : assets;
     table tables[TABLES] = {
         {(void *)scenario->asset, (void **)&s.asset, assets * sizeof *s.asset, false},
         {(void *)scenario->factor, (void **)&s.factor, assets * assets * sizeof *s.factor, false},
@@ -55,6 +59,7 @@ static pu_status run_copied(pu_device *device, const pu__path_scenario *scenario
         {(void *)scenario->shock, (void **)&s.shock, (bars - 1) * assets * sizeof *s.shock, false},
         {(void *)scenario->history, (void **)&s.history, rows * assets * sizeof *s.history, false},
         {(void *)scenario->weight, (void **)&s.weight, weights * sizeof *s.weight, false},
+        {(void *)batch->weight, (void **)&b.weight, paths * bars * assets * sizeof *b.weight, false},
         {batch->metric, (void **)&b.metric, PU_PATH_METRIC_COUNT * paths * sizeof(double), true},
         {batch->price, (void **)&b.price, paths * bars * assets * sizeof(double), true},
         {batch->trade, (void **)&b.trade, paths * bars * assets * sizeof(double), true},
@@ -70,7 +75,10 @@ static pu_status run_copied(pu_device *device, const pu__path_scenario *scenario
 
 pu_status pu__device_paths(pu_device *device, const pu__path_scenario *scenario, const pu__path_batch *batch) {
     PU_TRY(pu__path_scenario_check(scenario));
+    PU_TRY(pu__path_batch_check(scenario, batch));
+    PU_TRY(pu__path_batched_check(scenario));
     PU_TRY(pu__path_tables_check(scenario));
+    PU_TRY(pu__path_weights_check(scenario, batch));
     if (batch->count == 0) return PU_OK;
     if (!pu_device_is_host(device)) return run_copied(device, scenario, batch);
     pu__call call = {0};

@@ -9,7 +9,8 @@
 extern "C" {
 #endif
 
-/* Runs a batch and waits for it. The scenario's tables and the batch's outputs are host memory on every device. */
+/* Runs a batch and waits for it. The scenario's tables and the batch's weights and outputs are host memory on
+ * every device. PU_ERR_UNSUPPORTED for a policy that is a function: pu__paths_callback runs it. */
 pu_status pu__device_paths(pu_device *device, const pu__path_scenario *scenario, const pu__path_batch *batch);
 
 #ifdef __cplusplus

@@ -16,6 +16,7 @@ PU_HOST_DEVICE static inline void pu__lane_place(pu__path_lanes *lanes, double *
     lanes->fast = PU__ITEM(lanes->x, PU_DRAW_STEPS * assets);
     lanes->slow = PU__ITEM(lanes->fast, assets);
     lanes->variance = PU__ITEM(lanes->slow, assets);
+    lanes->row = (int32_t *)(void *)PU__ITEM(lanes->variance, assets);
 }
 
 PU_HOST_DEVICE static inline void pu__lane_reset(pu__path_lanes *lanes) {
@@ -133,12 +134,34 @@ PU_HOST_DEVICE static inline void pu__lane_observe(pu__path_lanes *lanes, int pl
     }
 }
 
+/* Weights of a table of the caller's, for each lane its own row. */
+PU_HOST_DEVICE static inline void pu__lane_look_up(const pu__path_lanes *lanes, int32_t bar, int32_t a,
+                                                   double weight[PU__N]) {
+    const pu__path_scenario *s = lanes->scenario;
+    if (s->policy == PU_POLICY_HISTORY_WEIGHTS && bar == 0) {
+        PU__EACH_LANE(l) weight[l] = (double)NAN;
+    } else if (s->policy == PU_POLICY_HISTORY_WEIGHTS) {
+        const int32_t *row = PU__ITEM(lanes->row, (bar - 1) % PU_DRAW_STEPS);
+        PU__EACH_LANE(l) weight[l] = s->weight[(int64_t)row[l] * s->assets + a];
+    } else {
+        const int64_t bars = (int64_t)s->steps + 1;
+        PU__EACH_LANE(l) {
+            const int64_t path = l < lanes->live ? l : lanes->live - 1;
+            weight[l] = lanes->weight[(path * bars + bar) * s->assets + a];
+        }
+    }
+}
+
 /* What the policy wants of asset a at this bar; NaN is no order. `seen`: 1 - slow_decay^bar. */
 PU_HOST_DEVICE static inline void pu__lane_decide(const pu__path_lanes *lanes, int32_t bar, int32_t a, float seen,
                                                   double weight[PU__N]) {
     const pu__path_scenario *s = lanes->scenario;
-    const double base = s->weight[s->policy == PU_POLICY_WEIGHTS ? (int64_t)bar * s->assets + a : a];
     const float *fast = PU__ITEM(lanes->fast, a), *slow = PU__ITEM(lanes->slow, a);
+    if (s->policy == PU_POLICY_PATH_WEIGHTS || s->policy == PU_POLICY_HISTORY_WEIGHTS) {
+        pu__lane_look_up(lanes, bar, a, weight);
+        return;
+    }
+    const double base = s->weight[s->policy == PU_POLICY_WEIGHTS ? (int64_t)bar * s->assets + a : a];
     switch (s->policy) {
     case PU_POLICY_MOMENTUM:
         PU__EACH_LANE(l) weight[l] = base * (double)pu__policy_momentum(fast[l], slow[l]);

@@ -19,12 +19,15 @@
 
 typedef struct pu__path_lanes {
     const pu__path_scenario *scenario;
-    uint64_t path; /* of lane 0 */
-    bool keep;     /* prices are wanted */
+    uint64_t path;        /* of lane 0 */
+    bool keep;            /* prices are wanted */
+    int live;             /* lanes that are paths of the batch */
+    const double *weight; /* of the batch, from lane 0 on: [path][steps + 1][assets] */
     int64_t stride;
     double *value, *target, *price, *pending; /* [assets]; [latency][assets] */
     float *x;                                 /* [PU_DRAW_STEPS][assets] */
     float *fast, *slow, *variance;            /* [assets] */
+    int32_t *row;                             /* [PU_DRAW_STEPS] of the history */
     int32_t state[PU__N];                     /* regime, or row of the history */
     double equity[PU__N], peak[PU__N], turnover[PU__N];
     double worst[PU__N], worst_peak[PU__N]; /* equity and peak of the largest drawdown */
@@ -148,19 +151,30 @@ PU_HOST_DEVICE static inline void pu__lane_regimes(pu__path_lanes *lanes, int32_
     }
 }
 
-PU_HOST_DEVICE static inline void pu__lane_bootstrap(pu__path_lanes *lanes, int32_t block) {
+/* Rows of the history, drawn or one after the other. */
+PU_HOST_DEVICE static inline void pu__lane_rows(pu__path_lanes *lanes, int32_t block) {
     const pu__path_scenario *s = lanes->scenario;
     uint32_t word[4][PU__N], start[4][PU__N];
-    pu__lane_words(lanes, block, pu__draw_of(PU_DRAW_SHARED_ASSET, PU_DRAW_UNIFORM), word);
-    pu__lane_words(lanes, block, pu__draw_of(PU_DRAW_SHARED_ASSET, PU_DRAW_SECOND), start);
+    if (s->process == PU_PROCESS_BOOTSTRAP) {
+        pu__lane_words(lanes, block, pu__draw_of(PU_DRAW_SHARED_ASSET, PU_DRAW_UNIFORM), word);
+        pu__lane_words(lanes, block, pu__draw_of(PU_DRAW_SHARED_ASSET, PU_DRAW_SECOND), start);
+    }
     for (int i = 0; i < PU_DRAW_STEPS; ++i) {
-        const float restart = block == 0 && i == 0 ? 1.0f : s->restart;
-        PU__EACH_LANE(l)
-        lanes->state[l] = pu__bootstrap_next(lanes->state[l], s->history_rows, restart,
-                                             pu__draw_uniform(word[i][l]), start[i][l]);
+        int32_t *row = PU__ITEM(lanes->row, i);
+        if (s->process == PU_PROCESS_REPLAY) {
+            const int32_t at = pu__replay_row(s->history_first, block * PU_DRAW_STEPS + i, s->history_rows);
+            PU__EACH_LANE(l) row[l] = at;
+        } else {
+            const float restart = block == 0 && i == 0 ? 1.0f : s->restart;
+            PU__EACH_LANE(l) {
+                row[l] = pu__bootstrap_next(lanes->state[l], s->history_rows, restart,
+                                            pu__draw_uniform(word[i][l]), start[i][l]);
+                lanes->state[l] = row[l];
+            }
+        }
         for (int32_t a = 0; a < s->assets; ++a) {
             float *x = PU__ITEM(lanes->x, i * s->assets + a);
-            PU__EACH_LANE(l) x[l] = s->history[(int64_t)lanes->state[l] * s->assets + a];
+            PU__EACH_LANE(l) x[l] = s->history[(int64_t)row[l] * s->assets + a];
         }
     }
 }
@@ -181,7 +195,7 @@ PU_HOST_DEVICE static inline void pu__lane_shock(const pu__path_lanes *lanes, in
 /* Fills lanes->x for the steps 4 block .. 4 block + 3. */
 PU_HOST_DEVICE static inline void pu__lane_returns(pu__path_lanes *lanes, int32_t block) {
     const pu__path_scenario *s = lanes->scenario;
-    if (s->process == PU_PROCESS_BOOTSTRAP) pu__lane_bootstrap(lanes, block);
+    if (s->process == PU_PROCESS_BOOTSTRAP || s->process == PU_PROCESS_REPLAY) pu__lane_rows(lanes, block);
     else pu__lane_draws(lanes, block);
     if (s->process == PU_PROCESS_REGIME) pu__lane_regimes(lanes, block);
     for (int32_t a = 0; a < s->assets; ++a) {

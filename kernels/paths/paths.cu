@@ -20,6 +20,7 @@ typedef struct paths_args {
     int64_t count, offset, batch_count; /* this stretch: paths, its place in the batch; paths of the batch */
     double *stretch, *metric; /* [PU_PATH_METRIC_COUNT][count]; [PU_PATH_METRIC_COUNT][batch_count] or null */
     double *price, *trade, *equity; /* whole paths or null */
+    const double *weight;
 } paths_args;
 
 static __device__ inline void keep_bar(const pu__path_lanes *lanes, const paths_args *args, int64_t path,
@@ -45,6 +46,9 @@ static __global__ void __launch_bounds__(PATH_THREADS_MAX, 4)
     lanes.keep = keep;
     lanes.path = args.first + (uint64_t)(args.offset + path);
     lanes.stride = blockDim.x;
+    lanes.live = 1;
+    lanes.weight =
+        args.weight ? args.weight + (args.offset + path) * (s->steps + 1) * s->assets : (const double *)0;
     double *trade = keep ? memory + threadIdx.x : (double *)0;
     pu__lane_place(&lanes, memory + (int64_t)s->assets * blockDim.x, threadIdx.x);
     pu__lane_reset(&lanes);
@@ -129,6 +133,8 @@ extern "C" size_t pu__paths_workspace_cuda(const pu__path_batch *batch) {
 extern "C" pu_status pu__paths_cuda(const pu__path_scenario *scenario, const pu__path_batch *batch,
                                     void *workspace, int threads_most, pu__cuda_exec *cuda) {
     PU_TRY(pu__path_scenario_check(scenario));
+    PU_TRY(pu__path_batch_check(scenario, batch));
+    PU_TRY(pu__path_batched_check(scenario));
     int threads = block_threads(scenario, 96 * 1024);
     if (threads_most > 0 && threads > threads_most) threads = threads_most;
     const size_t shared =
@@ -150,6 +156,7 @@ extern "C" pu_status pu__paths_cuda(const pu__path_scenario *scenario, const pu_
     args.price = batch->price;
     args.trade = batch->trade;
     args.equity = batch->equity;
+    args.weight = batch->weight;
     for (args.offset = 0; args.offset < batch->count; args.offset += stretch_paths) {
         const int64_t left = batch->count - args.offset;
         args.count = left < stretch_paths ? left : stretch_paths;

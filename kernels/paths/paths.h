@@ -6,6 +6,7 @@
  * batches, number of threads, block size and instruction set.
  *
  *   pu__paths_plain  one path after the other, as the text above says it; the judge of the other two
+ *   pu__paths_callback  the same over a pool, for policies that are a function of the caller's
  *   pu__paths_cpu    a lane of a vector is a path; chunks of paths over a pool
  *   pu__paths_cuda   a thread is a path; state in shared memory and registers
  *
@@ -28,10 +29,14 @@ extern "C" {
 #endif
 
 typedef enum pu__path_policy {
-    PU_POLICY_BUY_HOLD = 0,   /* weight[a] at bar 0, no order afterwards */
-    PU_POLICY_WEIGHTS,        /* weight[bar][a], NaN: no order */
-    PU_POLICY_CONSTANT,       /* weight[a] at every bar: rebalanced */
-    PU_POLICY_MOMENTUM,       /* weight[a] times the sign of the fast average log-price less the slow one */
+    PU_POLICY_BUY_HOLD = 0,    /* weight[a] at bar 0, no order afterwards */
+    PU_POLICY_WEIGHTS,         /* weight[bar][a], NaN: no order */
+    PU_POLICY_PATH_WEIGHTS,    /* the batch's weight[path][bar][a], NaN: no order */
+    PU_POLICY_HISTORY_WEIGHTS, /* weight[row][a] of the history's row that the bar's step drew, NaN: no order; bar 0:
+                                  none. For what was decided at the close that ended the row's returns */
+    PU_POLICY_CALLBACK,        /* what `decide` answers */
+    PU_POLICY_CONSTANT,        /* weight[a] at every bar: rebalanced */
+    PU_POLICY_MOMENTUM,        /* weight[a] times the sign of the fast average log-price less the slow one */
     PU_POLICY_MEAN_REVERSION, /* -weight[a] times (log-price - slow average) / scale, cut to [-1, 1] */
     PU_POLICY_VOLATILITY,     /* weight[a] * min(1, scale / volatility of the slow average of squares) */
     PU_POLICY_COUNT
@@ -46,6 +51,14 @@ typedef struct pu__path_shock {
     float correlation; /* share of variance that a factor common to all assets takes; that of asset 0 is read */
 } pu__path_shock;
 
+/* Decides at the close of `bar` of a path, after marks and limits. price[bar + 1][assets]: the closes so far, 1 at bar
+ * 0; equity: marked; position[assets]: signed notional; weight[assets]: comes as NaN, no order, and is the answer.
+ * Called from several threads at once, for different paths; the bars of a path come in order, from one thread. The
+ * answer may depend on nothing but the arguments and a context that does not change, or the same seed gives other
+ * paths. */
+typedef void pu__path_decide(void *context, int64_t path, int32_t bar, int32_t assets, const double *price,
+                             double equity, const double *position, double *weight);
+
 /* Pointers are to memory of the device that runs. */
 typedef struct pu__path_scenario {
     uint64_t seed;
@@ -58,14 +71,17 @@ typedef struct pu__path_scenario {
     /* REGIME */
     float cumulative[PU_REGIMES_MAX][PU_REGIMES_MAX];
     int32_t regime_start;
-    /* BOOTSTRAP */
+    /* BOOTSTRAP and REPLAY */
     const float *history; /* [history_rows][assets] log-returns */
     int32_t history_rows;
-    float restart; /* 1 / mean length of a block */
+    int32_t history_first; /* REPLAY: row of the first step */
+    float restart;         /* BOOTSTRAP: 1 / mean length of a block */
 
     pu__execution_rules rules;
-    int32_t policy; /* pu__path_policy */
-    const double *weight;
+    int32_t policy;          /* pu__path_policy */
+    const double *weight;    /* none with PATH_WEIGHTS and CALLBACK */
+    pu__path_decide *decide; /* CALLBACK */
+    void *decide_context;
     float fast_decay, slow_decay; /* of the exponential averages, per bar */
     float scale;
 } pu__path_scenario;
@@ -121,14 +137,21 @@ typedef struct pu__path_batch {
     double *price;             /* [count][steps + 1][assets] */
     double *trade;             /* [count][steps + 1][assets] signed notional */
     double *equity;            /* [count][steps + 1] */
+    const double *weight;      /* PATH_WEIGHTS: [count][steps + 1][assets], in; else null */
 } pu__path_batch;
 
-/* Every version begins with the first of these, those on the CPU with both: PU_ERR_ARGUMENT, naming what cannot be.
- * Before a scenario's tables go to another device, its owner calls the second. */
+/* PU_ERR_ARGUMENT, naming what cannot be. Every version makes the checks of the structs, those on the CPU also the
+ * checks of tables and weights, whose owner makes them before they go to another device. */
 pu_status pu__path_scenario_check(const pu__path_scenario *scenario);
+pu_status pu__path_batch_check(const pu__path_scenario *scenario, const pu__path_batch *batch);
 pu_status pu__path_tables_check(const pu__path_scenario *scenario);
+pu_status pu__path_weights_check(const pu__path_scenario *scenario, const pu__path_batch *batch);
+/* PU_ERR_UNSUPPORTED for the policy CALLBACK: by pu__paths_cpu and pu__paths_cuda. */
+pu_status pu__path_batched_check(const pu__path_scenario *scenario);
 
+/* pool: null for the caller's thread alone. */
 pu_status pu__paths_plain(const pu__path_scenario *scenario, const pu__path_batch *batch);
+pu_status pu__paths_callback(const pu__path_scenario *scenario, const pu__path_batch *batch, struct pu_pool *pool);
 pu_status pu__paths_cpu(const pu__path_scenario *scenario, const pu__path_batch *batch, struct pu_pool *pool);
 
 /* `workspace`: device memory of pu__paths_workspace_cuda bytes. threads_most: of a block; 0: as many as serve best. */
@@ -139,7 +162,8 @@ pu_status pu__paths_cuda(const pu__path_scenario *scenario, const pu__path_batch
 /* Bytes of state that a path takes in the batched versions. */
 PU_HOST_DEVICE static inline size_t pu__path_state_bytes(const pu__path_scenario *s) {
     const size_t doubles = 3 + (size_t)s->rules.physics.latency_bars, floats = PU_DRAW_STEPS + 3;
-    return (size_t)s->assets * (doubles * sizeof(double) + floats * sizeof(float));
+    return (size_t)s->assets * (doubles * sizeof(double) + floats * sizeof(float)) +
+           PU_DRAW_STEPS * sizeof(int32_t);
 }
 
 void pu__path_summary_reset(pu__path_summary *summary);
@@ -147,8 +171,12 @@ void pu__path_summary_add(pu__path_summary *to, const pu__path_summary *other);
 void pu__path_summary_take(pu__path_summary *to, const double metric[PU_PATH_METRIC_COUNT]); /* one path */
 double pu__path_mean(const pu__path_summary *summary, pu__path_metric metric);
 double pu__path_deviation(const pu__path_summary *summary, pu__path_metric metric); /* of the sample, n - 1 */
-/* Interpolated inside a bin, whose width bounds the error: 2^-9 of the value; NaN without paths. */
+/* Interpolated inside a bin, whose width bounds the error: 2^-9 of the value from 2^-8 to 2^8, 2^-8 below; ruin is
+ * exactly 0, and nothing lies outside the least and the most. NaN without paths. */
 double pu__path_wealth_quantile(const pu__path_summary *summary, double share);
+/* Mean wealth of the worst `share` of the paths, share in (0, 1]: 1 less it is the conditional value at risk (CVaR).
+ * Paths of a bin count as evenly spread over it, so its width bounds the error as above. NaN without paths. */
+double pu__path_wealth_tail_mean(const pu__path_summary *summary, double share);
 double pu__path_drawdown_quantile(const pu__path_summary *summary, double share);
 
 #ifdef __cplusplus

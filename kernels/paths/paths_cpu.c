@@ -55,6 +55,8 @@ static void run_group(const job *j, int64_t first, double *memory, pu__path_summ
     lanes.keep = keep;
     lanes.path = j->batch->first + (uint64_t)first;
     lanes.stride = PU__N;
+    lanes.live = live;
+    lanes.weight = j->batch->weight ? j->batch->weight + first * (s->steps + 1) * s->assets : NULL;
     double *trade = keep ? memory : NULL;
     pu__lane_place(&lanes, memory + (int64_t)s->assets * PU__N, 0);
     pu__lane_reset(&lanes);
@@ -82,7 +84,10 @@ static void run_groups(void *context, int64_t begin, int64_t end, int worker) {
 
 pu_status pu__paths_cpu(const pu__path_scenario *scenario, const pu__path_batch *batch, struct pu_pool *pool) {
     PU_TRY(pu__path_scenario_check(scenario));
+    PU_TRY(pu__path_batch_check(scenario, batch));
+    PU_TRY(pu__path_batched_check(scenario));
     PU_TRY(pu__path_tables_check(scenario));
+    PU_TRY(pu__path_weights_check(scenario, batch));
     const size_t workers = pool ? (size_t)pu_pool_threads(pool) : 1;
     job j = {.scenario = scenario, .batch = batch};
     const size_t bytes = PU__N * (pu__path_state_bytes(scenario) + (size_t)scenario->assets * sizeof(double));

@@ -3,6 +3,9 @@
 #include "kernels/paths/paths.h"
 #include "kernels/paths/policy.h"
 #include "plusultra/memory.h"
+#include "plusultra/pool.h"
+
+enum { PATHS_GRAIN = 8 };
 
 typedef struct asset_state {
     double value, price, target;
@@ -12,9 +15,11 @@ typedef struct asset_state {
 typedef struct walk {
     const pu__path_scenario *s;
     asset_state *asset;
-    double *pending; /* [latency][assets] */
+    double *pending;               /* [latency][assets] */
+    double *close, *held, *answer; /* CALLBACK: [steps + 1][assets], [assets], [assets] */
+    const double *weight;          /* PATH_WEIGHTS: of this path, [steps + 1][assets] */
     uint64_t path;
-    int32_t state;
+    int32_t state; /* regime, or row of the history */
     double equity, peak, metric[PU_PATH_METRIC_COUNT];
     double worst, worst_peak; /* equity and peak of the largest drawdown */
     float unseen;             /* slow_decay^bar */
@@ -77,6 +82,10 @@ static float return_of(walk *w, int32_t step, int32_t a) {
 
 static void draw_shared(walk *w, int32_t step) {
     const pu__path_scenario *s = w->s;
+    if (s->process == PU_PROCESS_REPLAY) {
+        w->state = pu__replay_row(s->history_first, step, s->history_rows);
+        return;
+    }
     for (int32_t a = 0; a < s->assets && s->process != PU_PROCESS_BOOTSTRAP; ++a)
         w->asset[a].drawn = draw_of(w, step, a);
     const float u = uniform_of(w, step, PU_DRAW_SHARED_ASSET);
@@ -154,6 +163,9 @@ static double decide(const walk *w, int32_t bar, int32_t a) {
     switch (s->policy) {
     case PU_POLICY_BUY_HOLD: return bar == 0 ? s->weight[a] : (double)NAN;
     case PU_POLICY_WEIGHTS: return s->weight[(int64_t)bar * s->assets + a];
+    case PU_POLICY_PATH_WEIGHTS: return w->weight[(int64_t)bar * s->assets + a];
+    case PU_POLICY_HISTORY_WEIGHTS: return bar == 0 ? (double)NAN : s->weight[(int64_t)w->state * s->assets + a];
+    case PU_POLICY_CALLBACK: return w->answer[a];
     case PU_POLICY_MOMENTUM: return s->weight[a] * (double)pu__policy_momentum(asset->fast, asset->slow);
     case PU_POLICY_MEAN_REVERSION: return s->weight[a] * (double)pu__policy_reversion(asset->slow, s->scale);
     case PU_POLICY_VOLATILITY:
@@ -195,9 +207,20 @@ static double fill_asset(walk *w, int32_t bar, int32_t a, double scale, double *
     return fill.spread + fill.slippage + fill.fee + fill.impact;
 }
 
+static void ask(walk *w, int32_t bar) {
+    const int32_t assets = w->s->assets;
+    for (int32_t a = 0; a < assets; ++a) {
+        w->close[(int64_t)bar * assets + a] = w->asset[a].price;
+        w->held[a] = w->asset[a].value;
+        w->answer[a] = (double)NAN;
+    }
+    w->s->decide(w->s->decide_context, (int64_t)w->path, bar, assets, w->close, w->equity, w->held, w->answer);
+}
+
 /* trade [assets] or null. */
 static void trade_bar(walk *w, int32_t bar, double *trade) {
     double gross = 0.0, cost = 0.0, traded = 0.0;
+    if (w->s->policy == PU_POLICY_CALLBACK) ask(w, bar);
     for (int32_t a = 0; a < w->s->assets; ++a) {
         w->asset[a].target = due(w, bar, a);
         if (w->asset[a].target == w->asset[a].target) gross += fabs(w->asset[a].target);
@@ -239,6 +262,7 @@ static void start(walk *w) {
 static void run_path(walk *w, const pu__path_batch *batch, int64_t index) {
     const int64_t assets = w->s->assets, bars = w->s->steps + 1;
     start(w);
+    if (batch->weight) w->weight = batch->weight + index * bars * assets;
     for (int32_t bar = 0; bar < bars; ++bar) {
         const int64_t at = index * bars + bar;
         if (bar > 0) {
@@ -251,24 +275,68 @@ static void run_path(walk *w, const pu__path_batch *batch, int64_t index) {
     }
     for (int m = 0; m < PU_PATH_METRIC_COUNT && batch->metric; ++m)
         batch->metric[m * batch->count + index] = w->metric[m];
-    if (batch->summary) pu__path_summary_take(batch->summary, w->metric);
+}
+
+static void release(walk *w) {
+    pu_free(w->asset);
+    pu_free(w->pending);
+    pu_free(w->close);
+}
+
+static bool prepare(walk *w, const pu__path_scenario *scenario) {
+    const size_t assets = (size_t)scenario->assets, latency = (size_t)scenario->rules.physics.latency_bars;
+    const size_t closes = ((size_t)scenario->steps + 1) * assets;
+    const bool asks = scenario->policy == PU_POLICY_CALLBACK;
+    *w = (walk){.s = scenario};
+    w->asset = pu_calloc(assets, sizeof *w->asset);
+    w->pending = pu_calloc(assets * latency + 1, sizeof *w->pending);
+    if (asks) w->close = pu_calloc(closes + 2 * assets, sizeof *w->close);
+    w->held = asks && w->close ? w->close + closes : NULL;
+    w->answer = w->held ? w->held + assets : NULL;
+    return w->asset && w->pending && (w->close || !asks);
+}
+
+typedef struct job {
+    const pu__path_batch *batch;
+    walk *walk;                /* one a worker, and so are summaries */
+    pu__path_summary *summary; /* null: not wanted */
+} job;
+
+static void run_chunk(void *context, int64_t begin, int64_t end, int worker) {
+    const job *j = context;
+    walk *w = &j->walk[worker];
+    for (int64_t i = begin; i < end; ++i) {
+        w->path = j->batch->first + (uint64_t)i;
+        run_path(w, j->batch, i);
+        if (j->summary) pu__path_summary_take(&j->summary[worker], w->metric);
+    }
+}
+
+static pu_status run_pooled(job *j, const pu__path_scenario *scenario, size_t workers, pu_pool *pool) {
+    bool ready = j->walk && (j->summary || !j->batch->summary);
+    for (size_t i = 0; i < workers && ready; ++i) ready = prepare(&j->walk[i], scenario);
+    if (!ready) return PU_ERR_MEMORY;
+    for (size_t i = 0; i < workers && j->summary; ++i) pu__path_summary_reset(&j->summary[i]);
+    pu_parallel_for(pool, j->batch->count, PATHS_GRAIN, run_chunk, j);
+    for (size_t i = 0; i < workers && j->summary; ++i) pu__path_summary_add(j->batch->summary, &j->summary[i]);
+    return PU_OK;
+}
+
+pu_status pu__paths_callback(const pu__path_scenario *scenario, const pu__path_batch *batch, pu_pool *pool) {
+    PU_TRY(pu__path_scenario_check(scenario));
+    PU_TRY(pu__path_batch_check(scenario, batch));
+    PU_TRY(pu__path_tables_check(scenario));
+    PU_TRY(pu__path_weights_check(scenario, batch));
+    const size_t workers = pool ? (size_t)pu_pool_threads(pool) : 1;
+    job j = {.batch = batch, .walk = pu_calloc(workers, sizeof *j.walk)};
+    if (batch->summary) j.summary = pu_calloc(workers, sizeof *j.summary);
+    const pu_status status = run_pooled(&j, scenario, workers, pool);
+    for (size_t i = 0; i < workers && j.walk; ++i) release(&j.walk[i]);
+    pu_free(j.summary);
+    pu_free(j.walk);
+    return status;
 }
 
 pu_status pu__paths_plain(const pu__path_scenario *scenario, const pu__path_batch *batch) {
-    PU_TRY(pu__path_scenario_check(scenario));
-    PU_TRY(pu__path_tables_check(scenario));
-    const size_t assets = (size_t)scenario->assets;
-    walk w = {.s = scenario};
-    w.asset = pu_calloc(assets, sizeof *w.asset);
-    w.pending = pu_calloc(assets * (size_t)scenario->rules.physics.latency_bars, sizeof *w.pending);
-    if (w.asset && w.pending) {
-        for (int64_t i = 0; i < batch->count; ++i) {
-            w.path = batch->first + (uint64_t)i;
-            run_path(&w, batch, i);
-        }
-    }
-    const pu_status status = w.asset && w.pending ? PU_OK : PU_ERR_MEMORY;
-    pu_free(w.asset);
-    pu_free(w.pending);
-    return status;
+    return pu__paths_callback(scenario, batch, NULL);
 }

@@ -81,8 +81,32 @@ static double quantile(const int64_t *bin, int bins, int64_t paths, double share
 
 static double drawdown_edge(int i) { return (double)i / PU_DRAWDOWN_BINS; }
 
+static double between_extremes(const pu__path_summary *summary, double wealth) {
+    const pu__path_sum *sum = &summary->sum[PU_PATH_WEALTH];
+    wealth = wealth < sum->least ? sum->least : wealth;
+    return wealth > sum->most ? sum->most : wealth;
+}
+
 double pu__path_wealth_quantile(const pu__path_summary *summary, double share) {
-    return quantile(summary->wealth_bin, PU_WEALTH_BINS, summary->paths, share, pu__wealth_edge);
+    if (summary->paths > 0 && share * (double)summary->paths <= (double)summary->ruined)
+        return summary->sum[PU_PATH_WEALTH].least;
+    return between_extremes(summary,
+                            quantile(summary->wealth_bin, PU_WEALTH_BINS, summary->paths, share, pu__wealth_edge));
+}
+
+double pu__path_wealth_tail_mean(const pu__path_summary *summary, double share) {
+    if (summary->paths == 0) return (double)NAN;
+    const double wanted = share * (double)summary->paths;
+    double taken = (double)summary->ruined, sum = 0.0;
+    for (int i = 0; i < PU_WEALTH_BINS && taken < wanted; ++i) {
+        const double count = (double)(summary->wealth_bin[i] - (i == 0 ? summary->ruined : 0));
+        const double part = count < wanted - taken ? count : wanted - taken;
+        const double low = between_extremes(summary, pu__wealth_edge(i));
+        const double width = between_extremes(summary, pu__wealth_edge(i + 1)) - low;
+        if (part > 0.0) sum += part * (low + 0.5 * width * (part / count));
+        taken += part;
+    }
+    return sum / wanted;
 }
 
 double pu__path_drawdown_quantile(const pu__path_summary *summary, double share) {

@@ -10,6 +10,7 @@
  *  REGIME    GBM whose mu and sigma are those of a Markov chain's state; one chain for all assets. Hamilton (1989).
  *  BOOTSTRAP rows of a history of log-returns in blocks of geometric length: Politis and Romano (1994), "The stationary
  *            bootstrap". One row serves all assets, so what happened together stays together.
+ *  REPLAY    the history's rows from a first one on, as they happened: no draws.
  *
  * Correlation of assets: z = L g with L the Cholesky factor and g independent draws. The draws of a GARCH model are t
  * before L: correlation and variance are exact, the tails of an asset that mixes several lie between t and normal.
@@ -27,6 +28,7 @@ typedef enum pu__process {
     PU_PROCESS_GARCH,
     PU_PROCESS_REGIME,
     PU_PROCESS_BOOTSTRAP,
+    PU_PROCESS_REPLAY,
     PU_PROCESS_COUNT
 } pu__process;
 
@@ -117,6 +119,12 @@ PU_HOST_DEVICE static inline float pu__regime_step(const pu__process_asset *p, i
         volatility = state == i ? p->volatility[i] : volatility;
     }
     return fmaf(volatility, z, drift);
+}
+
+/* The history's row of step `step`; the steps of a draw block that lie behind the last are not used. */
+PU_HOST_DEVICE static inline int32_t pu__replay_row(int32_t first, int32_t step, int32_t rows) {
+    const int64_t row = (int64_t)first + step;
+    return row < rows ? (int32_t)row : rows - 1;
 }
 
 /* The history's row after `row`: the next one, from the last to the first, or a new block's start. */

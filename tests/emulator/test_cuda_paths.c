@@ -20,7 +20,7 @@ static pu_device *device;
 
 typedef struct result {
     int64_t bars, assets;
-    double *metric, *price, *trade, *equity;
+    double *metric, *price, *trade, *equity, *weight;
     pu__path_summary *summary;
 } result;
 
@@ -38,6 +38,7 @@ static int close_device(void **state) {
 
 static result new_result(const pu__path_scenario *s) {
     result r = {.bars = s->steps + 1, .assets = s->assets};
+    r.weight = pu__test_path_weights(s, 5, PATHS);
     r.metric = pu_calloc(PU_PATH_METRIC_COUNT * PATHS, sizeof(double));
     r.price = pu_calloc((size_t)(PATHS * r.bars * r.assets), sizeof(double));
     r.trade = pu_calloc((size_t)(PATHS * r.bars * r.assets), sizeof(double));
@@ -53,11 +54,12 @@ static void free_result(result *r) {
     pu_free(r->price);
     pu_free(r->trade);
     pu_free(r->equity);
+    pu_free(r->weight);
     pu_free(r->summary);
 }
 
 static pu__path_batch batch_of(const result *r, uint64_t first) {
-    return (pu__path_batch){first, PATHS, r->metric, r->summary, r->price, r->trade, r->equity};
+    return (pu__path_batch){first, PATHS, r->metric, r->summary, r->price, r->trade, r->equity, r->weight};
 }
 
 static bool same(const result *a, const result *b) {

@@ -1,6 +1,7 @@
 #include "tests/support/scenario.h"
 
 #include "kernels/physics/draws.h"
+#include "plusultra/memory.h"
 #include "plusultra/random.h"
 
 static float uniform(pu_random *random, double low, double high) {
@@ -63,12 +64,17 @@ static void fill_rules(pu__execution_rules *rules, int number) {
 
 void pu__test_scenario_make(pu__test_scenario *out, int number) {
     static const int32_t assets[] = {1, 3, 2, 7, 1, 12};
+    static const pu__path_policy policies[] = {
+        PU_POLICY_BUY_HOLD,        PU_POLICY_WEIGHTS,  PU_POLICY_CONSTANT,       PU_POLICY_PATH_WEIGHTS,
+        PU_POLICY_HISTORY_WEIGHTS, PU_POLICY_MOMENTUM, PU_POLICY_MEAN_REVERSION, PU_POLICY_VOLATILITY};
+    enum { POLICIES = sizeof policies / sizeof policies[0] };
     pu_random random = pu_random_at(20261123, (uint64_t)number);
     *out = (pu__test_scenario){0};
     pu__path_scenario *s = &out->scenario;
     s->seed = 1000 + (uint64_t)number;
     s->process = number % PU_PROCESS_COUNT;
-    s->policy = (number / PU_PROCESS_COUNT + number) % PU_POLICY_COUNT;
+    s->policy = policies[(number / PU_PROCESS_COUNT + number) % POLICIES];
+    if (s->policy == PU_POLICY_HISTORY_WEIGHTS) s->process = number % 2 ? PU_PROCESS_BOOTSTRAP : PU_PROCESS_REPLAY;
     s->assets = assets[number / PU_PROCESS_COUNT % 6];
     s->steps = 1 + number * 7 % 41;
     for (int a = 0; a < SCENARIO_ASSETS_MAX; ++a) {
@@ -79,10 +85,10 @@ void pu__test_scenario_make(pu__test_scenario *out, int number) {
     for (int32_t a = 0; a < s->assets; ++a)
         for (int32_t j = 0; j <= a; ++j)
             out->factor[a * s->assets + j] = j == a ? 0.8f : uniform(&random, -0.2, 0.3);
+    const bool gaps = s->policy == PU_POLICY_WEIGHTS || s->policy == PU_POLICY_HISTORY_WEIGHTS;
     for (int i = 0; i < (SCENARIO_STEPS_MAX + 1) * SCENARIO_ASSETS_MAX; ++i)
-        out->weight[i] = s->policy == PU_POLICY_WEIGHTS && pu_random_uniform(&random) < 0.3
-                             ? (double)NAN
-                             : (double)uniform(&random, -1.0, 1.5);
+        out->weight[i] =
+            gaps && pu_random_uniform(&random) < 0.3 ? (double)NAN : (double)uniform(&random, -1.0, 1.5);
     for (int i = 0; i < SCENARIO_ROWS * SCENARIO_ASSETS_MAX; ++i) out->history[i] = uniform(&random, -0.05, 0.05);
     for (int i = 0; i < PU_REGIMES_MAX; ++i)
         for (int j = 0; j < PU_REGIMES_MAX; ++j)
@@ -95,9 +101,24 @@ void pu__test_scenario_make(pu__test_scenario *out, int number) {
     fill_shocks(out, &random);
     s->history = out->history;
     s->history_rows = SCENARIO_ROWS;
+    s->history_first = number % 8;
     s->restart = 0.2f;
     s->weight = out->weight;
     s->fast_decay = 0.8f;
     s->slow_decay = 0.95f;
     s->scale = 0.02f;
+}
+
+double *pu__test_path_weights(const pu__path_scenario *scenario, uint64_t first, int64_t count) {
+    if (scenario->policy != PU_POLICY_PATH_WEIGHTS) return NULL;
+    const int64_t each = ((int64_t)scenario->steps + 1) * scenario->assets;
+    double *weight = pu_calloc((size_t)(count * each), sizeof *weight);
+    for (int64_t i = 0; i < count && weight; ++i) {
+        pu_random random = pu_random_at(scenario->seed, first + (uint64_t)i);
+        for (int64_t k = 0; k < each; ++k) {
+            const bool order = pu_random_uniform(&random) < 0.6;
+            weight[i * each + k] = order ? (double)uniform(&random, -1.0, 1.5) : (double)NAN;
+        }
+    }
+    return weight;
 }

@@ -19,7 +19,11 @@ typedef struct pu__test_scenario {
 
 /* Case `number` of a sweep over processes, policies and rules; every term of the physics is on in some of them. `out`
  * points into itself: it must not be copied. */
-enum { PU_TEST_SCENARIOS = 36 };
+enum { PU_TEST_SCENARIOS = 56 };
 void pu__test_scenario_make(pu__test_scenario *out, int number);
+
+/* The weights of the paths first .. first + count - 1, for the caller to pu_free; a path has its own in any batch.
+ * Null where the scenario's policy does not read them. */
+double *pu__test_path_weights(const pu__path_scenario *scenario, uint64_t first, int64_t count);
 
 #endif

@@ -20,12 +20,13 @@ enum { PATHS = 75 }; /* a group of lanes and a part of one */
 
 typedef struct result {
     int64_t count, bars, assets;
-    double *metric, *price, *trade, *equity;
+    double *metric, *price, *trade, *equity, *weight;
     pu__path_summary *summary;
 } result;
 
-static result new_result(const pu__path_scenario *s, int64_t count) {
+static result new_result(const pu__path_scenario *s, uint64_t first, int64_t count) {
     result r = {.count = count, .bars = s->steps + 1, .assets = s->assets};
+    r.weight = pu__test_path_weights(s, first, count);
     r.metric = pu_calloc((size_t)(PU_PATH_METRIC_COUNT * count), sizeof(double));
     r.price = pu_calloc((size_t)(count * r.bars * r.assets), sizeof(double));
     r.trade = pu_calloc((size_t)(count * r.bars * r.assets), sizeof(double));
@@ -41,11 +42,12 @@ static void free_result(result *r) {
     pu_free(r->price);
     pu_free(r->trade);
     pu_free(r->equity);
+    pu_free(r->weight);
     pu_free(r->summary);
 }
 
 static pu__path_batch batch_of(const result *r, uint64_t first) {
-    return (pu__path_batch){first, r->count, r->metric, r->summary, r->price, r->trade, r->equity};
+    return (pu__path_batch){first, r->count, r->metric, r->summary, r->price, r->trade, r->equity, r->weight};
 }
 
 static void assert_same_bits(const double *a, const double *b, int64_t n, const char *what, int number) {
@@ -65,17 +67,18 @@ static void assert_same(const result *a, const result *b, int number) {
 static void vectors_equal_the_plain_twin(void **state) {
     (void)state;
     static pu__test_scenario t;
+    const uint64_t first = (UINT64_C(1) << 32) - 40;
     double ruins = 0, calls = 0, stops = 0;
     for (int number = 0; number < PU_TEST_SCENARIOS; ++number) {
         pu__test_scenario_make(&t, number);
         assert_int_equal(pu__path_scenario_check(&t.scenario), PU_OK);
-        result plain = new_result(&t.scenario, PATHS);
-        const pu__path_batch judge = batch_of(&plain, (UINT64_C(1) << 32) - 40);
+        result plain = new_result(&t.scenario, first, PATHS);
+        const pu__path_batch judge = batch_of(&plain, first);
         assert_int_equal(pu__paths_plain(&t.scenario, &judge), PU_OK);
         for (int isa = 0; isa < PU_ISA_COUNT; ++isa) {
             pu__isa_limit((pu__isa)isa);
-            result vectors = new_result(&t.scenario, PATHS);
-            const pu__path_batch batch = batch_of(&vectors, (UINT64_C(1) << 32) - 40);
+            result vectors = new_result(&t.scenario, first, PATHS);
+            const pu__path_batch batch = batch_of(&vectors, first);
             assert_int_equal(pu__paths_cpu(&t.scenario, &batch, NULL), PU_OK);
             assert_same(&plain, &vectors, number);
             free_result(&vectors);
@@ -95,10 +98,10 @@ static void splits_and_threads_change_no_bit(void **state) {
     pu_pool *pool = NULL;
     assert_int_equal(pu_pool_new(3, &pool), PU_OK);
     for (int number = 0; number < PU_TEST_SCENARIOS; number += 5) {
-        enum { COUNT = 2000 };
+        enum { COUNT = 2000, FIRST = 11 };
         pu__test_scenario_make(&t, number);
-        result whole = new_result(&t.scenario, COUNT);
-        pu__path_batch batch = batch_of(&whole, 11);
+        result whole = new_result(&t.scenario, FIRST, COUNT);
+        pu__path_batch batch = batch_of(&whole, FIRST);
         assert_int_equal(pu__paths_cpu(&t.scenario, &batch, pool), PU_OK);
         pu__path_summary *summary = pu_calloc(1, sizeof *summary);
         double *metric = pu_calloc((size_t)PU_PATH_METRIC_COUNT * COUNT, sizeof *metric);
@@ -106,10 +109,16 @@ static void splits_and_threads_change_no_bit(void **state) {
         pu__path_summary_reset(summary);
         for (int64_t first = 0, size = 1; first < COUNT; first += size, size = size * 3 + 1) {
             const int64_t count = COUNT - first < size ? COUNT - first : size;
-            const pu__path_batch part = {11 + (uint64_t)first, count, metric, summary, NULL, NULL, NULL};
+            double *weight = pu__test_path_weights(&t.scenario, FIRST + (uint64_t)first, count);
+            const pu__path_batch part = {.first = FIRST + (uint64_t)first,
+                                         .count = count,
+                                         .metric = metric,
+                                         .summary = summary,
+                                         .weight = weight};
             assert_int_equal(pu__paths_cpu(&t.scenario, &part, first % 2 ? pool : NULL), PU_OK);
             for (int m = 0; m < PU_PATH_METRIC_COUNT; ++m)
                 assert_same_bits(metric + m * count, whole.metric + m * COUNT + first, count, "metric", number);
+            pu_free(weight);
         }
         assert_memory_equal(summary, whole.summary, sizeof *summary);
         pu_free(metric);
@@ -129,7 +138,7 @@ static void accounts_are_those_of_the_backtest(void **state) {
         pu__path_scenario *s = &t.scenario;
         s->policy = PU_POLICY_WEIGHTS;
         s->shock = NULL; /* scales the spread */
-        result r = new_result(s, 5);
+        result r = new_result(s, 0, 5);
         const pu__path_batch batch = batch_of(&r, 0);
         assert_int_equal(pu__paths_cpu(s, &batch, NULL), PU_OK);
         for (int64_t p = 0; p < r.count; ++p) {
@@ -287,7 +296,15 @@ static void summaries_summarise(void **state) {
         assert_true(fabs(pu__path_wealth_quantile(summary, 0.01 * q) / wealth[at] - 1) < 1.0 / 512);
         assert_true(fabs(pu__path_drawdown_quantile(summary, 0.01 * q) - drawdown[at]) < 1.0 / 4096);
     }
+    double worst = 0; /* the bins bound the error: 2^-9 of each value */
+    for (int i = 0; i < COUNT; ++i) {
+        worst += wealth[i];
+        if ((i + 1) % 250 == 0)
+            assert_true(fabs(pu__path_wealth_tail_mean(summary, (i + 1.0) / COUNT) / (worst / (i + 1)) - 1) <
+                        1.0 / 512);
+    }
     assert_true(isnan(pu__path_wealth_quantile(&(pu__path_summary){0}, 0.5)));
+    assert_true(isnan(pu__path_wealth_tail_mean(&(pu__path_summary){0}, 0.5)));
     pu_free(summary);
     pu_free(metric);
 }
