@@ -4,7 +4,7 @@ file(GLOB_RECURSE PU_KERNEL_CU CONFIGURE_DEPENDS kernels/*.cu)
 file(GLOB_RECURSE PU_ENGINE_C CONFIGURE_DEPENDS host/base/*.c host/graph/*.c host/device/*.c)
 list(FILTER PU_ENGINE_C EXCLUDE REGEX "host/device/cuda/")
 file(GLOB PU_DEVICE_CUDA_C CONFIGURE_DEPENDS host/device/cuda/*.c)
-file(GLOB_RECURSE PU_HOST_C CONFIGURE_DEPENDS host/config/*.c host/data/*.c host/model/*.c host/train/*.c host/sim/*.c host/eval/*.c)
+file(GLOB_RECURSE PU_HOST_C CONFIGURE_DEPENDS host/config/*.c host/page/*.c host/data/*.c host/model/*.c host/train/*.c host/sim/*.c host/eval/*.c)
 file(GLOB_RECURSE PU_CLI_C CONFIGURE_DEPENDS host/cli/*.c)
 
 # What GPU-less parts and the kernel-only build share.
@@ -61,6 +61,8 @@ if(NOT PU_KERNEL_ONLY)
     foreach(set common equity index future forex crypto synthetic)
         pu_embed_text(plusultra ${CMAKE_SOURCE_DIR}/configs/checks/${set}.yaml pu__checks_${set})
     endforeach()
+    pu_embed_text(plusultra ${CMAKE_SOURCE_DIR}/host/page/page.css pu__page_style)
+    pu_embed_text(plusultra ${CMAKE_SOURCE_DIR}/host/page/page.js pu__page_script)
     pu_embed_text(plusultra ${CMAKE_SOURCE_DIR}/host/data/validate/validation.html pu__validation_page)
     pu_embed_text(plusultra ${CMAKE_SOURCE_DIR}/host/eval/report/report.html pu__report_page)
     find_file(PU_CHART_JS chart.min.js PATHS /usr/share/javascript/chart.js REQUIRED) # Chart.js 3.9, MIT: goes into the reports

@@ -158,6 +158,10 @@ static void missing_and_damaged(void **state) {
     fails_with(PU_ERR_NOT_FOUND, "plusultra backtest");
     put("backtest.json", "{\"format\": \"plusultra-back");
     fails_with(PU_ERR_CORRUPT, "backtest.json:1");
+    put("backtest.json", "{\"format\": \"plusultra-backtest-9\"}");
+    fails_with(PU_ERR_CORRUPT, "\"plusultra-backtest-9\" and not \"plusultra-backtest-1\"");
+    put("backtest.json", "{}");
+    fails_with(PU_ERR_CORRUPT, "its format is not said");
     put_backtest();
     fails_with(PU_ERR_NOT_FOUND, "plusultra train");
     put("train.jsonl", "{\"step\":100}\n{\"st");

@@ -1,0 +1,36 @@
+/* Markdown with text of users in it. */
+#include <string.h>
+
+#include "host/page/page.h"
+
+void pu__markdown_text(FILE *out, const char *text) {
+    for (; text && *text; ++text) {
+        if (*text == '\n' || *text == '\r') fputc(' ', out);
+        else if (strchr("|<>*_`[]\\", *text)) fprintf(out, "\\%c", *text);
+        else fputc(*text, out);
+    }
+}
+
+void pu__markdown_code(FILE *out, const char *language, const char *text) {
+    size_t fence = 3, run = 0;
+    for (const char *c = text; *c; ++c) {
+        run = *c == '`' ? run + 1 : 0;
+        if (run >= fence) fence = run + 1;
+    }
+    for (size_t i = 0; i < fence; ++i) fputc('`', out);
+    const size_t length = strlen(text);
+    fprintf(out, "%s\n%s%s", language, text, length > 0 && text[length - 1] == '\n' ? "" : "\n");
+    for (size_t i = 0; i < fence; ++i) fputc('`', out);
+    fputc('\n', out);
+}
+
+void pu__markdown_number(FILE *out, const json_t *value, pu__number_style style, int digits) {
+    if (!json_is_number(value)) fputs("–", out);
+    else if (style == PU__PERCENT) fprintf(out, "%.*f %%", digits, 100 * json_number_value(value));
+    else fprintf(out, "%.*f", style == PU__WHOLE ? 0 : digits, json_number_value(value));
+}
+
+const char *pu__text_of(const json_t *object, const char *key) {
+    const char *text = json_string_value(json_object_get(object, key));
+    return text ? text : "";
+}
