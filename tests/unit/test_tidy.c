@@ -71,6 +71,7 @@ static const struct {
     {"include/plusultra/train.h", "train-api", "base config device graph data"},
     {"include/plusultra/sim.h", "sim", "base"},
     {"include/plusultra/eval.h", "eval", "base config data"},
+    {"include/plusultra/stress.h", "stress", "base config"},
     {"include/plusultra/", "base", "common"},
     {"kernels/common/", "common", "base"},
     {"kernels/physics/", "physics", "base common"},
@@ -87,8 +88,10 @@ static const struct {
     {"host/train/", "train", "base common config device graph data model train-api"},
     {"host/sim/", "sim", "base common config device graph data model train-api physics paths"},
     {"host/eval/", "eval", "base common config page device graph data model physics"},
+    {"host/stress/", "stress",
+     "base common config page device graph data model train-api train sim eval physics paths"},
     {"host/serve/", "serve", "base common config device graph data model train-api train sim eval"},
-    {"host/cli/", "cli", "base common config device graph data model train-api train sim eval serve"},
+    {"host/cli/", "cli", "base common config device graph data model train-api train sim eval stress serve"},
 };
 enum { MODULES = sizeof modules / sizeof modules[0] };
 
