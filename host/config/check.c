@@ -215,6 +215,58 @@ static pu_status check_train(const checker *c) {
                 "train.warmup_steps (%lld) must be below train.steps (%lld)", warmup, steps);
 }
 
+static pu_status check_increasing(const checker *c, const char *key, const pu_real_list *list) {
+    if (list->count == 0) return fail(c, key, key, "is empty: name at least one");
+    for (int i = 1; i < list->count; ++i) {
+        if (list->value[i] <= list->value[i - 1])
+            return fail(c, key, key, "must increase: %g stands after %g", list->value[i], list->value[i - 1]);
+    }
+    return PU_OK;
+}
+
+static pu_status check_stress_grid(const checker *c) {
+    const pu_int_list *latencies = &c->config->stress.latencies;
+    char from[TIME_BYTES], to[TIME_BYTES];
+    PU_TRY(check_distinct(c, "stress.scenarios", &c->config->stress.scenarios));
+    PU_TRY(check_increasing(c, "stress.severities", &c->config->stress.severities));
+    PU_TRY(check_increasing(c, "stress.cost_factors", &c->config->stress.cost_factors));
+    if (latencies->count == 0)
+        return fail(c, "stress.latencies", "stress.latencies", "is empty: name at least one");
+    for (int i = 1; i < latencies->count; ++i) {
+        if (latencies->value[i] <= latencies->value[i - 1])
+            return fail(c, "stress.latencies", "stress.latencies", "must increase: %lld stands after %lld",
+                        (long long)latencies->value[i], (long long)latencies->value[i - 1]);
+    }
+    if (c->config->stress.fit.count > 0) PU_TRY(read_segment(c, "stress.fit", &c->config->stress.fit, from, to));
+    return PU_OK;
+}
+
+static pu_status check_stress(const checker *c) {
+    const pu_config *g = c->config;
+    PU_TRY(check_stress_grid(c));
+    if (strcmp(g->stress.policy, "plugin") == 0 && *g->stress.plugin == '\0')
+        return fail(c, "stress.policy", "stress.plugin",
+                    "stress.policy plugin needs stress.plugin, the shared object");
+    if (strcmp(g->stress.policy, "momentum") == 0 && g->stress.fast_bars >= g->stress.slow_bars)
+        return fail(c, "stress.fast_bars", "stress.slow_bars",
+                    "stress.fast_bars (%lld) must be below stress.slow_bars (%lld)",
+                    (long long)g->stress.fast_bars, (long long)g->stress.slow_bars);
+    const bool by_rows = strcmp(g->stress.process, "bootstrap") == 0 || strcmp(g->stress.process, "replay") == 0;
+    if (strcmp(g->stress.policy, "predictions") == 0 && !by_rows)
+        return fail(c, "stress.policy", "stress.process",
+                    "stored predictions belong to bars of the history: stress.process bootstrap or replay, not %s",
+                    g->stress.process);
+    if (g->stress.capital == 0.0 && g->stress.impact > 0.0)
+        return fail(c, "stress.impact", "stress.capital", "stress.impact needs stress.capital above 0");
+    if (g->stress.capital == 0.0 && g->stress.participation_max > 0.0)
+        return fail(c, "stress.participation_max", "stress.capital",
+                    "stress.participation_max needs stress.capital above 0");
+    if (g->stress.limit_margin > 0.0 && g->stress.maintenance_ratio == 0.0)
+        return fail(c, "stress.limit_margin", "stress.maintenance_ratio",
+                    "without stress.maintenance_ratio there is no margin call to limit");
+    return PU_OK;
+}
+
 pu_status pu__config_check(const pu_config *config, const char *source, const int64_t *lines) {
     const checker c = {config, source, lines};
     PU_TRY(check_names(&c));
@@ -226,5 +278,6 @@ pu_status pu__config_check(const pu_config *config, const char *source, const in
     PU_TRY(check_windows(&c));
     PU_TRY(check_model(&c));
     PU_TRY(check_objective(&c));
-    return check_train(&c);
+    PU_TRY(check_train(&c));
+    return check_stress(&c);
 }

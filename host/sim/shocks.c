@@ -10,7 +10,7 @@ static const double decay_rate = 3.0;
 static const double multiple_most = 1e3, volume_least = 1e-9; /* what kernels/paths takes */
 
 static const char *const kind_names[PU__SHOCK_KINDS] = {"gap",      "flash_crash", "volatility",
-                                                         "reversal", "correlation", "liquidity"};
+                                                        "reversal", "correlation", "liquidity"};
 
 const char *pu__shock_kind_name(pu__shock_kind kind) { return kind_names[kind]; }
 
@@ -181,7 +181,8 @@ static void length_words(int64_t bars, char *out, size_t room) {
 }
 
 void pu__shock_text(const pu__shock *shock, char *out, size_t room) {
-    static const char *const shapes[PU__SHAPE_COUNT] = {"", ", dying away", ", building up", ", rising and falling"};
+    static const char *const shapes[PU__SHAPE_COUNT] = {"", ", dying away", ", building up",
+                                                        ", rising and falling"};
     char at[64], length[64], back[64], who[96] = "";
     when(shock, at, sizeof at);
     length_words(shock->bars, length, sizeof length);

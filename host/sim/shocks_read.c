@@ -34,8 +34,9 @@ typedef struct field {
 } field;
 
 #define REAL(name, kinds, required, low, high) \
-    {#name, kinds, required, PU__REAL, #low, #high, low, high, offsetof(pu__shock, name)}
-#define INT(name, kinds, low, high) {#name, kinds, 0, PU__INT, #low, #high, low, high, offsetof(pu__shock, name)}
+    { #name, kinds, required, PU__REAL, #low, #high, low, high, offsetof(pu__shock, name) }
+#define INT(name, kinds, low, high) \
+    { #name, kinds, 0, PU__INT, #low, #high, low, high, offsetof(pu__shock, name) }
 
 /* `size` has other limits for other kinds: the first row that fits counts. */
 static const field fields[] = {
@@ -361,8 +362,7 @@ static pu_status read_root(reader *r) {
     PU_TRY(pu__yaml_next(&r->yaml));
     if (event_type(r) == YAML_MAPPING_END_EVENT) return fail_here(r, "expects `scenarios:`");
     PU_TRY(read_key(r, key));
-    if (strcmp(key, names[0]) != 0)
-        return fail_nearest(r, pu__yaml_line(&r->yaml), "unknown key", key, 1, names);
+    if (strcmp(key, names[0]) != 0) return fail_nearest(r, pu__yaml_line(&r->yaml), "unknown key", key, 1, names);
     if (event_type(r) != YAML_SEQUENCE_START_EVENT) return fail_here(r, "scenarios: expects a list");
     for (;;) {
         PU_TRY(pu__yaml_next(&r->yaml));
@@ -376,9 +376,8 @@ static pu_status read_root(reader *r) {
 
 static pu_status read_text(reader *r, const char *text, size_t length) {
     bool empty = false;
-    r->scenario[r->count++] = (pu__scenario){.source = r->source,
-                                             .name = PU__BASELINE,
-                                             .about = "The market as it is, without a shock."};
+    r->scenario[r->count++] = (pu__scenario){
+        .source = r->source, .name = PU__BASELINE, .about = "The market as it is, without a shock."};
     PU_TRY(pu__yaml_open(&r->yaml, r->source, true, text, length, &empty));
     if (!empty) {
         PU_TRY(read_root(r));
@@ -437,7 +436,6 @@ pu_status pu__scenarios_find(const pu__scenarios *scenarios, const char *name, i
         return PU_OK;
     }
     const char *nearest = pu__nearest(name, scenarios->count, names);
-    if (nearest)
-        return pu_fail(PU_ERR_CONFIG, "there is no scenario '%.60s'; did you mean %s?", name, nearest);
+    if (nearest) return pu_fail(PU_ERR_CONFIG, "there is no scenario '%.60s'; did you mean %s?", name, nearest);
     return pu_fail(PU_ERR_CONFIG, "there is no scenario '%.60s'; `plusultra stress --list` lists them", name);
 }

@@ -181,7 +181,8 @@ static void whole_and_usable(const char *path, int version, const content *befor
 /* What was released is what stores out there hold. */
 static void released_steps_never_change(void **state) {
     (void)state;
-    static const char *const released[] = {"3375c8bd8dfbb76715baea3f8edca53cdd9c5a5da9a6814600a7f15366c50aa5"};
+    static const char *const released[] = {"3375c8bd8dfbb76715baea3f8edca53cdd9c5a5da9a6814600a7f15366c50aa5",
+                                           "29b8debf91346fe2ed399cc071281f98980544834d03b63a27850eb8cf972610"};
     int count = 0;
     const pu__store_step *steps = pu__store_steps(&count);
     for (size_t i = 0; i < sizeof released / sizeof *released; ++i) {

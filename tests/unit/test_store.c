@@ -84,7 +84,7 @@ static void opens_and_sets_up(void **state) {
     assert_int_equal(number(store, "PRAGMA synchronous"), 2);
     assert_int_equal(number(store, "PRAGMA page_size"), 8192);
     assert_int_equal(number(store, "SELECT count(*) FROM pragma_journal_mode WHERE journal_mode = 'delete'"), 1);
-    assert_int_equal(number(store, "PRAGMA user_version"), 2);
+    assert_int_equal(number(store, "PRAGMA user_version"), 3);
     assert_int_equal(pu_store_check(store), PU_OK);
     pu_store_close(store);
     assert_int_equal(pu_store_open(test_path(folder, "set.db"), PU_STORE_READ, &store), PU_OK);
@@ -376,24 +376,24 @@ static void migrations_go_forward(void **state) {
     int known = 0;
     const pu__store_step *product = pu__store_steps(&known);
     const pu__store_step steps[] = {
-        product[0], product[1], {"ALTER TABLE assets ADD COLUMN sector TEXT NOT NULL DEFAULT ''"}};
+        product[0], product[1], product[2], {"ALTER TABLE assets ADD COLUMN sector TEXT NOT NULL DEFAULT ''"}};
     const pu__store_step broken[] = {
-        product[0], product[1], {"CREATE TABLE extra (x INTEGER); SELECT no_such_function()"}};
-    assert_int_equal(known, 2);
+        product[0], product[1], product[2], {"CREATE TABLE extra (x INTEGER); SELECT no_such_function()"}};
+    assert_int_equal(known, 3);
     pu_store *store = create("old.db");
     put_asset(store, "A", DAY_S, 7);
-    assert_int_not_equal(pu__store_migrate(store, broken, 3), PU_OK);
-    assert_int_equal(number(store, "PRAGMA user_version"), 2);
-    assert_int_equal(number(store, "SELECT count(*) FROM sqlite_schema WHERE name = 'extra'"), 0);
-    assert_int_equal(pu__store_migrate(store, steps, 3), PU_OK);
-    assert_int_equal(pu__store_migrate(store, steps, 3), PU_OK);
+    assert_int_not_equal(pu__store_migrate(store, broken, 4), PU_OK);
     assert_int_equal(number(store, "PRAGMA user_version"), 3);
+    assert_int_equal(number(store, "SELECT count(*) FROM sqlite_schema WHERE name = 'extra'"), 0);
+    assert_int_equal(pu__store_migrate(store, steps, 4), PU_OK);
+    assert_int_equal(pu__store_migrate(store, steps, 4), PU_OK);
+    assert_int_equal(number(store, "PRAGMA user_version"), 4);
     assert_int_equal(number(store, "SELECT count(*) FROM series JOIN assets USING (asset_id) WHERE sector = ''"),
                      7);
     pu_store_close(store);
     assert_int_equal(pu_store_open(test_path(folder, "old.db"), PU_STORE_READ, &store),
                      PU_ERR_STORE); /* newer than this program */
-    assert_non_null(strstr(pu_error_message(), "version 3"));
+    assert_non_null(strstr(pu_error_message(), "version 4"));
 }
 
 static void wrong_databases_are_refused(void **state) {

@@ -40,6 +40,17 @@ static const part parts[PU__PART_COUNT] = {
                          "FROM trades WHERE run_id = ?1",
                          "SELECT DISTINCT run_id FROM trades", "SELECT count(*) FROM trades", "the trades of run",
                          false},
+    [PU__PART_SWEEP] = {"stress_sweeps",
+                        "SELECT run_id, recipe, config, data_hash, cells, begun_ts FROM stress_sweeps "
+                        "WHERE sweep_id = ?1",
+                        "SELECT sweep_id FROM stress_sweeps", "SELECT count(*) FROM stress_sweeps",
+                        "the record of stress sweep", false},
+    [PU__PART_CELLS] = {"stress_cells", "SELECT * FROM stress_cells WHERE sweep_id = ?1",
+                        "SELECT DISTINCT sweep_id FROM stress_cells", "SELECT count(*) FROM stress_cells",
+                        "the cells of stress sweep", false},
+    [PU__PART_FANS] = {"stress_fans", "SELECT * FROM stress_fans WHERE sweep_id = ?1",
+                       "SELECT DISTINCT sweep_id FROM stress_fans", "SELECT count(*) FROM stress_fans",
+                       "the fans of stress sweep", false},
     [PU__PART_BENCHMARKS] = {"benchmarks", "SELECT universe, asset_id FROM benchmarks WHERE ?1 = 0", "SELECT 0",
                              "SELECT count(*) FROM benchmarks", "the benchmarks, owner", false},
     [PU__PART_REGIMES] = {"regimes", "SELECT name, published_ts, ts, label FROM regimes WHERE ?1 = 0", "SELECT 0",
@@ -74,6 +85,9 @@ static uint64_t row_hash(sqlite3_stmt *query) {
         else if (type == SQLITE_TEXT) {
             const unsigned char *text = sqlite3_column_text(query, i);
             word = text_hash(text, sqlite3_column_bytes(query, i));
+        } else if (type == SQLITE_BLOB) {
+            const unsigned char *bytes = sqlite3_column_blob(query, i);
+            word = text_hash(bytes, sqlite3_column_bytes(query, i));
         }
         hash = pu__hash_mix(hash ^ word) + (uint64_t)type;
     }

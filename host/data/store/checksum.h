@@ -12,6 +12,9 @@ typedef enum pu__part {
     PU__PART_ACTIONS,    /* corporate actions; owner: asset */
     PU__PART_RUN,        /* owner: run */
     PU__PART_TRADES,     /* owner: run */
+    PU__PART_SWEEP,      /* owner: stress sweep, as for its cells and fans */
+    PU__PART_CELLS,
+    PU__PART_FANS,
     PU__PART_BENCHMARKS, /* owner 0: the whole table, as for the rest */
     PU__PART_REGIMES,
     PU__PART_ALTERNATIVE, /* what alternative series are; their values have checksums of their own */

@@ -7,7 +7,7 @@
 
 enum { SEALED_SINCE = 2 /* the version that brought the table `checksums` */ };
 
-static const pu__store_step product_steps[] = {{pu__store_schema_1}, {pu__store_schema_2}};
+static const pu__store_step product_steps[] = {{pu__store_schema_1}, {pu__store_schema_2}, {pu__store_schema_3}};
 
 const pu__store_step *pu__store_steps(int *count) {
     *count = (int)(sizeof product_steps / sizeof *product_steps);
@@ -38,8 +38,8 @@ static pu_status apply_steps(pu_store *store, const pu__store_step *steps, int64
         char what[64];
         snprintf(what, sizeof what, "bring to schema version %lld", (long long)i + 1);
         PU_TRY(pu__sql_exec(store, steps[i].sql, what));
-        if (i + 1 == SEALED_SINCE) PU_TRY(pu__checksum_seal_all(store));
     }
+    if (version < SEALED_SINCE && count >= SEALED_SINCE) PU_TRY(pu__checksum_seal_all(store));
     char stamp[96];
     snprintf(stamp, sizeof stamp, "PRAGMA application_id = %d; PRAGMA user_version = %d", PU__STORE_APPLICATION,
              count);

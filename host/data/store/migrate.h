@@ -5,7 +5,7 @@
 #include "plusultra/store.h"
 
 /* schema_<n>.sql, embedded by the build: what leads from version n - 1 to n. */
-extern const char pu__store_schema_1[], pu__store_schema_2[];
+extern const char pu__store_schema_1[], pu__store_schema_2[], pu__store_schema_3[];
 
 enum { PU__STORE_APPLICATION = 0x504c5573 /* "PLUs" in the file header */ };
 
