@@ -46,6 +46,16 @@ typedef struct pu__sizing {
 pu_status pu__positions(const pu__panel *panel, const double *forecast, const double *sigma,
                         const pu__sizing *sizing, double *weight, int64_t from, double *limited_ratio);
 
+/* The same, time by time. What a sizer has learnt can be handed to another one, so that many futures of one history
+ * cost their own times only. */
+typedef struct pu__sizer pu__sizer;
+pu_status pu__sizer_new(const pu__sizing *sizing, int64_t assets, pu__sizer **out);
+void pu__sizer_free(pu__sizer *sizer);                     /* accepts null */
+void pu__sizer_copy(pu__sizer *to, const pu__sizer *from); /* of as many assets */
+/* One time: arrays of [assets], as the rows of pu__positions. True where a limit made a weight smaller. */
+bool pu__sizer_decide(pu__sizer *sizer, const double *price, const double *forecast, const double *sigma,
+                      double *weight);
+
 /* Mean of a forecast distribution given by increasing quantiles: the trapezoidal integral of the quantile
  * function, its tails held at the outer quantiles. Steadier than the median, since it uses all of them. The value
  * itself for a point forecast. */

@@ -6,9 +6,9 @@
  *     rows      |....warm-up....|.........window.........|
  *     kept                                     [ stride ]
  *
- * The grid depends on the asset's first row only, rows behind the end are zeros that a causal model cannot see, and every
- * row of a matrix product is independent of the others: truncating history after t changes no forecast at or before t,
- * nor do the windows that share a run, bit for bit. */
+ * The grid depends on the asset's first row only, rows behind the end are zeros that a causal model cannot see, and
+ * every row of a matrix product is independent of the others: truncating history after t changes no forecast at or
+ * before t, nor do the windows that share a run, bit for bit. */
 #ifndef PU_HOST_TRAIN_FORECAST_H
 #define PU_HOST_TRAIN_FORECAST_H
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/data/features/compare.h"
 #include "host/data/features/feed.h"
 #include "host/data/features/spool.h"
 #include "plusultra/memory.h"
@@ -40,11 +41,6 @@ typedef struct event {
     int member, row;
 } event;
 
-typedef struct entrant {
-    double value;
-    double *place; /* where it came from and goes to */
-} entrant;
-
 typedef struct work {
     const pu__plan *plan;
     pu__panel *panel;
@@ -53,69 +49,31 @@ typedef struct work {
     member *member; /* [assets] */
     event *event;   /* [assets * chunk_bars] */
     int64_t events;
-    entrant *entrant; /* [assets] */
+    pu__entrant *entrant; /* [assets] */
 } work;
 
 /* ---- among the assets of one close ---- */
 
-static int by_value(const void *a, const void *b) {
-    const double x = ((const entrant *)a)->value, y = ((const entrant *)b)->value;
-    return (x > y) - (x < y);
-}
-
-/* From -1, the lowest, to 1; equal ones share the mean of their ranks. */
-static void rank(entrant *among, int count) {
-    qsort(among, (size_t)count, sizeof *among, by_value);
-    for (int from = 0, to; from < count; from = to) {
-        for (to = from + 1; to < count && among[to].value == among[from].value;) ++to;
-        const double mean_rank = 0.5 * (from + to - 1);
-        for (int i = from; i < to; ++i) *among[i].place = count > 1 ? 2 * mean_rank / (count - 1) - 1 : 0;
-    }
-}
-
-static void standardise(const entrant *among, int count) {
-    double sum = 0, squares = 0, lowest = among[0].value, highest = lowest;
-    for (int i = 0; i < count; ++i) {
-        sum += among[i].value;
-        lowest = fmin(lowest, among[i].value);
-        highest = fmax(highest, among[i].value);
-    }
-    const double mean = sum / count;
-    for (int i = 0; i < count; ++i) squares += (among[i].value - mean) * (among[i].value - mean);
-    const double deviation = sqrt(squares / count);
-    for (int i = 0; i < count; ++i)
-        *among[i].place = highest > lowest && deviation > 0 ? (among[i].value - mean) / deviation : 0;
-}
-
-/* Values that are not finite stay what they are, and are no part of the cross-section. */
 static void cross(work *w, int64_t from, int64_t to, int column, pu_feature_cross how) {
-    int count = 0;
     for (int64_t i = from; i < to; ++i) {
         const event *e = &w->event[i];
-        double *place = &w->member[e->member].row[(int64_t)e->row * w->panel->columns + column];
-        if (isfinite(*place)) w->entrant[count++] = (entrant){*place, place};
+        w->entrant[i - from].place = &w->member[e->member].row[(int64_t)e->row * w->panel->columns + column];
     }
-    if (count == 0) return;
-    if (how == PU_CROSS_RANK) rank(w->entrant, count);
-    else standardise(w->entrant, count);
+    pu__compare(how, (int)(to - from), w->entrant);
 }
 
 static void average(work *w, int64_t from, int64_t to) {
-    double sum = 0;
-    int count = 0;
+    pu__mean_return mean = {0};
     for (int64_t i = from; i < to; ++i) {
         const event *e = &w->event[i];
-        const double log_return = w->member[e->member].slice.columns.log_return[e->row];
-        if (isnan(log_return)) continue;
-        sum += log_return;
-        count += 1;
+        pu__mean_return_add(&mean, w->member[e->member].slice.columns.log_return[e->row]);
     }
     for (int64_t i = from; i < to; ++i) {
         const event *e = &w->event[i];
         member *m = &w->member[e->member];
-        const double mean = count ? sum / count : NAN;
-        pu__slice_input(&m->slice, w->panel->universe)[e->row] = (pu_feature_value){.value = mean};
-        m->row[(int64_t)e->row * w->panel->columns] = mean;
+        const double value = pu__mean_return_get(&mean);
+        pu__slice_input(&m->slice, w->panel->universe)[e->row] = (pu_feature_value){.value = value};
+        m->row[(int64_t)e->row * w->panel->columns] = value;
     }
 }
 

@@ -73,6 +73,7 @@ struct pu__stream {
     bool one_by_one;
     size_t *state_offset;
     unsigned char *state;
+    size_t state_bytes; /* of all */
     bool *is_guarded;
     atomic_int overrun; /* 1 + the feature that wrote behind its state; 0: none */
     size_t *gathered_offset;
@@ -125,6 +126,7 @@ static pu_status allocate(pu__stream *stream, int64_t chunk_bars) {
         bytes += padded(stream->feature[i]->state_bytes + (stream->is_guarded[i] ? GUARD_BYTES : 0));
         values += (size_t)chunk_bars * (size_t)stream->feature[i]->input_count;
     }
+    stream->state_bytes = bytes;
     stream->state = pu_calloc(1, bytes);
     stream->gathered = pu_calloc(values, sizeof *stream->gathered);
     if (!stream->state || !stream->gathered) return PU_ERR_MEMORY;
@@ -157,6 +159,8 @@ void pu__stream_close(pu__stream *stream) {
     pu_free(stream->gathered);
     pu_free(stream);
 }
+
+void pu__stream_copy(pu__stream *to, const pu__stream *from) { memcpy(to->state, from->state, from->state_bytes); }
 
 /* Input columns, row by row beside each other; null for a feature without inputs. */
 static const pu_feature_value *gather(pu__stream *stream, int feature, int64_t count,
