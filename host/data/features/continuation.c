@@ -220,9 +220,8 @@ void pu__continuation_close(pu__continuation *c) {
     pu_free(c);
 }
 
-int64_t pu__continuation_history(const pu__continuation *continuation, int member, double *close) {
-    *close = continuation->ending[member].adjust.last_close;
-    return continuation->ending[member].adjust.bars;
+double pu__continuation_last(const pu__continuation *continuation, int member) {
+    return continuation->ending[member].adjust.last_close;
 }
 
 static pu_status open_room(const pu__continuation *c, pu__continuation_room *room) {

@@ -27,8 +27,8 @@ pu_status pu__continuation_open(const pu__plan *plan, pu_store *store, const pu_
                                 pu__continuation **out);
 void pu__continuation_close(pu__continuation *continuation); /* accepts null */
 
-/* Bars of a member's history, and the adjusted close of the last one. */
-int64_t pu__continuation_history(const pu__continuation *continuation, int member, double *close);
+/* The adjusted close of a member's last bar. */
+double pu__continuation_last(const pu__continuation *continuation, int member);
 
 /* What one thread needs to run continuations. */
 typedef struct pu__continuation_room pu__continuation_room;
