@@ -54,6 +54,9 @@ typedef struct pu__backtest {
 pu_status pu__backtest_load(const pu_config *config, pu__backtest *out);
 void pu__backtest_free(pu__backtest *backtest); /* accepts a zeroed one */
 
+/* Periods per year, rules and sizing, by the configuration and the panel. */
+pu_status pu__backtest_settle(pu__backtest *backtest);
+
 /* Scores the forecasts of the test segment against the dataset's targets, per horizon and, for the information
  * coefficient, per asset. */
 pu_status pu__backtest_score(pu__backtest *backtest);
