@@ -1,18 +1,18 @@
 /* Bars out of simulated closes: what follows the history, in a form that its feature code takes.
  *
- * A bar's shape is that of a bar of the asset's history: the one that the step's return came from where that is known,
- * else one drawn by (seed, path, bar); one row of the history serves all assets. With r the log-return of a bar, to an
- * asset and its row belong
+ * A bar's shape is that of a bar of the asset's history: the one that the step's return came from where that is
+ * known, else one drawn by (seed, path, bar); one row of the history serves all assets. With r the log-return of a
+ * bar, to an asset and its row belong
  *
  *     gap      log(open / close before) = slope r + rest, slope by least squares over the history, cut to [0, 1]
  *     wicks    log(high / max(open, close)), log(min(open, close) / low)
  *     volume   over the median of the PU__BARS_VOLUME bars before it
  *
  * A simulated bar has the gap slope r' + s rest, r' its own return, and s times the wicks, s the shock's scale of
- * volatility: the gaps keep their variance and their covariance with the returns, and a bar whose return is the row's is
- * that row's bar. Its volume is the asset's median of the last bars, times the row's ratio, times the shock's scale of
- * volume. Rest and wicks are cut to PU__BARS_REACH, so that no bar leaves what an import takes: 0 < low <= open, close <=
- * high. Prices are adjusted ones, `adjusted` is `close`. */
+ * volatility: the gaps keep their variance and their covariance with the returns, and a bar whose return is the row's
+ * is that row's bar. Its volume is the asset's median of the last bars, times the row's ratio, times the shock's
+ * scale of volume. Rest and wicks are cut to PU__BARS_REACH, so that no bar leaves what an import takes: 0 < low <=
+ * open, close <= high. Prices are adjusted ones, `adjusted` is `close`. */
 #ifndef PU_HOST_STRESS_BARS_H
 #define PU_HOST_STRESS_BARS_H
 
@@ -34,12 +34,12 @@ typedef struct pu__simulated {
     uint64_t seed;
 } pu__simulated;
 
-/* The rows that a bootstrap or a replay takes: what `row` above is for paths first .. first + count - 1, out [count][steps].
- * The scenario's history is the market's log_return from its first row on. */
+/* The rows that a bootstrap or a replay takes: what `row` above is for paths first .. first + count - 1, out
+ * [count][steps]. The scenario's history is the market's log_return from its first row on. */
 void pu__path_rows(const pu__path_scenario *scenario, int64_t first, int64_t count, int32_t *out);
 
-/* Closing times of the steps behind the market's last row: when the calendars of all its assets have a bar (weekends left
- * out where they have none); below a day, at the times of the day at which the last rows closed. */
+/* Closing times of the steps behind the market's last row: when the calendars of all its assets have a bar (weekends
+ * left out where they have none); below a day, at the times of the day at which the last rows closed. */
 pu_status pu__bar_times(const pu__market *market, int64_t steps, int64_t *ts);
 
 /* The shape of a row's bar. */

@@ -9,10 +9,10 @@
 
 /* ---- a trained model ----
  *
- * The run's checkpoint/best. Prices do not depend on what it does, and it is causal: its forecasts over a path are those
- * of `predict` for a history that goes on with the path's bars, bit for bit, by the same features, windows and forward
- * passes; its weights those of a backtest there, by host/eval/positions. What a path shares with the others (the
- * features' states, the windows' past, what the sizing has learnt) is computed once. */
+ * The run's checkpoint/best. Prices do not depend on what it does, and it is causal: its forecasts over a path are
+ * those of `predict` for a history that goes on with the path's bars, bit for bit, by the same features, windows and
+ * forward passes; its weights those of a backtest there, by host/eval/positions. What a path shares with the others
+ * (the features' states, the windows' past, what the sizing has learnt) is computed once. */
 typedef struct pu__policy pu__policy;
 
 /* Simulations begin at the market's last row and take `steps`; what the store holds behind that row is not seen.
@@ -23,9 +23,9 @@ typedef struct pu__policy pu__policy;
 pu_status pu__policy_open(const pu_config *config, const pu__market *market, int64_t steps, pu__policy **out);
 void pu__policy_close(pu__policy *policy); /* accepts null */
 
-/* weight [count][steps + 1][assets]: decided at each close; 0 for assets that are not traded. The same bits whatever the
- * batch and the threads; batches of 64 paths and more fill the forward passes. PU_ERR_DATA names path and bar of a price
- * that is none, or from which no feature can be had. PU_ERR_INTERRUPTED. One thread at a time. */
+/* weight [count][steps + 1][assets]: decided at each close; 0 for assets that are not traded. The same bits whatever
+ * the batch and the threads; batches of 64 paths and more fill the forward passes. PU_ERR_DATA names path and bar of
+ * a price that is none, or from which no feature can be had. PU_ERR_INTERRUPTED. One thread at a time. */
 pu_status pu__policy_weights(pu__policy *policy, const pu__simulated *paths, double *weight);
 
 /* ---- stored predictions ---- */

@@ -63,15 +63,12 @@ static pu_status take_assets(pu__policy *p) {
     return PU_OK;
 }
 
-static pu_status find_horizon(pu__policy *p) {
-    const pu_int_list *horizons = &p->config->windows.horizons;
-    for (p->horizon = 0; p->horizon < horizons->count; ++p->horizon) {
-        if (horizons->value[p->horizon] == p->config->backtest.horizon) return PU_OK;
-    }
-    return pu_fail(PU_ERR_CONFIG,
-                   "backtest.horizon is %" PRId64
-                   " bars, which the model does not forecast: choose one of windows.horizons, or train again",
-                   p->config->backtest.horizon);
+/* The configuration has made sure that it is one of windows.horizons. */
+static int horizon_of(const pu_config *config) {
+    int h = 0;
+    while (h + 1 < config->windows.horizons.count && config->windows.horizons.value[h] != config->backtest.horizon)
+        ++h;
+    return h;
 }
 
 static pu_status find_benchmark(pu__policy *p) {
@@ -182,7 +179,7 @@ static pu_status open_parts(pu__policy *p) {
     char *accepted = NULL;
     PU_TRY(pu_validate_gate(p->config, &accepted));
     pu_free(accepted);
-    PU_TRY(find_horizon(p));
+    p->horizon = horizon_of(p->config);
     PU_TRY(pu__forecaster_open(p->config, &p->forecaster));
     PU_TRY(pu_pool_new((int)p->config->run.threads, &p->pool));
     p->workers = pu_pool_threads(p->pool);

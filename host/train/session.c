@@ -122,6 +122,7 @@ static bool changes_bits(const char *section, const char *key) {
                                             "train.checkpoint_every",
                                             "train.steps_per_launch",
                                             NULL};
+    if (strcmp(section, "stress") == 0) return false;
     if (strcmp(section, "backtest") == 0) return strcmp(key, "latency_bars") == 0;
     char full[160];
     snprintf(full, sizeof full, "%s.%s", section, key);

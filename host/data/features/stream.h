@@ -39,8 +39,8 @@ pu_status pu__stream_open(int count, const pu_feature *const *features, int64_t 
                           pu__stream **out);
 void pu__stream_close(pu__stream *stream); /* accepts null */
 
-/* Takes over the states of `from`, a stream of the same features that may have chunks of another length: what follows is
- * what would follow there. */
+/* Takes over the states of `from`, a stream of the same features that may have chunks of another length: what follows
+ * is what would follow there. */
 void pu__stream_copy(pu__stream *to, const pu__stream *from);
 
 /* Feature number `feature` over the next bars, at most chunk_bars; out[bars->count], NaN before its lookback. `inputs`:
