@@ -20,9 +20,9 @@ endif()
 set(PU_KERNEL_CPU_C ${PU_KERNEL_C})
 list(FILTER PU_KERNEL_CPU_C INCLUDE REGEX "_cpu\\.c$")
 set_source_files_properties(${PU_KERNEL_CPU_C} PROPERTIES COMPILE_OPTIONS "${PU_KERNEL_OPTIONS}")
-# A simulated path is the same float by float on every instruction set and on a GPU: its multiply-adds are written out, no other is fused.
-set_source_files_properties(kernels/paths/paths_cpu.c PROPERTIES COMPILE_OPTIONS "${PU_KERNEL_OPTIONS};-ffp-contract=off")
-set_source_files_properties(kernels/paths/paths.cu PROPERTIES COMPILE_OPTIONS "$<$<COMPILE_LANGUAGE:CUDA>:--fmad=false>")
+# A simulated path and an account are the same on every instruction set and on a GPU: multiply-adds are written out, no other is fused.
+set_source_files_properties(kernels/paths/paths_cpu.c kernels/pnl/pnl_cpu.c PROPERTIES COMPILE_OPTIONS "${PU_KERNEL_OPTIONS};-ffp-contract=off")
+set_source_files_properties(kernels/paths/paths.cu kernels/pnl/pnl.cu PROPERTIES COMPILE_OPTIONS "$<$<COMPILE_LANGUAGE:CUDA>:--fmad=false>")
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
     get_target_property(sources pu_engine SOURCES)
     list(REMOVE_ITEM sources ${PU_KERNEL_CPU_C})

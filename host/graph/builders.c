@@ -223,6 +223,20 @@ pu_tensor *pu_loss_of(pu_graph *graph, pu_tensor *prediction, pu_tensor *target,
     return first_of(pu__node_add(graph, PU_OP_LOSS, in, 3, attributes, 2, NULL));
 }
 
+pu_tensor *pu_pnl(pu_graph *graph, pu_tensor *weight, pu_tensor *returns, pu_tensor *volume,
+                  const pu_pnl_rules *rules, pu_tensor **equity, pu_tensor **paid) {
+    if (equity) *equity = NULL;
+    if (paid) *paid = NULL;
+    if (!rules) return pu__graph_fail(graph, pu_fail(PU_ERR_ARGUMENT, "pnl: the rules are null"));
+    const pu_attributes attributes = {.pnl = *rules};
+    pu_tensor *const in[] = {weight, returns, volume};
+    const pu__node *node = pu__node_add(graph, PU_OP_PNL, in, volume ? 3 : 2, &attributes, 3, NULL);
+    if (!node) return NULL;
+    if (equity) *equity = node->out[1];
+    if (paid) *paid = node->out[2];
+    return node->out[0];
+}
+
 pu_tensor *pu_adamw(pu_graph *graph, pu_tensor *hyper) {
     if (!usable(graph, PU_OP_ADAMW, hyper)) return NULL;
     if (!graph->has_gradients || !graph->parameters->block) {

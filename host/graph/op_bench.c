@@ -54,8 +54,8 @@ static void release(pu_device *device, bound *b) {
     *b = (bound){0};
 }
 
-/* Values do not change the work as long as they are finite: uniforms in [0, 1), a pattern repeated. Window starts are
- * a window apart. */
+/* Values do not change the work as long as they are finite: uniforms in [0, 1), a pattern repeated; small ones where a
+ * window multiplies them up. Window starts are a window apart. */
 static pu_status fill_input(pu_device *device, const pu__workload *w, int slot, void *to) {
     static const float hyper[8] = {1e-6f, 0.9f, 0.99f, 1e-8f, 0.01f, 1.0f, 0.1f, 0.01f};
     const int64_t n = pu__count(&w->in[slot]);
@@ -69,6 +69,8 @@ static pu_status fill_input(pu_device *device, const pu__workload *w, int slot, 
     } else if (dtype == PU_F32) {
         float *x = host;
         for (int64_t i = 0; i < n && i < PATTERN; ++i) x[i] = (float)pu_random_uniform(&random);
+        const float scale = w->op == PU_OP_PNL || w->op == PU_OP_PNL_GRAD ? 0.01f : 1.0f;
+        for (int64_t i = 0; i < n && i < PATTERN; ++i) x[i] *= scale;
         for (int64_t i = PATTERN; i < n; ++i) x[i] = x[i - PATTERN];
     } else if (dtype == PU_I32) {
         for (int64_t i = 0; i < n; ++i) ((int32_t *)host)[i] = (int32_t)(i * (w->in[0].dim[0] / n));

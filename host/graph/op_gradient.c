@@ -137,6 +137,29 @@ void pu__gradient_loss(pu_graph *graph, const pu__node *node, pu_tensor *dy, pu_
     din[0] = one(graph, PU_OP_LOSS_GRAD, in, 5, &node->attributes);
 }
 
+/* Equity is an output of its own right: what it gets comes beside what the net returns get. */
+void pu__gradient_pnl(pu_graph *graph, const pu__node *node, pu_tensor *dy, pu_tensor **din) {
+    if (node->out[2]->gradient) {
+        pu__graph_fail(graph, pu_fail(PU_ERR_ARGUMENT,
+                                      "pnl: what was paid has no gradient; costs are in the net returns already"));
+        return;
+    }
+    if (node->in_count > 2 && node->in[2]->needs_gradient) {
+        pu__graph_fail(graph,
+                       pu_fail(PU_ERR_ARGUMENT, "pnl: volumes have no gradient, but depend on a parameter"));
+        return;
+    }
+    pu_tensor *dequity = node->out[1]->gradient;
+    if (!dy) dy = pu__constant(graph, &node->out[0]->shape, 0.0f);
+    if (!dequity) dequity = pu__constant(graph, &node->out[1]->shape, 0.0f);
+    pu_tensor *in[5] = {dy, dequity};
+    for (int i = 0; i < node->in_count; ++i) in[2 + i] = node->in[i];
+    const int outputs = node->in[1]->needs_gradient ? 2 : 1;
+    const pu__node *gradient =
+        pu__node_add(graph, PU_OP_PNL_GRAD, in, 2 + node->in_count, &node->attributes, outputs, NULL);
+    for (int i = 0; gradient && i < outputs; ++i) din[i] = gradient->out[i];
+}
+
 /* ---- the backward pass ---- */
 
 /* Adds `gradient` to what `value` has so far. Gradients are kept per base: views share bytes, so they share a

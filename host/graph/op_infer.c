@@ -454,6 +454,50 @@ pu_status pu__infer_loss_grad(const pu__shapes *s) {
     return PU_OK;
 }
 
+/* Weights, returns and, where there is a third, volumes. */
+static pu_status check_pnl(const pu__shapes *s, const pu_shape *weight, int count) {
+    const pu_pnl_rules *rules = &s->attributes->pnl;
+    const struct {
+        const char *name;
+        double value, most;
+    } ratio[] = {{"half_spread_ratio", rules->half_spread_ratio, 1.0},
+                 {"slippage_ratio", rules->slippage_ratio, 1.0},
+                 {"fee_ratio", rules->fee_ratio, 1.0},
+                 {"impact_ratio", rules->impact_ratio, 100.0},
+                 {"funding_ratio", rules->funding_ratio, 1.0},
+                 {"borrow_ratio", rules->borrow_ratio, 1.0}};
+    for (size_t i = 0; i < sizeof ratio / sizeof ratio[0]; ++i) {
+        if (ratio[i].value >= 0.0 && ratio[i].value <= ratio[i].most) continue;
+        return pu_fail(PU_ERR_ARGUMENT, "%s: %s %g is not in [0, %g]", pu_op_name(s->op), ratio[i].name,
+                       ratio[i].value, ratio[i].most);
+    }
+    if (rules->latency_bars < 0 || rules->latency_bars > PU_PNL_LATENCY_MAX) {
+        return pu_fail(PU_ERR_ARGUMENT, "%s: a latency of %d bars is not in [0, %d]", pu_op_name(s->op),
+                       rules->latency_bars, (int)PU_PNL_LATENCY_MAX);
+    }
+    for (int i = 0; i < count; ++i) {
+        if (weight->rank != 3 || !pu__shape_equal(weight, &weight[i]))
+            return bad_shapes(s, "weights, returns and volumes are [B,T,A]");
+    }
+    return PU_OK;
+}
+
+pu_status pu__infer_pnl(const pu__shapes *s) {
+    PU_TRY(check_pnl(s, s->in, s->in_count));
+    s->out[0] = s->out[1] = PU_SHAPE2(s->in[0].dim[0], s->in[0].dim[1]);
+    s->out[2] = PU_SHAPE2(s->in[0].dim[0], PU_PNL_PAID_COUNT);
+    return PU_OK;
+}
+
+pu_status pu__infer_pnl_grad(const pu__shapes *s) {
+    PU_TRY(check_pnl(s, s->in + 2, s->in_count - 2));
+    const pu_shape bars = PU_SHAPE2(s->in[2].dim[0], s->in[2].dim[1]);
+    if (!pu__shape_equal(&s->in[0], &bars) || !pu__shape_equal(&s->in[1], &bars))
+        return bad_shapes(s, "dnet and dequity are [B,T]");
+    for (int i = 0; i < s->out_count; ++i) s->out[i] = s->in[2];
+    return PU_OK;
+}
+
 pu_status pu__infer_sum_squares(const pu__shapes *s) {
     s->out[0] = vector(1);
     return PU_OK;

@@ -79,6 +79,10 @@ static double read_window_norm(const pu__call *call) {
 static double flops_loss(const pu__call *call) { return 5.0 * (double)pu__count(&call->in[0].shape); }
 static double flops_loss_grad(const pu__call *call) { return 5.0 * out_elements(call); }
 
+/* Per asset and bar; without carry and impact, which are off as a rule. */
+static double flops_pnl(const pu__call *call) { return 16.0 * (double)pu__count(&call->in[0].shape); }
+static double flops_pnl_grad(const pu__call *call) { return 40.0 * (double)pu__count(&call->in[2].shape); }
+
 /* ---- the table ---- */
 
 static const pu__op table[PU_OP_COUNT] = {
@@ -134,6 +138,8 @@ static const pu__op table[PU_OP_COUNT] = {
         {2, 2, 1, 1, {PU_F32, PU_I32}, pu__infer_window_norm, NULL, flops_window_norm, read_window_norm},
     [PU_OP_LOSS] = {3, 3, 2, 2, {0}, pu__infer_loss, pu__gradient_loss, flops_loss, NULL},
     [PU_OP_LOSS_GRAD] = {5, 5, 1, 1, {0}, pu__infer_loss_grad, NULL, flops_loss_grad, NULL},
+    [PU_OP_PNL] = {2, 3, 3, 3, {0}, pu__infer_pnl, pu__gradient_pnl, flops_pnl, NULL},
+    [PU_OP_PNL_GRAD] = {4, 5, 1, 2, {0}, pu__infer_pnl_grad, NULL, flops_pnl_grad, NULL},
     [PU_OP_SUM_SQUARES] = {1, 1, 1, 1, {0}, pu__infer_sum_squares, NULL, flops_sum_squares, NULL},
     [PU_OP_ADAMW] = {6, 6, 4, 4, {0}, pu__infer_adamw, NULL, flops_adamw, NULL},
 };

@@ -65,6 +65,8 @@ pu_status pu__infer_scan(const pu__shapes *);
 pu_status pu__infer_window_norm(const pu__shapes *);
 pu_status pu__infer_loss(const pu__shapes *);
 pu_status pu__infer_loss_grad(const pu__shapes *);
+pu_status pu__infer_pnl(const pu__shapes *);
+pu_status pu__infer_pnl_grad(const pu__shapes *);
 pu_status pu__infer_sum_squares(const pu__shapes *);
 pu_status pu__infer_adamw(const pu__shapes *);
 
@@ -86,5 +88,6 @@ void pu__gradient_scan(pu_graph *, const pu__node *, pu_tensor *dy, pu_tensor **
 void pu__gradient_conv(pu_graph *, const pu__node *, pu_tensor *, pu_tensor **);
 void pu__gradient_conv_dense(pu_graph *, const pu__node *, pu_tensor *, pu_tensor **);
 void pu__gradient_loss(pu_graph *, const pu__node *, pu_tensor *, pu_tensor **);
+void pu__gradient_pnl(pu_graph *, const pu__node *, pu_tensor *, pu_tensor **);
 
 #endif

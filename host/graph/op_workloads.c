@@ -145,6 +145,17 @@ static void add_ends(pu__workloads *list, const pu__workload_sizes *s) {
     add(list, PU_OP_ADAMW, note, &update, 4, 6, (pu_shape[]){block, block, block, block, S1(1), S1(8)});
 }
 
+/* A dozen assets: what a portfolio holds. */
+static void add_pnl(pu__workloads *list, const pu__workload_sizes *s) {
+    enum { ASSETS = 12 };
+    const pu_attributes rules = {.pnl = {.half_spread_ratio = 5e-4, .fee_ratio = 1e-4, .latency_bars = 1}};
+    const pu_shape x = S3(s->windows, s->bars, ASSETS), bar = S2(s->windows, s->bars);
+    char note[64];
+    snprintf(note, sizeof note, "B%lld T%lld A%d", (long long)s->windows, (long long)s->bars, ASSETS);
+    add(list, PU_OP_PNL, note, &rules, 3, 2, (pu_shape[]){x, x});
+    add(list, PU_OP_PNL_GRAD, note, &rules, 1, 4, (pu_shape[]){bar, bar, x, x});
+}
+
 pu_status pu__workloads_add(pu__workloads *list, const pu__workload_sizes *sizes) {
     if (list->count + PER_SIZE > PU__WORKLOADS_MAX) {
         return pu_fail(PU_ERR_ARGUMENT, "a list of workloads has room for %d: ask for fewer sizes",
@@ -154,5 +165,6 @@ pu_status pu__workloads_add(pu__workloads *list, const pu__workload_sizes *sizes
     add_sequence(list, sizes);
     add_rows(list, sizes);
     add_ends(list, sizes);
+    add_pnl(list, sizes);
     return PU_OK;
 }

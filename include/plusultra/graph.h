@@ -160,6 +160,17 @@ pu_tensor *pu_window_norm(pu_graph *graph, pu_tensor *bars, pu_tensor *start, in
 /* The attributes' loss member says which; returns loss[1]. */
 pu_tensor *pu_loss_of(pu_graph *graph, pu_tensor *prediction, pu_tensor *target, pu_tensor *weight,
                       const pu_attributes *attributes);
+/* What a strategy earns that holds `weight`[B,T,A] over windows of simple returns [B,T,A], costs included: net[B,T],
+ * the simple return of each bar. kernels/pnl/pnl.h has the formulas; timing and account are those of the backtest.
+ *
+ *   returns   from the asset's last bar to this one; NaN: no bar
+ *   volume    traded value of the bar in units of the starting equity; may be null: no impact
+ *   equity    receives [B,T], 1 before the first bar; has a gradient too. May be null
+ *   paid      receives [B,PU_PNL_PAID_COUNT], sums of what was paid; serves reports, has no gradient. May be null
+ *
+ * Gradients go to weights and returns. */
+pu_tensor *pu_pnl(pu_graph *graph, pu_tensor *weight, pu_tensor *returns, pu_tensor *volume,
+                  const pu_pnl_rules *rules, pu_tensor **equity, pu_tensor **paid);
 /* The same bytes under another shape. */
 pu_tensor *pu_reshape(pu_graph *graph, pu_tensor *x, pu_shape shape);
 

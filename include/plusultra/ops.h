@@ -90,6 +90,10 @@
  *                                                                                          count = sum of weights;
  *                                                                                          loss 0 when count is 0
  *  LOSS_GRAD       dloss[1], prediction, target, weight, count     dprediction             loss
+ *  PNL             weight[B,T,A], return[B,T,A], volume[B,T,A]?    net[B,T], equity[B,T],  pnl; the account of a
+ *                                                                  paid[B,6]               strategy bar by bar, costs
+ *                                                                                          included
+ *  PNL_GRAD        dnet, dequity, weight, return, volume?          dweight, dreturn?       pnl
  *  SUM_SQUARES     x                                               y[1]                    fixed order,
  *  accumulated in double
  *  ADAMW           param[P], grad[P], m[P], v[P], sumsq[1],        param, m, v,            adamw. In place:
@@ -142,6 +146,8 @@ extern "C" {
     X(WINDOW_NORM, window_norm)                   \
     X(LOSS, loss)                                 \
     X(LOSS_GRAD, loss_grad)                       \
+    X(PNL, pnl)                                   \
+    X(PNL_GRAD, pnl_grad)                         \
     X(SUM_SQUARES, sum_squares)                   \
     X(ADAMW, adamw)
 
@@ -176,6 +182,28 @@ typedef enum pu_attention_mask { PU_ATTENTION_CAUSAL = 0, PU_ATTENTION_FULL } pu
 /* What the factors of matrix products are rounded to, to the nearest: f32 as they are, tf32 to 10 bits of mantissa
  * (ties away from zero), bf16 to 7 (ties to even). Sums and all else stay f32. */
 typedef enum pu_precision { PU_PRECISION_F32 = 0, PU_PRECISION_TF32, PU_PRECISION_BF16 } pu_precision;
+
+/* What an account pays in PNL; 0 switches a term off. */
+typedef struct pu_pnl_rules {
+    double half_spread_ratio, slippage_ratio, fee_ratio; /* of the traded notional */
+    double
+        impact_ratio; /* of the notional, for an order of a whole bar's volume; grows with the root of the share */
+    double funding_ratio; /* of borrowed cash, per bar */
+    double borrow_ratio;  /* of the value sold short, per bar */
+    int latency_bars;     /* from a weight's decision to its fill, in the asset's own bars */
+} pu_pnl_rules;
+enum { PU_PNL_LATENCY_MAX = 1000 };
+
+/* Columns of PNL's third output: sums over the window, in units of the starting equity. */
+typedef enum pu_pnl_paid {
+    PU_PNL_SPREAD = 0,
+    PU_PNL_SLIPPAGE,
+    PU_PNL_FEE,
+    PU_PNL_IMPACT,
+    PU_PNL_CARRY,  /* funding and borrowing */
+    PU_PNL_TRADED, /* absolute notional */
+    PU_PNL_PAID_COUNT
+} pu_pnl_paid;
 
 typedef union pu_attributes {
     struct {
@@ -233,6 +261,7 @@ typedef union pu_attributes {
         float quantile[PU_MAX_QUANTILES];
         float huber_delta;
     } loss;
+    pu_pnl_rules pnl;
     struct {
         int64_t decay_count; /* the first decay_count parameters decay, the rest (gains, biases) do not */
     } adamw;

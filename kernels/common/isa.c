@@ -65,6 +65,8 @@ PU__DISPATCH(size_t, pu__conv_dense_grad_workspace_cpu)
 PU__DISPATCH(size_t, pu__s4_workspace_cpu)
 PU__DISPATCH(size_t, pu__s4_grad_workspace_cpu)
 PU__DISPATCH(size_t, pu__loss_workspace_cpu)
+PU__DISPATCH(size_t, pu__pnl_workspace_cpu)
+PU__DISPATCH(size_t, pu__pnl_grad_workspace_cpu)
 PU__DISPATCH(size_t, pu__sum_squares_workspace_cpu)
 
 #endif

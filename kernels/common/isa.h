@@ -40,6 +40,8 @@
 #define pu__window_norm_cpu PU__ISA_NAME(pu__window_norm_cpu)
 #define pu__loss_cpu PU__ISA_NAME(pu__loss_cpu)
 #define pu__loss_grad_cpu PU__ISA_NAME(pu__loss_grad_cpu)
+#define pu__pnl_cpu PU__ISA_NAME(pu__pnl_cpu)
+#define pu__pnl_grad_cpu PU__ISA_NAME(pu__pnl_grad_cpu)
 #define pu__sum_squares_cpu PU__ISA_NAME(pu__sum_squares_cpu)
 #define pu__adamw_cpu PU__ISA_NAME(pu__adamw_cpu)
 #define pu__gemm_workspace_cpu PU__ISA_NAME(pu__gemm_workspace_cpu)
@@ -62,6 +64,8 @@
 #define pu__s4_convolve PU__ISA_NAME(pu__s4_convolve)
 #define pu__paths_cpu PU__ISA_NAME(pu__paths_cpu)
 #define pu__loss_workspace_cpu PU__ISA_NAME(pu__loss_workspace_cpu)
+#define pu__pnl_workspace_cpu PU__ISA_NAME(pu__pnl_workspace_cpu)
+#define pu__pnl_grad_workspace_cpu PU__ISA_NAME(pu__pnl_grad_workspace_cpu)
 #define pu__sum_squares_workspace_cpu PU__ISA_NAME(pu__sum_squares_workspace_cpu)
 
 #endif

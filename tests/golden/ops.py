@@ -244,3 +244,75 @@ for n, c in ((1, 1), (3, 7), (5, 33)):
     dx, _, dgain, dbias = torch.autograd.grad([y, total], leaves, [dy, dsum])
     emit("add_layer_norm_grad", {"epsilon": EPSILON},
          [dy, dsum, total.float().double(), leaves[2], mean.float().double(), rstd.float().double()], [dx, dgain, dbias])
+
+
+def profit_and_loss(rules):
+    """kernels/pnl/pnl.h, an element at a time; a NaN return is no bar, a NaN weight no order."""
+
+    def run(weight, returns, volume=None):
+        batch, bars, assets = weight.shape
+        nets, equities, sums = [], [], []
+        for b in range(batch):
+            equity, value, own = torch.tensor(1.0), [torch.tensor(0.0)] * assets, [[] for _ in range(assets)]
+            paid = dict.fromkeys(("spread", "slippage", "fee", "impact", "carry", "traded"), 0.0)
+            for t in range(bars):
+                if equity <= 0:
+                    nets.append(torch.tensor(0.0))
+                    equities.append(equity)
+                    continue
+                before, held = equity, sum(value, torch.tensor(0.0))
+                carry = rules["funding"] * F.relu(held - equity) + rules["borrow"] * sum(F.relu(-v) for v in value)
+                here = [a for a in range(assets) if not torch.isnan(returns[b, t, a])]
+                for a in here:
+                    equity = equity + value[a] * returns[b, t, a]
+                    value[a] = value[a] * (1 + returns[b, t, a])
+                    own[a].append(t)
+                equity = equity - carry
+                paid["carry"] += carry.item()
+                cost, marked = torch.tensor(0.0), equity
+                for a in here if marked > 0 else []:
+                    if len(own[a]) <= rules["latency"]:
+                        continue
+                    due = weight[b, own[a][-1 - rules["latency"]], a]
+                    if torch.isnan(due):
+                        continue
+                    notional = (due * marked - value[a]).abs()
+                    value[a] = due * marked
+                    part = {k: rules[k] * notional for k in ("spread", "slippage", "fee")}
+                    if volume is not None and volume[b, t, a] > 0:
+                        part["impact"] = rules["impact"] * notional**1.5 / volume[b, t, a].sqrt()
+                    for kind, amount in part.items():
+                        cost = cost + amount
+                        paid[kind] += amount.item()
+                    paid["traded"] += notional.item()
+                equity = marked - cost
+                if equity <= 0:
+                    equity, net = torch.tensor(0.0), torch.tensor(-1.0)
+                else:
+                    net = equity / before - 1
+                nets.append(net)
+                equities.append(equity)
+            sums += paid.values()
+        return torch.stack(nets).view(batch, bars), torch.stack(equities).view(batch, bars), torch.tensor(sums).view(batch, 6)
+
+    return run
+
+
+def thinned(x, share, fill):
+    return torch.where(torch.rand(x.shape) < share, torch.tensor(fill), x)
+
+
+for b, t, a, latency, rich, leverage in ((1, 2, 1, 0, 0, 0.5), (2, 9, 3, 0, 0, 0.6), (1, 23, 2, 1, 1, 0.7), (2, 12, 5, 2, 1, 0.6),
+                                         (1, 19, 1, 3, 1, 1.5), (3, 8, 2, 0, 1, 9.0)):
+    rules = dict(spread=5e-4, slippage=3e-4, fee=2e-4, impact=0.0, funding=0.0, borrow=0.0, latency=latency)
+    if rich:
+        rules.update(impact=0.02, funding=4e-3, borrow=3e-3)
+    inputs = [thinned(normal(b, t, a, scale=leverage), 0.15, math.nan), thinned(normal(b, t, a, scale=0.05), 0.1, math.nan)]
+    if rich:
+        inputs.append(thinned((normal(b, t, a).abs() + 0.1).float().double(), 0.15, 0.0))
+    leaves = [x.clone().requires_grad_() for x in inputs[:2]]
+    net, equity, paid = profit_and_loss(rules)(*leaves, *inputs[2:])
+    emit("pnl", rules, inputs, [net, equity, paid])
+    dnet, dequity = normal(b, t), normal(b, t)
+    slopes = torch.autograd.grad([net, equity], leaves, [dnet, dequity], allow_unused=True, materialize_grads=True)
+    emit("pnl_grad", rules, [dnet, dequity, *inputs], slopes)

@@ -39,6 +39,12 @@ static int number(const char *head, const char *key) {
     return (int)strtol(text, NULL, 10);
 }
 
+static double real(const char *head, const char *key) {
+    char text[64];
+    attribute(head, key, text);
+    return strtod(text, NULL);
+}
+
 static pu_act act_of(const char *head) {
     static const char *const name[] = {"none", "relu", "gelu", "silu", "sigmoid", "tanh"};
     char text[64];
@@ -103,6 +109,12 @@ static void read_attributes(golden *g) {
     case PU_OP_ACT_GRAD:
     case PU_OP_GLU:
     case PU_OP_GLU_GRAD: g->attributes.act.kind = act_of(head); break;
+    case PU_OP_PNL:
+    case PU_OP_PNL_GRAD:
+        g->attributes.pnl = (pu_pnl_rules){real(head, "spread="),   real(head, "slippage="), real(head, "fee="),
+                                           real(head, "impact="),   real(head, "funding="),  real(head, "borrow="),
+                                           number(head, "latency=")};
+        break;
     default: break;
     }
 }
@@ -239,7 +251,9 @@ static void everything_agrees_with_pytorch(void **state) {
                                      PU_OP_S4_GRAD,
                                      PU_OP_S4_STEP,
                                      PU_OP_SCAN,
-                                     PU_OP_SCAN_GRAD};
+                                     PU_OP_SCAN_GRAD,
+                                     PU_OP_PNL,
+                                     PU_OP_PNL_GRAD};
     for (size_t i = 0; i < sizeof heavy / sizeof heavy[0]; ++i) assert_true(seen[heavy[i]]);
 }
 

@@ -237,6 +237,19 @@ static pu_tensor *residual(pu_graph *g, pu_tensor *const *p) {
     return pu_add_layer_norm(g, h, pu_mul(g, u, p[0]), p[3], p[2], 1e-5f, clock, 0.2f, &unused);
 }
 
+/* Rare kinks, where a step changes a trade's sign: costs are small against returns, and h against weights. Both outputs
+ * are used. */
+static pu_tensor *pnl_of(pu_graph *g, pu_tensor *const *p, const pu_pnl_rules *rules, bool volumes) {
+    pu_tensor *returns = pu_affine(g, p[1], 0.1f, 0.0f), *equity = NULL, *volume = NULL;
+    if (volumes) volume = pu_affine(g, pu_graph_input(g, "volume", PU_F32, pu_tensor_shape(p[0])), 0.0f, 2.0f);
+    pu_tensor *net = pu_pnl(g, p[0], returns, volume, rules, &equity, NULL);
+    return pu_add(g, pu_affine(g, net, 3.0f, 0.0f), equity);
+}
+BUILD(pnl_plain, pnl_of(g, p, &(pu_pnl_rules){.half_spread_ratio = 2e-3, .fee_ratio = 1e-3}, false))
+BUILD(pnl_rich, pnl_of(g, p, &(pu_pnl_rules){1e-3, 1e-3, 1e-3, 4e-3, 2e-3, 1e-3, 2}, true))
+BUILD(pnl_net, pu_pnl(g, p[0], pu_affine(g, p[1], 0.1f, 0.0f), NULL,
+                      &(pu_pnl_rules){.slippage_ratio = 2e-3, .latency_bars = 1}, NULL, NULL))
+
 static pu_tensor *s4_of(pu_graph *g, pu_tensor *const *p, pu_s4_discretisation discretisation, pu_s4_form form) {
     const pu_s4_parameters parameters = {pu_affine(g, p[1], 0.3f, -2.0f), pu_affine(g, p[2], 0.3f, -0.7f), p[3],
                                          p[4], p[5]};
@@ -305,6 +318,9 @@ static const check checks[] = {
      6,
      PU_LOSS_MSE,
      0},
+    {"pnl", pnl_plain, {S3(2, 6, 3), S3(2, 6, 3)}, 2, PU_LOSS_MSE, 0},
+    {"pnl, impact, carry, latency", pnl_rich, {S3(2, 9, 2), S3(2, 9, 2)}, 2, PU_LOSS_MSE, 0},
+    {"pnl, net returns alone", pnl_net, {S3(3, 7, 2), S3(3, 7, 2)}, 2, PU_LOSS_MSE, 0},
     {"scan", scan, {S3(2, 7, 5), S3(2, 7, 5)}, 2, PU_LOSS_MSE, 0},
     {"dropout", dropout, {S2(5, 7), S2(5, 7)}, 2, PU_LOSS_MSE, 0},
     {"reshape of parameters", reshaped, {S2(5, 6), S3(2, 3, 5)}, 2, PU_LOSS_MSE, 0},

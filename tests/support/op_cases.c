@@ -373,6 +373,31 @@ static void precision_cases(void) {
     }
 }
 
+/* Windows of fewer and more assets than a warp has lanes; every term of the costs off and on; gaps, and ruin. */
+static void pnl_cases(void) {
+    static const int size[][4] = {/* B, T, A, latency */
+                                  {1, 1, 1, 0},  {2, 7, 3, 0},   {3, 33, 1, 1}, {2, 41, 17, 2},
+                                  {2, 25, 5, 3}, {1, 12, 33, 1}, {2, 9, 70, 2}, {0, 5, 3, 1},
+                                  {2, 0, 3, 1},  {2, 5, 0, 1},   {70, 6, 2, 7}, {300, 3, 1, 0}};
+    for (size_t s = 0; s < 2 * sizeof size / sizeof size[0]; ++s) {
+        const int *v = size[s / 2];
+        const bool rich = s % 2, extreme = v[1] > 5 && (s / 2) % 2 == 1;
+        pu_attributes a = {.pnl = {.half_spread_ratio = 5e-4, .latency_bars = v[3]}};
+        if (rich) {
+            a.pnl = (pu_pnl_rules){5e-4, 3e-4, 2e-4, 0.02, 4e-4, 3e-4, v[3]};
+            if (extreme) a.pnl.funding_ratio = a.pnl.borrow_ratio = 0.01;
+        }
+        const pu_shape x = S3(v[0], v[1], v[2]), bar = S2(v[0], v[1]);
+        char note[64];
+        snprintf(note, sizeof note, "latency %d%s%s", v[3], rich ? " impact carry" : "", extreme ? " ruin" : "");
+        const int inputs = rich ? 3 : 2;
+        pu__op_case *forward = add(PU_OP_PNL, note, &a, 3, inputs, (pu_shape[]){x, x, x});
+        pu__op_case *backward =
+            add(PU_OP_PNL_GRAD, note, &a, 1 + (int)(s / 2 + s) % 2, 2 + inputs, (pu_shape[]){bar, bar, x, x, x});
+        if (extreme) forward->flavour = backward->flavour = PU__OP_EXTREME;
+    }
+}
+
 static int by_op(const void *left, const void *right) {
     const pu__op_case *a = left, *b = right;
     if (a->op != b->op) return a->op < b->op ? -1 : 1;
@@ -395,6 +420,7 @@ const pu__op_case *pu__op_cases(int *count) {
         attention_form_cases();
         residual_cases();
         precision_cases();
+        pnl_cases();
         qsort(cases, (size_t)case_count, sizeof *cases, by_op);
     }
     *count = case_count;

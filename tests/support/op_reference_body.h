@@ -275,6 +275,7 @@ static void NAME(conv_dense_grad)(const pu__call *call, REAL *const *out) {
 }
 
 #include "tests/support/op_reference_s4.h"
+#include "tests/support/op_reference_pnl.h"
 
 /* ---- windows, losses, the update ---- */
 
@@ -422,6 +423,8 @@ static void NAME(evaluate)(const pu__call *call, REAL *const *out) {
     case PU_OP_WINDOW_NORM: NAME(window_norm)(call, out[0]); break;
     case PU_OP_LOSS: NAME(loss)(call, out); break;
     case PU_OP_LOSS_GRAD: NAME(loss_grad)(call, out[0]); break;
+    case PU_OP_PNL: NAME(pnl)(call, out); break;
+    case PU_OP_PNL_GRAD: NAME(pnl_grad)(call, out); break;
     case PU_OP_SUM_SQUARES: NAME(sum_squares)(call, out[0]); break;
     case PU_OP_ADAMW: NAME(adamw)(call, out); break;
     case PU_OP_COUNT: break;

@@ -71,6 +71,26 @@ static void fill_loss(const pu__op_case *c, pu__op_data *data, pu_random *random
     }
 }
 
+/* Weights of which some are no order, returns of which some are gaps, volumes of which some are unknown. Under EXTREME
+ * the leverage ruins many windows, and a price may fall to nothing. */
+static void fill_pnl(const pu__op_case *c, pu__op_data *data, pu_random *random) {
+    const int first = c->op == PU_OP_PNL_GRAD ? 2 : 0;
+    const bool extreme = c->flavour == PU__OP_EXTREME;
+    float *weight = data->in[first], *simple_return = data->in[first + 1];
+    float *volume = c->in_count > first + 2 ? data->in[first + 2] : NULL;
+    for (int64_t i = 0; i < pu__count(&c->in[first]); ++i) {
+        weight[i] *= extreme ? 6.0f / sqrtf((float)c->in[first].dim[2]) : 0.6f;
+        simple_return[i] = fmaxf(simple_return[i] * (extreme ? 0.15f : 0.02f), -1.0f);
+        if (pu_random_below(random, 6) == 0) weight[i] = NAN;
+        if (pu_random_below(random, 6) == 0) weight[i] = 0.0f;
+        if (pu_random_below(random, 8) == 0) simple_return[i] = NAN;
+        if (extreme && pu_random_below(random, 20) == 0) simple_return[i] = -1.0f;
+        if (!volume) continue;
+        volume[i] = (float)(0.1 + 4.0 * pu_random_uniform(random));
+        if (pu_random_below(random, 8) == 0) volume[i] = pu_random_below(random, 2) ? 0.0f : NAN;
+    }
+}
+
 static void fill_adamw(const pu__op_case *c, pu__op_data *data) {
     const float hyper[2][8] = {{1e-2f, 0.9f, 0.99f, 1e-8f, 0.1f, 0.5f, 0.19f, 0.0199f},
                                {1e-3f, 0.9f, 0.999f, 1e-6f, 0.0f, 0.0f, 0.1f, 0.001f}};
@@ -194,6 +214,8 @@ static void fill(const pu__op_case *c, pu__op_data *data) {
     case PU_OP_WINDOW_NORM: fill_window_norm(c, data, &random); break;
     case PU_OP_LOSS:
     case PU_OP_LOSS_GRAD: fill_loss(c, data, &random); break;
+    case PU_OP_PNL:
+    case PU_OP_PNL_GRAD: fill_pnl(c, data, &random); break;
     case PU_OP_ADAMW: fill_adamw(c, data); break;
     default: fill_derived(c, data); break;
     }
@@ -407,6 +429,8 @@ static double sum_length(const pu__op_case *c) {
     case PU_OP_S4_STEP: return (double)c->in[3].dim[0];
     case PU_OP_SCAN:
     case PU_OP_SCAN_GRAD: return (double)c->in[0].dim[1];
+    case PU_OP_PNL: return (double)(c->in[0].dim[1] * c->in[0].dim[2]);
+    case PU_OP_PNL_GRAD: return (double)(c->in[2].dim[1] * c->in[2].dim[2]);
     default: return 1.0;
     }
 }

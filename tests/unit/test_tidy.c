@@ -76,6 +76,7 @@ static const struct {
     {"kernels/common/", "common", "base"},
     {"kernels/physics/", "physics", "base common"},
     {"kernels/paths/", "paths", "base common physics"},
+    {"kernels/pnl/", "kernel", "base common physics"},
     {"kernels/", "kernel", "base common"},
     {"host/base/", "base", "common"},
     {"host/config/", "config", "base"},

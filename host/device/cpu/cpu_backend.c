@@ -14,6 +14,7 @@
 #include "kernels/gemm/gemm.h"
 #include "kernels/layer_norm/layer_norm.h"
 #include "kernels/loss/loss.h"
+#include "kernels/pnl/pnl.h"
 #include "kernels/s4/s4.h"
 #include "kernels/scan/scan.h"
 #include "kernels/softmax/softmax.h"
@@ -54,6 +55,8 @@ static const pu__kernel_entry kernels[PU_OP_COUNT] = {
     [PU_OP_WINDOW_NORM] = {pu__window_norm_cpu, NULL},
     [PU_OP_LOSS] = {pu__loss_cpu, pu__loss_workspace_cpu},
     [PU_OP_LOSS_GRAD] = {pu__loss_grad_cpu, NULL},
+    [PU_OP_PNL] = {pu__pnl_cpu, pu__pnl_workspace_cpu},
+    [PU_OP_PNL_GRAD] = {pu__pnl_grad_cpu, pu__pnl_grad_workspace_cpu},
     [PU_OP_SUM_SQUARES] = {pu__sum_squares_cpu, pu__sum_squares_workspace_cpu},
     [PU_OP_ADAMW] = {pu__adamw_cpu, NULL},
 };

@@ -7,6 +7,7 @@
 #include "kernels/gemm/gemm.h"
 #include "kernels/layer_norm/layer_norm.h"
 #include "kernels/loss/loss.h"
+#include "kernels/pnl/pnl.h"
 #include "kernels/s4/s4.h"
 #include "kernels/scan/scan.h"
 #include "kernels/softmax/softmax.h"
@@ -45,6 +46,8 @@ const pu__kernel_entry pu__cuda_kernels[PU_OP_COUNT] = {
     [PU_OP_WINDOW_NORM] = {pu__window_norm_cuda, NULL},
     [PU_OP_LOSS] = {pu__loss_cuda, pu__loss_workspace_cuda},
     [PU_OP_LOSS_GRAD] = {pu__loss_grad_cuda, NULL},
+    [PU_OP_PNL] = {pu__pnl_cuda, pu__pnl_workspace_cuda},
+    [PU_OP_PNL_GRAD] = {pu__pnl_grad_cuda, pu__pnl_grad_workspace_cuda},
     [PU_OP_SUM_SQUARES] = {pu__sum_squares_cuda, pu__sum_squares_workspace_cuda},
     [PU_OP_ADAMW] = {pu__adamw_cuda, NULL},
 };

@@ -5,7 +5,7 @@ set(PU_MUTANTS ${CMAKE_CURRENT_BINARY_DIR}/mutants)
 set(mutants_file ${CMAKE_CURRENT_LIST_DIR}/mutants.txt)
 file(READ ${CMAKE_SOURCE_DIR}/include/plusultra/ops.h ops)
 string(REGEX MATCHALL "X\\([A-Z0-9_]+, [a-z0-9_]+\\)" ops "${ops}")
-set(workspace_ops gemm sum_leading layer_norm_grad add_layer_norm_grad attention_grad cross_attention_grad conv_grad conv_dense_grad s4 s4_grad loss sum_squares)
+set(workspace_ops gemm sum_leading layer_norm_grad add_layer_norm_grad attention_grad cross_attention_grad conv_grad conv_dense_grad s4 s4_grad loss pnl pnl_grad sum_squares)
 set(mutant_objects "")
 set(mutant_rows "")
 
