@@ -1,0 +1,10 @@
+/* The price process of a stress test. */
+#ifndef PU_HOST_STRESS_PROCESS_H
+#define PU_HOST_STRESS_PROCESS_H
+
+#include "host/stress/stress.h"
+
+/* Sets stress->process by the market, and for a replay one path and one seed. */
+pu_status pu__stress_process_open(pu__stress *stress);
+
+#endif
