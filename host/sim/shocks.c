@@ -125,7 +125,8 @@ static double move_of(const pu__shock *shock, double severity, int64_t i, double
     return (log1p(left) - log1p(size)) / (double)shock->recovery_bars;
 }
 
-static float scaled(float value, double by) { return (float)((double)value * by); }
+/* A product beyond what a float holds stays beyond every limit. */
+static float scaled(float value, double by) { return (float)fmin((double)value * by, 1e30); }
 
 static void apply(const pu__shock *shock, double severity, int64_t i, double share_sum, pu__path_shock *to) {
     const double share = i < shock->bars ? share_of(shock, i) : 0.0, part = severity * share;
@@ -156,6 +157,19 @@ static void lay(const pu__shock *shock, double severity, int64_t steps, int asse
     }
 }
 
+/* What shocks add up to where they meet, in the ranges that kernels/paths takes. */
+static pu_status check_sum(const pu__scenario *scenario, double severity, int64_t bar, const pu__path_shock *sum) {
+    const bool within = fabsf(sum->shift) <= 50.0f && (double)sum->volatility_scale <= multiple_most &&
+                        fabs((double)sum->drift_scale) <= multiple_most &&
+                        (double)sum->spread_scale <= multiple_most && (double)sum->volume_scale >= volume_least;
+    if (within) return PU_OK;
+    return pu_fail(
+        PU_ERR_CONFIG,
+        "%s:%lld: scenario %s: its shocks together are too much at bar %lld and severity %g: a multiple "
+        "above %g, or no volume",
+        scenario->source, (long long)scenario->line, scenario->name, (long long)bar, severity, multiple_most);
+}
+
 pu_status pu__scenario_overlay(const pu__scenario *scenario, double severity, int64_t steps, int assets,
                                const pu_asset *asset, pu__path_shock *shock) {
     for (int64_t i = 0; i < steps * assets; ++i)
@@ -165,6 +179,7 @@ pu_status pu__scenario_overlay(const pu__scenario *scenario, double severity, in
         PU_TRY(check_severity(scenario, &scenario->shock[i], severity));
         lay(&scenario->shock[i], severity, steps, assets, asset, shock);
     }
+    for (int64_t i = 0; i < steps * assets; ++i) PU_TRY(check_sum(scenario, severity, i / assets + 1, &shock[i]));
     return PU_OK;
 }
 

@@ -7,8 +7,8 @@
  *         - {kind: gap, size: -0.2, at: 0.5}
  *         - {kind: volatility, size: 4, at_bar: 127, bars: 20, shape: decay}
  *
- * A shock begins at `at`, a share of the horizon, or at bar `at_bar` (1 is the first bar after the start), and has w(i)
- * of its size at the i-th of its `bars` bars:
+ * A shock begins at `at`, a share of the horizon, or at bar `at_bar` (1 is the first bar after the start), and has
+ * w(i) of its size at the i-th of its `bars` bars:
  *
  *   step      1
  *   decay     e^(-3 i / bars)
@@ -16,8 +16,8 @@
  *   triangle  min(i + 1, bars - i) / ceil(bars / 2)
  *
  * kind         keys of its own                what it does at severity s
- *   gap          size, a simple return          the price moves by size * s on top of the process's returns; in more than
- *                                               one bar, in parts of the logarithm that are in proportion to w
+ *   gap          size, a simple return          the price moves by size * s on top of the process's returns; over
+ *                                               several bars in parts of its logarithm, in proportion to w
  *   flash_crash  size, recovery, recovery_bars  the price falls by size * s within `bars`, in equal parts of the
  *                                               logarithm, and a share of the fall comes back within recovery_bars
  *   volatility   size, a multiple               1 + (size - 1) s w on the log-return about its mean
@@ -25,8 +25,8 @@
  *   correlation  size, a share of variance      size * s * w of each draw comes from one factor common to all assets
  *   liquidity    volume, spread, multiples      volume^(s w) on the volume, 1 + (spread - 1) s w on the spread
  *
- * `assets`: symbols that it hits; left out: all. Where shocks meet, gaps add in the logarithm, multiples multiply, and the
- * larger correlation holds. What would lie behind the horizon is cut off. */
+ * `assets`: symbols that it hits; left out: all. Where shocks meet, gaps add in the logarithm, multiples multiply,
+ * and the larger correlation holds. What would lie behind the horizon is cut off. */
 #ifndef PU_HOST_SIM_SHOCKS_H
 #define PU_HOST_SIM_SHOCKS_H
 
@@ -88,8 +88,8 @@ typedef struct pu__scenarios {
     struct pu_arena *arena;
 } pu__scenarios;
 
-/* From text; `source` names it in messages. PU_ERR_CONFIG names file, line and key, and the nearest valid one. Free with
- * pu__scenarios_free, also after a failure. */
+/* From text; `source` names it in messages. PU_ERR_CONFIG names file, line and key, and the nearest valid one. Free
+ * with pu__scenarios_free, also after a failure. */
 pu_status pu__scenarios_parse(const char *source, const char *text, size_t length, pu__scenarios *out);
 /* From a file; null: the built-in library, configs/scenarios.yaml. */
 pu_status pu__scenarios_read(const char *path, pu__scenarios *out);
@@ -98,7 +98,8 @@ void pu__scenarios_free(pu__scenarios *scenarios); /* accepts a zeroed one */
 /* The index, or PU_ERR_CONFIG with the nearest name. */
 pu_status pu__scenarios_find(const pu__scenarios *scenarios, const char *name, int *out);
 
-/* Which assets a scenario names that there are none of, and bars behind the horizon: PU_ERR_CONFIG with file and line. */
+/* Which assets a scenario names that there are none of, and bars behind the horizon: PU_ERR_CONFIG with file and
+ * line. */
 pu_status pu__scenario_check(const pu__scenario *scenario, int64_t steps, int assets, const pu_asset *asset);
 
 /* shock[steps][assets] at a severity of 0 or more. Severity 0 and the baseline change nothing. PU_ERR_CONFIG names

@@ -15,7 +15,7 @@ static const struct {
 const char *pu__limit_name(pu__limit_kind kind) { return limit_words[kind].name; }
 const char *pu__limit_measure_name(pu__limit_kind kind) { return limit_words[kind].measure; }
 
-double pu__limit_measure(pu__limit_kind kind, const pu__stress_figures *figures) {
+static double measure_of(pu__limit_kind kind, const pu__stress_figures *figures) {
     switch (kind) {
     case PU__LIMIT_DRAWDOWN: return figures->drawdown_95;
     case PU__LIMIT_LOSS: return figures->cvar_95;
@@ -35,9 +35,9 @@ static void choose_limits(const pu__stress *s, const pu__grid *grid, const pu__s
         if (limit[k] == 0.0) continue;
         pu__limit *to = &out->limit[out->limits++];
         *to = (pu__limit){.kind = (pu__limit_kind)k, .limit = limit[k], .worst_cell = grid->base};
-        to->base = to->worst = pu__limit_measure(to->kind, &figures[grid->base]);
+        to->base = to->worst = measure_of(to->kind, &figures[grid->base]);
         for (int64_t i = 0; i < grid->count; ++i) {
-            const double value = pu__limit_measure(to->kind, &figures[i]);
+            const double value = measure_of(to->kind, &figures[i]);
             if (grid->cell[i].policy != 0 || value <= to->worst) continue;
             to->worst = value;
             to->worst_cell = i;
@@ -84,7 +84,7 @@ static void take_grid(const pu__grid *grid, const pu__stress_figures *figures, i
 static pu_status bisect(pu__stress *s, const pu__grid *grid, const pu__limit *limit, known *k, int severities,
                         pu__breaking *out) {
     int at = 0;
-    while (at < severities && pu__limit_measure(limit->kind, &k->figures[at]) <= limit->limit) ++at;
+    while (at < severities && measure_of(limit->kind, &k->figures[at]) <= limit->limit) ++at;
     out->severity = out->low = out->high = (double)NAN;
     if (at == severities) return PU_OK;
     double low = at > 0 ? k->severity[at - 1] : 0.0, high = k->severity[at];
@@ -92,7 +92,7 @@ static pu_status bisect(pu__stress *s, const pu__grid *grid, const pu__limit *li
         const double middle = 0.5 * (low + high);
         const pu__stress_figures *figures = NULL;
         PU_TRY(figures_at(s, grid, out->scenario, middle, k, &figures));
-        const bool broken = pu__limit_measure(limit->kind, figures) > limit->limit;
+        const bool broken = measure_of(limit->kind, figures) > limit->limit;
         if (broken) high = middle;
         else low = middle;
     }

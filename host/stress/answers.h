@@ -1,4 +1,5 @@
-/* What a sweep is asked: does it keep the limits, which severity breaks them, which cost ends the edge, and what took it. */
+/* What a sweep is asked: does it keep the limits, which severity breaks them, which cost ends the edge, and what
+ * took it. */
 #ifndef PU_HOST_STRESS_ANSWERS_H
 #define PU_HOST_STRESS_ANSWERS_H
 
@@ -50,14 +51,13 @@ typedef struct pu__answers {
     int64_t *worst; /* cells whose worst path is drawn, the largest loss first; one of a scenario at most */
 } pu__answers;
 
-/* figures [grid->count]. Runs what the cells do not say, under the same random numbers. Free with pu__answers_free, also
- * after a failure. */
+/* figures [grid->count]. Runs what the cells do not say, under the same random numbers. Free with pu__answers_free,
+ * also after a failure. */
 pu_status pu__answers_find(pu__stress *stress, const pu__grid *grid, const pu__stress_figures *figures,
                            pu__answers *out);
 void pu__answers_free(pu__answers *answers); /* accepts a zeroed one */
 
 const char *pu__limit_name(pu__limit_kind kind);
 const char *pu__limit_measure_name(pu__limit_kind kind);
-double pu__limit_measure(pu__limit_kind kind, const pu__stress_figures *figures);
 
 #endif

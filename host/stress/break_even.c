@@ -23,17 +23,6 @@ static pu_status at_cost(pu__stress *s, double cost_factor, pu__stress_figures *
     return pu__stress_evaluate(s, &prices, &terms, out);
 }
 
-/* Where a cost would be more than what is traded. */
-static double largest_factor(const pu__stress *s) {
-    const pu_config *c = s->config;
-    double most = 1e6;
-    if (c->backtest.spread_bps > 0.0) most = fmin(most, 1.0 / (0.5e-4 * c->backtest.spread_bps));
-    if (c->backtest.slippage_bps > 0.0) most = fmin(most, 1.0 / (1e-4 * c->backtest.slippage_bps));
-    if (c->backtest.fee_bps > 0.0) most = fmin(most, 1.0 / (1e-4 * c->backtest.fee_bps));
-    if (s->impact_ratio > 0.0) most = fmin(most, 100.0 / s->impact_ratio);
-    return most;
-}
-
 static void describe(const pu__stress *s, const pu__stress_figures *at, double slope, pu__break_even *out) {
     out->error = slope < 0.0 ? at->mean_return_error / -slope : (double)NAN;
     const double paid = at->spread + at->slippage + at->fee;
@@ -66,7 +55,7 @@ static pu_status bisect(pu__stress *s, double low, double high, pu__stress_figur
     out->found = true;
     out->cost_factor = low + (drop > 0.0 ? (high - low) * below->mean_return / drop : 0.0);
     const double before = (1.0 - slope_step) * out->cost_factor;
-    const double after = fmin((1.0 + slope_step) * out->cost_factor, largest_factor(s));
+    const double after = fmin((1.0 + slope_step) * out->cost_factor, pu__stress_cost_factor_max(s));
     PU_TRY(at_cost(s, out->cost_factor, &middle));
     PU_TRY(at_cost(s, before, below));
     PU_TRY(at_cost(s, after, above));
@@ -94,7 +83,7 @@ pu_status pu__break_even_find(pu__stress *s, pu__break_even *out) {
                  100.0 * below.mean_return);
         return PU_OK;
     }
-    const double most = largest_factor(s), gross = below.mean_return;
+    const double most = pu__stress_cost_factor_max(s), gross = below.mean_return;
     double low = 0.0, high = fmin(1.0, most);
     PU_TRY(at_cost(s, high, &above));
     for (int i = 0; i < DOUBLINGS_MAX && above.mean_return > 0.0 && high < most; ++i) {

@@ -9,7 +9,8 @@ pu_status pu__stress_evaluate(pu__stress *stress, const pu__stress_prices *price
                               pu__stress_figures *out);
 
 /* The cost factor c at which the mean wealth f(c) is 1, by bisection under common random numbers and, within the last
- * bracket, by the chord. Its standard error is that of the mean wealth at c over the slope of f there (delta method). */
+ * bracket, by the chord. Its standard error is that of the mean wealth at c over the slope of f there (delta
+ * method). */
 pu_status pu__break_even_find(pu__stress *stress, pu__break_even *out);
 
 /* Gross: without any cost and at latency 0. Latency: what the wait of the base cell takes from that. */

@@ -1,5 +1,5 @@
-/* The cells of a sweep, numbered: scenario, then severity, seed, policy, latency, and cost factor the fastest. The baseline
- * has one severity, 0. */
+/* The cells of a sweep, numbered: scenario, then severity, seed, policy, latency, and cost factor the fastest. The
+ * baseline has one severity, 0. */
 #ifndef PU_HOST_STRESS_GRID_H
 #define PU_HOST_STRESS_GRID_H
 

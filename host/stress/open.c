@@ -9,7 +9,8 @@
 #include "plusultra/memory.h"
 #include "plusultra/validate.h"
 
-void pu__stress_warn(pu__stress *s, const char *format, ...) {
+static void warn(pu__stress *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void warn(pu__stress *s, const char *format, ...) {
     if (s->warnings == PU__STRESS_WARNINGS) return;
     va_list arguments;
     va_start(arguments, format);
@@ -28,7 +29,7 @@ static pu_status accept_faults(pu__stress *s) {
     PU_TRY(pu_validate_gate(s->config, &accepted));
     for (const char *line = accepted; *line;) {
         const size_t length = strcspn(line, "\n");
-        pu__stress_warn(s, "The data are faulty, and accepted by data.accept: %.*s", (int)length, line);
+        warn(s, "The data are faulty, and accepted by data.accept: %.*s", (int)length, line);
         line += length + (line[length] == '\n');
     }
     pu_free(accepted);
@@ -53,8 +54,8 @@ static pu_status open_market(pu__stress *s) {
         return pu_fail(PU_ERR_CONFIG, "a history of %lld bars is too long: shorten stress.fit",
                        (long long)s->market.rows);
     if (s->market.left_out > 0)
-        pu__stress_warn(s, "%lld times of the history are left out: some asset has no bar there.",
-                        (long long)s->market.left_out);
+        warn(s, "%lld times of the history are left out: some asset has no bar there.",
+             (long long)s->market.left_out);
     pu_store *store = NULL;
     pu_status status = pu_store_open(s->config->data.store, PU_STORE_READ, &store);
     if (status == PU_OK) status = pu_store_data_hash(store, s->market.assets, s->market.asset, s->data_hash);
@@ -79,7 +80,17 @@ static double bar_volatility(const pu__market *m) {
     return total / (double)m->traded;
 }
 
-static pu_status open_execution(pu__stress *s) {
+double pu__stress_cost_factor_max(const pu__stress *s) {
+    const pu_config *c = s->config;
+    double most = 1e6;
+    if (c->backtest.spread_bps > 0.0) most = fmin(most, 1.0 / (0.5e-4 * c->backtest.spread_bps));
+    if (c->backtest.slippage_bps > 0.0) most = fmin(most, 1.0 / (1e-4 * c->backtest.slippage_bps));
+    if (c->backtest.fee_bps > 0.0) most = fmin(most, 1.0 / (1e-4 * c->backtest.fee_bps));
+    if (s->impact_ratio > 0.0) most = fmin(most, 100.0 / s->impact_ratio);
+    return most;
+}
+
+static pu_status open_volume(pu__stress *s) {
     const pu_config *c = s->config;
     if (c->stress.capital == 0.0) return PU_OK;
     s->impact_ratio = c->stress.impact * bar_volatility(&s->market);
@@ -88,10 +99,20 @@ static pu_status open_execution(pu__stress *s) {
     for (int a = 0; a < s->market.assets; ++a) {
         s->volume[a] = s->market.volume[a] / c->stress.capital;
         if (a < s->market.traded && !(s->volume[a] > 0.0))
-            pu__stress_warn(s, "%s has no volume: its orders fill whole, without impact.",
-                            s->market.asset[a].symbol);
+            warn(s, "%s has no volume: its orders fill whole, without impact.", s->market.asset[a].symbol);
     }
     return PU_OK;
+}
+
+static pu_status open_execution(pu__stress *s) {
+    const pu_real_list *factors = &s->config->stress.cost_factors;
+    PU_TRY(open_volume(s));
+    const double asked = factors->value[factors->count - 1], most = pu__stress_cost_factor_max(s);
+    if (asked <= most) return PU_OK;
+    return pu_fail(
+        PU_ERR_CONFIG,
+        "stress.cost_factors: %g times the costs of the backtest are more than what is traded: at most %.6g",
+        asked, most);
 }
 
 /* ---- scenarios ---- */
@@ -131,17 +152,16 @@ static pu_status open_scenarios(pu__stress *s) {
     for (int i = 1; i < s->scenarios; ++i) {
         PU_TRY(pu__scenario_check(s->scenario[i], s->steps, s->market.assets, s->market.asset));
         if (pu__scenario_cut(s->scenario[i], s->steps) > 0)
-            pu__stress_warn(s, "Scenario %s does not end within %lld bars: what lies behind them is cut off.",
-                            s->scenario[i]->name, (long long)s->steps);
+            warn(s, "Scenario %s does not end within %lld bars: what lies behind them is cut off.",
+                 s->scenario[i]->name, (long long)s->steps);
         correlated += has_correlation(s->scenario[i]);
     }
     const bool drawn = s->process.process != PU_PROCESS_BOOTSTRAP && s->process.process != PU_PROCESS_REPLAY;
     if (correlated > 0 && !drawn)
-        pu__stress_warn(
-            s,
-            "Shocks to the correlation of %d scenarios do nothing: a row of the history keeps its own. A "
-            "process that is drawn (stress.process) takes them.",
-            correlated);
+        warn(s,
+             "Shocks to the correlation of %d scenarios do nothing: a row of the history keeps its own. A "
+             "process that is drawn (stress.process) takes them.",
+             correlated);
     return PU_OK;
 }
 
@@ -217,15 +237,14 @@ static void choose_base(pu__stress *s) {
 static void warn_of_settings(pu__stress *s) {
     const pu_config *c = s->config;
     if (c->backtest.spread_bps + c->backtest.slippage_bps + c->backtest.fee_bps == 0.0)
-        pu__stress_warn(s, "Trading is free: spread, slippage and fee of the backtest are all 0.");
+        warn(s, "Trading is free: spread, slippage and fee of the backtest are all 0.");
     if (s->base_cost_factor != 1.0)
-        pu__stress_warn(s, "1 is not among stress.cost_factors: limits are judged at %g.", s->base_cost_factor);
+        warn(s, "1 is not among stress.cost_factors: limits are judged at %g.", s->base_cost_factor);
     if (s->base_latency != c->backtest.latency_bars)
-        pu__stress_warn(s,
-                        "backtest.latency_bars (%lld) is not among stress.latencies: limits are judged at %lld.",
-                        (long long)c->backtest.latency_bars, (long long)s->base_latency);
+        warn(s, "backtest.latency_bars (%lld) is not among stress.latencies: limits are judged at %lld.",
+             (long long)c->backtest.latency_bars, (long long)s->base_latency);
     if (strcmp(c->stress.process, "replay") == 0)
-        pu__stress_warn(s, "A replay is one path: there is no distribution, and no error of a mean.");
+        warn(s, "A replay is one path: there is no distribution, and no error of a mean.");
 }
 
 pu_status pu__stress_open(const pu_config *config, pu__stress *out) {

@@ -28,8 +28,8 @@ typedef struct pu__outcome {
 pu_status pu__outcome_make(const pu__stress *stress, bool fan, pu__outcome *out);
 void pu__outcome_free(pu__outcome *outcome); /* accepts a zeroed one */
 
-/* outcome[count] for terms[count]. The bits depend on neither the threads nor what else is asked for. Memory of a batch of
- * paths is bounded. PU_ERR_INTERRUPTED between batches. */
+/* outcome[count] for terms[count]. The bits depend on neither the threads nor what else is asked for. Memory of a
+ * batch of paths is bounded. PU_ERR_INTERRUPTED between batches. */
 pu_status pu__stress_simulate(pu__stress *stress, int policy, const pu__stress_prices *prices, int count,
                               const pu__stress_terms *terms, pu__outcome *outcome);
 

@@ -56,10 +56,11 @@ typedef struct pu__stress {
 pu_status pu__stress_open(const pu_config *config, pu__stress *out);
 void pu__stress_close(pu__stress *stress); /* accepts a zeroed one */
 
-void pu__stress_warn(pu__stress *stress, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
 /* SHA-256 of all that a cell depends on. */
 pu_status pu__stress_recipe(const pu__stress *stress, char out[65]);
+
+/* The cost factor at which a kind of cost is as large as what is traded. */
+double pu__stress_cost_factor_max(const pu__stress *stress);
 
 /* Seed number k of the grid, from 0. */
 int64_t pu__stress_seed(const pu__stress *stress, int64_t k);

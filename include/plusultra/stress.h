@@ -22,13 +22,13 @@ typedef struct pu_stress_result {
 
 /* Runs the grid of scenarios, severities, seeds, latencies and cost factors that config->stress says, answers its
  * questions, and writes <run.out>/<run.name>/stress.json (docs/stress-json.md) and the store's tables stress_sweeps,
- * stress_cells and stress_fans. Each cell is stored when it is done: PU_ERR_INTERRUPTED and any end of the process leave
- * whole cells, and the same call goes on behind them to the same bits. Another configuration or other data begin anew.
- * PU_ERR_CONFIG and PU_ERR_DATA: whatever cannot be, before anything runs. */
+ * stress_cells and stress_fans. Each cell is stored when it is done: PU_ERR_INTERRUPTED and any end of the process
+ * leave whole cells, and the same call goes on behind them to the same bits. Another configuration or other data
+ * begin anew. PU_ERR_CONFIG and PU_ERR_DATA: whatever cannot be, before anything runs. */
 pu_status pu_stress(const pu_config *config, pu_stress_result *out);
 
-/* One path by its number, as a cell of the grid has it. Null and NaN: the baseline, severity 1 (of the baseline 0), cost
- * factor 1; negative: the configured latency, the first seed. */
+/* One path by its number, as a cell of the grid has it. Null and NaN: the baseline, severity 1 (of the baseline 0),
+ * cost factor 1; negative: the configured latency, the first seed. */
 typedef struct pu_stress_path_request {
     int64_t path;
     const char *policy; /* null: the tested one */

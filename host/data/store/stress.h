@@ -1,5 +1,5 @@
-/* Cells of a stress sweep in the store: written one at a time, each in a transaction of its own with its fan, so that a
- * sweep that ends at any point holds whole cells and goes on behind them. */
+/* Cells of a stress sweep in the store: written one at a time, each in a transaction of its own with its fan, so
+ * that a sweep that ends at any point holds whole cells and goes on behind them. */
 #ifndef PU_HOST_DATA_STORE_STRESS_H
 #define PU_HOST_DATA_STORE_STRESS_H
 
@@ -69,7 +69,8 @@ pu_status pu__stress_put(pu_store *store, int64_t sweep_id, const pu__stress_cel
 pu_status pu__stress_get(pu_store *store, int64_t sweep_id, int64_t cells, bool *known,
                          pu__stress_figures *figures);
 
-/* fan->bars says how many values there have to be. PU_ERR_NOT_FOUND without a fan; PU_ERR_CORRUPT: of another length. */
+/* fan->bars says how many values there have to be. PU_ERR_NOT_FOUND without a fan; PU_ERR_CORRUPT: of another
+ * length. */
 pu_status pu__stress_get_fan(pu_store *store, int64_t sweep_id, int64_t cell, pu__stress_fan *fan);
 
 #endif
