@@ -1,18 +1,13 @@
 #include "host/data/features/plugin.h"
 
 #include <dlfcn.h>
-#include <errno.h>
 #include <limits.h>
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "host/base/file.h"
-#include "host/data/store/digest.h"
+#include "host/data/features/shared_object.h"
 #include "plusultra/log.h"
 #include "plusultra/memory.h"
-
-enum { FILE_BYTES_MAX = 256 << 20 };
 
 #define ENTRY_POINT "pu_plugin_features"
 
@@ -24,15 +19,6 @@ typedef struct plugin {
 } plugin;
 static plugin *loaded;
 static int loaded_count;
-
-static pu_status hash_file(const char *path, char out[65]) {
-    char *data = NULL;
-    size_t bytes = 0;
-    PU_TRY(pu__file_read(path, FILE_BYTES_MAX, &data, &bytes));
-    pu__digest(data, bytes, out);
-    pu_free(data);
-    return PU_OK;
-}
 
 static pu_status find_loaded(const char *path, const char *hash, bool *found) {
     *found = false;
@@ -47,15 +33,10 @@ static pu_status find_loaded(const char *path, const char *hash, bool *found) {
 
 /* The features that the shared object offers; on failure it is closed again. */
 static pu_status open_object(const char *path, void **object, int *count, const pu_feature *const **features) {
-    *object = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    if (!*object) return pu_fail(PU_ERR_CONFIG, "plug-in %s cannot be loaded: %s", path, dlerror());
     pu_plugin_entry entry = NULL;
-    void *symbol = dlsym(*object, ENTRY_POINT);
+    void *symbol = NULL;
+    PU_TRY(pu__object_open(path, ENTRY_POINT, object, &symbol));
     memcpy(&entry, &symbol, sizeof entry); /* ISO C has no cast from an object to a function pointer */
-    if (!entry) {
-        dlclose(*object);
-        return pu_fail(PU_ERR_CONFIG, "plug-in %s exports no " ENTRY_POINT ": see docs/plugins.md", path);
-    }
     *count = 0;
     *features = entry(count);
     if (*features && *count >= 1 && *count <= PU__PLUGIN_FEATURES_MAX) return PU_OK;
@@ -84,7 +65,7 @@ static pu_status remember(const char *path, const char *hash) {
 static pu_status load(const char *path) {
     char hash[65], now[65];
     bool found = false;
-    PU_TRY(hash_file(path, hash));
+    PU_TRY(pu__object_hash(path, hash));
     PU_TRY(find_loaded(path, hash, &found));
     if (found) return PU_OK;
     void *object = NULL;
@@ -93,7 +74,7 @@ static pu_status load(const char *path) {
     PU_TRY(open_object(path, &object, &count, &features));
     pu_status status = pu__plugin_check(count, features);
     if (status != PU_OK) pu_fail_within(status, "plug-in %s", path);
-    if (status == PU_OK) status = hash_file(path, now);
+    if (status == PU_OK) status = pu__object_hash(path, now);
     if (status == PU_OK && strcmp(hash, now) != 0)
         status = pu_fail(PU_ERR_CONFIG, "plug-in %s was replaced while it was loaded: run again", path);
     if (status == PU_OK) status = remember(path, hash);
@@ -110,10 +91,8 @@ static pu_status load(const char *path) {
 }
 
 pu_status pu_feature_plugin_load(const char *path) {
-    if (!path || !*path) return pu_fail(PU_ERR_CONFIG, "the path of a plug-in is empty");
-    if (sodium_init() < 0) return pu_fail(PU_ERR_UNSUPPORTED, "libsodium cannot be started");
-    char whole[PATH_MAX]; /* a name without a slash would be looked for among the system's libraries */
-    if (!realpath(path, whole)) return pu_fail(PU_ERR_CONFIG, "plug-in %s: %s", path, strerror(errno));
+    char whole[PATH_MAX];
+    PU_TRY(pu__object_path(path, whole));
     pthread_mutex_lock(&loading);
     const pu_status status = load(whole);
     pthread_mutex_unlock(&loading);
