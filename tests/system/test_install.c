@@ -14,6 +14,7 @@
 
 static const char program[] =
     "#include <plusultra/features.h>\n"
+    "#include <plusultra/policy.h>\n"
     "#include <plusultra/train.h>\n"
     "#include <stdio.h>\n"
     "int main(void) {\n"
