@@ -32,6 +32,9 @@ foreach(folder ${PU_TEST_FOLDERS})
             ENVIRONMENT "PU_SOURCE=${CMAKE_SOURCE_DIR};PU_BINARY=${CMAKE_BINARY_DIR}")
     endforeach()
 endforeach()
+if(TARGET test_parity)
+    include(cmake/parity.cmake)
+endif()
 # Faults of the operating system: calls.c stands in front of the C library, so it is part of these executables alone. clang's
 # sanitizers come with definitions of their own that it cannot stand in front of, and ThreadSanitizer has nothing to look at.
 if(NOT PU_KERNEL_ONLY AND NOT PU_SANITIZE MATCHES "thread" AND NOT (PU_SANITIZE AND CMAKE_C_COMPILER_ID MATCHES "Clang"))

@@ -1,6 +1,7 @@
 # Reads mutants.txt and writes, for each mutant, the changed file under ${PU_MUTANTS}/<name>/ and a header that renames what the
 # source exports; adds an object library pu_mutant_<name>; writes mutants.inc, the table of the test. A text that is no longer
 # found becomes a row that fails the test, not the build.
+include(${CMAKE_SOURCE_DIR}/cmake/mutate.cmake)
 set(PU_MUTANTS ${CMAKE_CURRENT_BINARY_DIR}/mutants)
 set(mutants_file ${CMAKE_CURRENT_LIST_DIR}/mutants.txt)
 file(READ ${CMAKE_SOURCE_DIR}/include/plusultra/ops.h ops)
@@ -8,38 +9,6 @@ string(REGEX MATCHALL "X\\([A-Z0-9_]+, [a-z0-9_]+\\)" ops "${ops}")
 set(workspace_ops gemm sum_leading layer_norm_grad add_layer_norm_grad attention_grad cross_attention_grad conv_grad conv_dense_grad s4 s4_grad loss pnl pnl_grad sum_squares)
 set(mutant_objects "")
 set(mutant_rows "")
-
-# The first line of the text in `variable`, which loses it. No lists: the lines hold semicolons and brackets.
-macro(take_line variable line)
-    string(FIND "${${variable}}" "\n" end)
-    string(SUBSTRING "${${variable}}" 0 ${end} ${line})
-    math(EXPR end "${end} + 1")
-    string(SUBSTRING "${${variable}}" ${end} -1 ${variable})
-endmacro()
-
-# text -> changed: the given occurrence of `from` replaced by `to`; found: whether there was one.
-function(change text from to occurrence)
-    set(done "")
-    set(found TRUE)
-    string(LENGTH "${from}" from_length)
-    foreach(i RANGE 1 ${occurrence})
-        string(FIND "${text}" "${from}" at)
-        if(at EQUAL -1)
-            set(found FALSE)
-            break()
-        endif()
-        string(SUBSTRING "${text}" 0 ${at} before)
-        math(EXPR past "${at} + ${from_length}")
-        string(SUBSTRING "${text}" ${past} -1 text)
-        if(i EQUAL occurrence)
-            string(APPEND done "${before}${to}")
-        else()
-            string(APPEND done "${before}${from}")
-        endif()
-    endforeach()
-    set(changed "${done}${text}" PARENT_SCOPE)
-    set(found ${found} PARENT_SCOPE)
-endfunction()
 
 function(add_mutant name op source file)
     set(folder ${PU_MUTANTS}/${name})

@@ -1,0 +1,33 @@
+# Faults that are put into copies of sources: what the lists of mutants share.
+
+# The first line of the text in `variable`, which loses it. No lists: the lines hold semicolons and brackets.
+macro(take_line variable line)
+    string(FIND "${${variable}}" "\n" end)
+    string(SUBSTRING "${${variable}}" 0 ${end} ${line})
+    math(EXPR end "${end} + 1")
+    string(SUBSTRING "${${variable}}" ${end} -1 ${variable})
+endmacro()
+
+# text -> changed: the given occurrence of `from` replaced by `to`; found: whether there was one.
+function(change text from to occurrence)
+    set(done "")
+    set(found TRUE)
+    string(LENGTH "${from}" from_length)
+    foreach(i RANGE 1 ${occurrence})
+        string(FIND "${text}" "${from}" at)
+        if(at EQUAL -1)
+            set(found FALSE)
+            break()
+        endif()
+        string(SUBSTRING "${text}" 0 ${at} before)
+        math(EXPR past "${at} + ${from_length}")
+        string(SUBSTRING "${text}" ${past} -1 text)
+        if(i EQUAL occurrence)
+            string(APPEND done "${before}${to}")
+        else()
+            string(APPEND done "${before}${from}")
+        endif()
+    endforeach()
+    set(changed "${done}${text}" PARENT_SCOPE)
+    set(found ${found} PARENT_SCOPE)
+endfunction()
