@@ -1,5 +1,6 @@
-/* Matrix product by cuBLASLt in float32 (TF32 and bfloat16 where asked for), bias in its epilogue, the activation by a
- * kernel of our own: cuBLASLt's GELU keeps no pre-activation in float32, and SiLU, sigmoid and tanh it does not have.
+/* Matrix product by cuBLASLt in float32 (TF32 and bfloat16 where asked for), bias in its epilogue. GELU is in it too
+ * where nobody asks for the pre-activation, as in prediction. Other activations are a kernel of our own: cuBLASLt has
+ * no SiLU, sigmoid and tanh, and does not say what its ReLU makes of a NaN, which here has to stay one.
  *
  * cuBLASLt is column-major. The row-major y[M,N] is its y^T[N,M] = op(b)^T op(a)^T: b goes in as its first
  * operand, a as the second, and a row-major [R,C] is a column-major [C,R] with leading dimension C. So an operand
@@ -22,6 +23,7 @@ struct shape {
     int transpose_a, transpose_b;
     uint32_t align_a, align_b, align_y; /* bytes; algorithms differ in what they need */
     uint32_t align_bias;                /* 0: no bias */
+    int gelu;
     pu_precision precision;
 };
 
@@ -70,13 +72,15 @@ void pu__gemm_plans_free(pu__gemm_plans *plans) {
 static bool same(const shape *a, const shape *b) {
     return a->m == b->m && a->n == b->n && a->k == b->k && a->transpose_a == b->transpose_a &&
            a->transpose_b == b->transpose_b && a->precision == b->precision && a->align_bias == b->align_bias &&
-           a->align_a == b->align_a && a->align_b == b->align_b && a->align_y == b->align_y;
+           a->gelu == b->gelu && a->align_a == b->align_a && a->align_b == b->align_b && a->align_y == b->align_y;
 }
 
 static pu_status describe(const shape *s, plan *p) {
     const cublasOperation_t first = s->transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N;
     const cublasOperation_t second = s->transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N;
-    const cublasLtEpilogue_t epilogue = s->align_bias ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_DEFAULT;
+    static const cublasLtEpilogue_t epilogues[2][2] = {{CUBLASLT_EPILOGUE_DEFAULT, CUBLASLT_EPILOGUE_BIAS},
+                                                       {CUBLASLT_EPILOGUE_GELU, CUBLASLT_EPILOGUE_GELU_BIAS}};
+    const cublasLtEpilogue_t epilogue = epilogues[s->gelu][s->align_bias != 0];
     const cublasComputeType_t compute =
         s->precision == PU_PRECISION_TF32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
     const cudaDataType_t factor = s->precision == PU_PRECISION_BF16 ? CUDA_R_16BF : CUDA_R_32F;
@@ -289,13 +293,14 @@ pu_status pu__gemm_cuda(const pu__call *call) {
     if (s.k > 0) {
         s.align_bias = bias ? alignment_of(bias) : 0;
         s.align_y = alignment_of(z);
+        s.gelu = act == PU_ACT_GELU && z == y;
         PU_TRY(multiply(call, &s, z));
     } else {
         const unsigned blocks = static_cast<unsigned>(pu__ceil_div(count, PU_BLOCK));
         PU_LAUNCH(fill_rows, blocks, PU_BLOCK, 0, call->cuda->stream, z, bias, s.n, count);
         PU_TRY(pu__launched("gemm: fill_rows"));
     }
-    if (act == PU_ACT_NONE && z == y) return PU_OK;
+    if ((act == PU_ACT_NONE && z == y) || s.gelu) return PU_OK;
     const bool vector = pu__aligned16(z) && pu__aligned16(y);
     PU_LAUNCH(activate, pu__grid4(count), PU_BLOCK, 0, call->cuda->stream, z, y, count, act, vector);
     return pu__launched("gemm: activate");

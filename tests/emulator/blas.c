@@ -4,6 +4,7 @@
  * used, and the workspace is written to. */
 #include "internal.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -205,7 +206,8 @@ static float factor(const product *p, const void *matrix, cudaDataType_t type, i
 static bool product_run(void *state) {
     const product *p = state;
     const struct cublasLtMatmulDescOpaque_t *t = &p->descriptor;
-    const bool bias = t->epilogue == CUBLASLT_EPILOGUE_BIAS;
+    const bool bias = t->epilogue == CUBLASLT_EPILOGUE_BIAS || t->epilogue == CUBLASLT_EPILOGUE_GELU_BIAS;
+    const bool gelu = t->epilogue == CUBLASLT_EPILOGUE_GELU || t->epilogue == CUBLASLT_EPILOGUE_GELU_BIAS;
     if (!pu__device_holds(p->a, extent(&p->a_layout)) || !pu__device_holds(p->b, extent(&p->b_layout)) ||
         !pu__device_holds(p->d, extent(&p->d_layout)) ||
         (p->beta != 0 && !pu__device_holds(p->c, extent(&p->c_layout))) ||
@@ -230,6 +232,7 @@ static bool product_run(void *state) {
             sum *= p->alpha;
             if (p->beta != 0) sum += p->beta * p->c[column * p->c_layout.leading + row];
             if (bias) sum += t->bias[row];
+            if (gelu) sum = 0.5f * sum * (1.0f + tanhf(0.7978845608f * (sum + 0.044715f * sum * sum * sum)));
             p->d[column * p->d_layout.leading + row] = sum;
         }
     return true;

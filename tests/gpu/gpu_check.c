@@ -1,5 +1,6 @@
 /* gpu_check device                 what GPU answers; status 1 and the reason if none
- * gpu_check test                   every op case on GPU and CPU, on the GPU twice for its bits; a training run on both
+ * gpu_check test                   every op case on GPU and CPU, on the GPU twice for its bits; simulated paths; a training
+ *                                  run on both
  * gpu_check bench LINES [quick]    tables of speeds to stdout, one tab-separated line a figure to the file LINES */
 #include "tests/gpu/gpu_check.h"
 
@@ -58,6 +59,7 @@ static int test(pu_device *gpu) {
         printf("FAILED (seed %#llx) %s\n", (unsigned long long)cases[i].seed, pu_error_message());
     }
     printf("%d of %d op cases match the reference and repeat their bits\n", count - failures, count);
+    failures += pu__gpu_test_paths(gpu, cpu);
     if (pu__small_compare(&model, gpu, cpu, TRAINING_STEPS) == PU_OK) {
         printf("%d training steps match the CPU's\n", TRAINING_STEPS);
     } else {
@@ -87,6 +89,7 @@ static int bench(pu_device *gpu, const char *path, bool quick) {
     }
     pu_status status = pu__gpu_bench_ops(gpu, quick, lines, &rates);
     if (status == PU_OK) status = pu__gpu_bench_step(gpu, quick, lines, &rates);
+    if (status == PU_OK) status = pu__gpu_bench_paths(gpu, quick, lines);
     if (fclose(lines) != 0 && status == PU_OK) status = pu_fail(PU_ERR_IO, "cannot write %s", path);
     if (status != PU_OK) fprintf(stderr, "gpu_check: %s\n", pu_error_message());
     return status != PU_OK;

@@ -21,6 +21,11 @@ pu_status pu__gpu_bench_ops(pu_device *gpu, bool quick, FILE *lines, pu__gpu_rat
  * as above. */
 pu_status pu__gpu_bench_step(pu_device *gpu, bool quick, FILE *lines, const pu__gpu_rates *rates);
 
+/* The path kernel against the CPU's, bit for bit; prints what differs and returns how many cases do. */
+int pu__gpu_test_paths(pu_device *gpu, pu_device *cpu);
+/* Times it: a table to stdout, lines as above. The run's one copy of tables and summary is part of the time. */
+pu_status pu__gpu_bench_paths(pu_device *gpu, bool quick, FILE *lines);
+
 /* The median of `count` seconds; sorts them. */
 double pu__gpu_median(double *seconds, int count);
 

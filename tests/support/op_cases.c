@@ -66,6 +66,10 @@ static void gemm_cases(void) {
         const pu_attributes fused = {.gemm = {0, 0, act, PU_PRECISION_F32}};
         add(PU_OP_GEMM, act_note[act], &fused, act == PU_ACT_TANH ? 1 : 2, 3,
             (pu_shape[]){S2(m, k), S2(k, n), S1(n)});
+        /* As in prediction: nobody asks for the pre-activation, and a backend may fuse the activation. */
+        const pu_attributes last = {.gemm = {0, 0, s % 2 ? PU_ACT_RELU : PU_ACT_GELU, PU_PRECISION_F32}};
+        add(PU_OP_GEMM, s % 2 ? "bias relu" : "bias gelu", &last, 1, 3, (pu_shape[]){S2(m, k), S2(k, n), S1(n)});
+        add(PU_OP_GEMM, s % 2 ? "relu" : "gelu", &last, 1, 2, (pu_shape[]){S2(m, k), S2(k, n)});
     }
 }
 
