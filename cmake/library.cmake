@@ -66,6 +66,7 @@ if(NOT PU_KERNEL_ONLY)
     pu_embed_text(plusultra ${CMAKE_SOURCE_DIR}/host/page/page.js pu__page_script)
     pu_embed_text(plusultra ${CMAKE_SOURCE_DIR}/host/data/validate/validation.html pu__validation_page)
     pu_embed_text(plusultra ${CMAKE_SOURCE_DIR}/host/eval/report/report.html pu__report_page)
+    pu_embed_text(plusultra ${CMAKE_SOURCE_DIR}/host/stress/stress.html pu__stress_page)
     find_file(PU_CHART_JS chart.min.js PATHS /usr/share/javascript/chart.js REQUIRED) # Chart.js 3.9, MIT: goes into the reports
     pu_embed_text(plusultra ${PU_CHART_JS} pu__chart_js)
     # A verb is a file host/cli/cmd_<verb>.c; the table that main.c includes lists them in the order of the work, others after these.

@@ -25,7 +25,7 @@ function card(title, note, ...children) {
 }
 const cell = (content, kind = "") => element("td", kind ? { class: kind } : {}, content);
 const chip = (kind, text) => element("span", { class: `chip ${kind}` }, text);
-// A head is a text, or a text and a class. What is no element becomes a cell; the first of a row its head.
+// A head is a text, or a text and a class. What is no cell becomes one; the first of a row its head. The caption stays where a wide table scrolls.
 function table(heads, rows, caption = "") {
   const body = element("tbody");
   for (const row of rows) {
@@ -35,8 +35,8 @@ function table(heads, rows, caption = "") {
     const [text, kind] = Array.isArray(head) ? head : [head];
     return element("th", kind ? { scope: "col", class: kind } : { scope: "col" }, text);
   })));
-  const node = element("table", {}, ...(caption ? [element("caption", {}, caption)] : []), top, body);
-  return element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption || "table" }, node);
+  const label = { "aria-label": caption || "table" }, node = element("table", label, top, body);
+  return element("figure", {}, ...(caption ? [element("figcaption", {}, caption)] : []), element("div", { class: "scroll", tabindex: "0", role: "region", ...label }, node));
 }
 const tiles = items => element("div", { class: "tiles" }, ...items.map(([name, value, more, kind]) => element("div", { class: "tile" },
   element("div", { class: "name" }, name), element("div", { class: `value ${kind || ""}` }, value), element("div", { class: "more" }, more || ""))));
@@ -44,18 +44,32 @@ const tiles = items => element("div", { class: "tiles" }, ...items.map(([name, v
 /* ---- charts: made again when the theme changes, since a canvas does not follow CSS ---- */
 const css = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const charts = [];
+let ready = false; // the page is whole: charts can be drawn
 function chart(describe, label, kind = "") {
   const canvas = element("canvas", { role: "img", "aria-label": label });
   charts.push({ canvas, describe, drawn: null });
   return element("div", { class: `chart ${kind}` }, canvas);
 }
 function drawAll() {
+  for (const c of charts) {
+    if (c.drawn) c.drawn.destroy();
+    c.drawn = null;
+  }
+  drawNew();
+}
+function drawNew() {
+  if (!ready) return;
   Chart.defaults.color = css("--soft");
   Chart.defaults.borderColor = css("--line");
   Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;
-  for (const c of charts) {
-    if (c.drawn) c.drawn.destroy();
-    c.drawn = new Chart(c.canvas, c.describe());
+  for (const c of charts) c.drawn ||= new Chart(c.canvas, c.describe());
+}
+// Before the charts inside an element are replaced.
+function forget(box) {
+  for (let i = charts.length - 1; i >= 0; --i) {
+    if (!box.contains(charts[i].canvas)) continue;
+    if (charts[i].drawn) charts[i].drawn.destroy();
+    charts.splice(i, 1);
   }
 }
 function points(x, y) {
@@ -69,6 +83,7 @@ const prefersDark = window.matchMedia("(prefers-color-scheme: dark)");
 const themeButton = element("button", { type: "button" });
 let theme = prefersDark.matches ? "dark" : "light";
 function showTheme(shown) {
+  ready = true;
   document.documentElement.dataset.theme = shown;
   themeButton.textContent = shown === "dark" ? "Light" : "Dark";
   drawAll();

@@ -42,6 +42,11 @@ typedef struct pu_stress_path_request {
 pu_status pu_stress_path(const pu_config *config, const pu_stress_path_request *request, char *path,
                          int64_t path_capacity);
 
+/* Writes <run.out>/<run.name>/stress.html (self-contained) and stress.md from the stress.json beside them.
+ * PU_ERR_NOT_FOUND where it is missing; PU_ERR_CORRUPT names the line that is damaged, or the key that is missing or
+ * of the wrong kind. `html_path` takes the page's path; it may be null. */
+pu_status pu_stress_report(const pu_config *config, char *html_path, int64_t html_path_capacity);
+
 #ifdef __cplusplus
 }
 #endif
