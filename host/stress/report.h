@@ -47,9 +47,9 @@ pu_status pu__stress_judge(const json_t *document, pu__stress_verdict *out);
 /* What the figures mean, sentences with the run's own numbers in them: a new array, null when memory is short. */
 json_t *pu__stress_reading(const json_t *document);
 
-/* The cells at the latency and seed of the base cell, by scenario, severity and cost factor: a new object, null when
- * memory is short. */
-json_t *pu__stress_index(const json_t *document);
+/* The cells of a policy at the latency and seed of the base cell, by scenario, severity and cost factor: a new object,
+ * null when memory is short. */
+json_t *pu__stress_index(const json_t *document, const char *policy);
 
 /* Of that index; at the base cell's cost factor where `cost_factor` is null. Null where there is no such cell. */
 const json_t *pu__stress_cell(const json_t *document, const json_t *index, const char *scenario, double severity,

@@ -131,6 +131,7 @@ static void put_costs(FILE *out, const json_t *document) {
         const pu__attribution_part *part = &pu__attribution_parts[i];
         const json_t *value = json_object_get(attribution, part->key);
         put_cell_text(out, part->label);
+        if (strcmp(pu__text_of(attribution, "largest"), part->key) == 0) fputs("(took most) ", out);
         if (!json_is_number(value)) fputs("| – |\n", out);
         else fprintf(out, "| %.2f %% |\n", 100 * part->sign * json_number_value(value));
     }
@@ -175,6 +176,20 @@ static void put_scenarios(FILE *out, const json_t *document, const json_t *index
     }
 }
 
+/* A new array: texts of a key, each once, in their order in the cells. */
+static json_t *texts_of(const json_t *cells, const char *key) {
+    json_t *seen = json_object(), *out = json_array(), *cell;
+    size_t i;
+    json_array_foreach(cells, i, cell) {
+        json_t *text = json_object_get(cell, key);
+        if (json_object_get(seen, json_string_value(text))) continue;
+        json_object_set(seen, json_string_value(text), text);
+        json_array_append(out, text);
+    }
+    json_decref(seen);
+    return out;
+}
+
 /* A new array: values of a key, each once, in their order in the cells. */
 static json_t *values_of(const json_t *cells, const char *scenario, const char *key) {
     json_t *out = json_array(), *cell, *known;
@@ -186,6 +201,47 @@ static json_t *values_of(const json_t *cells, const char *scenario, const char *
         if (!found) json_array_append(out, value);
     }
     return out;
+}
+
+static const char *const main_measures[] = {"mean_return", "cvar_95", "drawdown_95"};
+enum { MAIN_MEASURES = sizeof main_measures / sizeof main_measures[0] };
+
+/* The policies side by side, where there are several. */
+static void put_policies(FILE *out, const json_t *document) {
+    json_t *policies = texts_of(cells_of(document), "policy"), *indices = json_array(), *policy, *index, *scenario;
+    size_t i, k;
+    json_array_foreach(policies, i, policy)
+        json_array_append_new(indices, pu__stress_index(document, json_string_value(policy)));
+    if (json_array_size(policies) > 1) {
+        fputs("\n### Policies\n\nOn the same paths.\n\n| Scenario | Severity ", out);
+        for (int m = 0; m < MAIN_MEASURES; ++m) {
+            json_array_foreach(policies, i, policy) {
+                put_cell_text(out, pu__measure_of(main_measures[m])->label);
+                fputs("of ", out);
+                pu__markdown_text(out, json_string_value(policy));
+                fputc(' ', out);
+            }
+        }
+        fputs("|\n", out);
+        put_rule(out, 1, MAIN_MEASURES * json_array_size(policies) + 1);
+        json_array_foreach(json_object_get(document, "scenarios"), k, scenario) {
+            const char *name = pu__text_of(scenario, "name");
+            const double severity = pu__stress_severity(document, name);
+            put_cell_text(out, name);
+            fprintf(out, "| %g ", severity);
+            for (int m = 0; m < MAIN_MEASURES; ++m) {
+                json_array_foreach(indices, i, index) {
+                    fputs("| ", out);
+                    put_measure(out, pu__stress_cell(document, index, name, severity, NULL),
+                                pu__measure_of(main_measures[m]));
+                    fputc(' ', out);
+                }
+            }
+            fputs("|\n", out);
+        }
+    }
+    json_decref(indices);
+    json_decref(policies);
 }
 
 static void put_grid_rows(FILE *out, const json_t *document, const json_t *index, const pu__measure *m,
@@ -207,14 +263,13 @@ static void put_grid_rows(FILE *out, const json_t *document, const json_t *index
 }
 
 static void put_grid(FILE *out, const json_t *document, const json_t *index) {
-    static const char *const keys[] = {"mean_return", "cvar_95", "drawdown_95"};
     json_t *costs = values_of(cells_of(document), NULL, "cost_factor"), *cost, *scenario;
     size_t i;
     fputs(
         "\n## Severity and cost\n\nAt the configured latency; stress.html has the other measures and latencies.\n",
         out);
-    for (size_t k = 0; k < sizeof keys / sizeof keys[0]; ++k) {
-        const pu__measure *m = pu__measure_of(keys[k]);
+    for (int k = 0; k < MAIN_MEASURES; ++k) {
+        const pu__measure *m = pu__measure_of(main_measures[k]);
         fprintf(out, "\n%s\n\n| Scenario | Severity ", m->label);
         json_array_foreach(costs, i, cost) {
             fputs("| cost factor ", out);
@@ -413,8 +468,9 @@ void pu__stress_markdown(FILE *out, const json_t *document, const char *verdict)
     fputs("**\n", out);
     put_limits(out, document);
     put_costs(out, document);
-    json_t *index = pu__stress_index(document);
+    json_t *index = pu__stress_index(document, pu__text_of(meta, "policy"));
     put_scenarios(out, document, index);
+    put_policies(out, document);
     put_grid(out, document, index);
     json_decref(index);
     put_fans(out, document);

@@ -11,6 +11,7 @@
 const pu__measure pu__measures[] = {
     {"mean_return", "Mean return", PU__PERCENT, 1, "mean_return_error", 1},
     {"median_return", "Median return", PU__PERCENT, 1, NULL, 1},
+    {"worst_return", "Worst path", PU__PERCENT, 1, NULL, 1},
     {"loss_95", "VaR 5 %", PU__PERCENT, 1, NULL, -1},
     {"loss_99", "VaR 1 %", PU__PERCENT, 1, NULL, -1},
     {"cvar_95", "CVaR 5 %", PU__PERCENT, 1, NULL, -1},
@@ -18,7 +19,7 @@ const pu__measure pu__measures[] = {
     {"drawdown_median", "Median drawdown", PU__PERCENT, 1, NULL, -1},
     {"drawdown_95", "Drawdown 95 %", PU__PERCENT, 1, NULL, -1},
     {"ruin", "Ruin", PU__PERCENT, 2, "ruin_error", -1},
-    {"margin_call", "Margin call", PU__PERCENT, 2, NULL, -1},
+    {"margin_call", "Margin call", PU__PERCENT, 2, "margin_call_error", -1},
     {"stopped", "Loss limit hit", PU__PERCENT, 1, NULL, -1},
     {"under_water", "Under water", PU__PERCENT, 1, NULL, -1},
     {"turnover", "Turnover", PU__PLAIN, 2, NULL, 0},
@@ -67,18 +68,24 @@ static bool same(const json_t *a, const json_t *b, const char *key) {
     return number_of(a, key) == number_of(b, key);
 }
 
+static bool same_text(const json_t *a, const json_t *b, const char *key) {
+    return strcmp(pu__text_of(a, key), pu__text_of(b, key)) == 0;
+}
+
 static void cell_key(const char *scenario, double severity, double cost_factor, char text[CELL_KEY_BYTES]) {
     snprintf(text, CELL_KEY_BYTES, "%.17g %.17g %.400s", severity, cost_factor, scenario);
 }
 
-json_t *pu__stress_index(const json_t *document) {
+json_t *pu__stress_index(const json_t *document, const char *policy) {
     const json_t *base = base_cell(document);
     json_t *index = json_object(), *cell;
     size_t i;
     json_array_foreach(json_object_get(document, "cells"), i, cell) {
         char key[CELL_KEY_BYTES];
         cell_key(pu__text_of(cell, "scenario"), number_of(cell, "severity"), number_of(cell, "cost_factor"), key);
-        if (same(cell, base, "latency_bars") && same(cell, base, "seed")) json_object_set(index, key, cell);
+        if (strcmp(pu__text_of(cell, "policy"), policy) == 0 && same(cell, base, "latency_bars") &&
+            same(cell, base, "seed"))
+            json_object_set(index, key, cell);
     }
     return index;
 }
@@ -188,7 +195,7 @@ static void add_ruin(pu__buffer *out, const json_t *document) {
     size_t i;
     json_t *cell;
     json_array_foreach(json_object_get(document, "cells"), i, cell) {
-        if (number_of(cell, "ruin") > number_of(most, "ruin")) most = cell;
+        if (same_text(cell, base, "policy") && number_of(cell, "ruin") > number_of(most, "ruin")) most = cell;
     }
     if (isnan(number_of(base, "ruin"))) return;
     pu__buffer_printf(out, "; probability of ruin %.2f %% without a shock", 100 * number_of(base, "ruin"));
@@ -217,10 +224,10 @@ json_t *pu__stress_reading(const json_t *document) {
     const json_t *meta = json_object_get(document, "meta");
     const double paths = number_of(meta, "paths"), bars = number_of(meta, "steps_bars");
     json_t *out = json_array();
-    json_array_append_new(out,
-                          json_sprintf("A cell is one scenario at one severity, cost factor, latency and seed, "
-                                       "simulated over %.0f paths of %.0f bars.",
-                                       paths, bars));
+    json_array_append_new(
+        out, json_sprintf("A cell is one policy in one scenario at one severity, cost factor, latency and seed, "
+                          "simulated over %.0f paths of %.0f bars.",
+                          paths, bars));
     json_array_append_new(out,
                           json_sprintf("Severity 1 is a scenario as it is written, 0 the market without it. The "
                                        "cost factor multiplies spread, slippage, fee and impact; latency is the "
@@ -233,6 +240,9 @@ json_t *pu__stress_reading(const json_t *document) {
         "path's largest fall below its own highest equity; drawdown 95 % is exceeded by 5 % of the paths. Ruin, "
         "margin call and loss limit are shares of the paths, "
         "under water is the share of bars below an earlier equity.",
+        "Policies of the same scenario, severity and seed are shown the same paths: their difference is less "
+        "uncertain "
+        "than either.",
         "A limit passes where its measure is at most the limit. The mildest severity that breaks it was found by "
         "bisection at the configured cost and latency, and lies within the bracket beside it.",
         "Break-even is the cost factor at which the mean return without a shock is zero.",

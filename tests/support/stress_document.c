@@ -27,22 +27,25 @@ static double severity_of(const test_stress_sample *s, int i) {
     return s->severities < 5 ? 0.5 * pow(2, i) : 0.1 * (i + 1);
 }
 
-static json_t *cell_of(const test_stress_sample *s, int scenario, double severity, double cost, int latency,
-                       int seed) {
+static json_t *cell_of(const test_stress_sample *s, const char *policy, int scenario, double severity, double cost,
+                       int latency, int seed) {
     pu_random random = pu_random_at((uint64_t)seed, (uint64_t)(scenario + 2));
-    const double depth = severity * (0.4 + 0.08 * scenario), noise = 0.004 * pu_random_normal(&random);
+    const bool tested = strcmp(policy, "model") == 0;
+    const double depth = severity * (0.4 + 0.08 * scenario) * (tested ? 1 : 1.3),
+                 noise = 0.004 * pu_random_normal(&random);
     const double mean = 0.09 - 0.11 * depth - 0.021 * cost - 0.006 * latency + noise, loss = 0.12 + 0.3 * depth;
-    json_t *cell =
-        json_pack("{s:s, s:f, s:f, s:i, s:i, s:i, s:f, s:f, s:f}", "scenario", scenario_name(s, scenario),
-                  "severity", severity, "cost_factor", cost, "latency_bars", latency, "seed", seed, "paths", 1000,
-                  "mean_return", mean, "mean_return_error", 0.0041, "median_return", mean + 0.004);
+    json_t *cell = json_pack("{s:s, s:s, s:f, s:f, s:i, s:i, s:i, s:f, s:f, s:f}", "policy", policy, "scenario",
+                             scenario_name(s, scenario), "severity", severity, "cost_factor", cost, "latency_bars",
+                             latency, "seed", seed, "paths", 1000, "mean_return", mean, "mean_return_error",
+                             0.0041, "median_return", mean + 0.004);
     const double ruin = depth > 0.9 ? fmin(1, 0.1 * (depth - 0.9)) : 0;
-    json_object_update_new(cell, json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "loss_95",
-                                           fmin(1, loss), "loss_99", fmin(1, 1.3 * loss), "cvar_95",
+    json_object_update_new(cell, json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}",
+                                           "loss_95", fmin(1, loss), "loss_99", fmin(1, 1.3 * loss), "cvar_95",
                                            fmin(1, 1.2 * loss), "cvar_99", fmin(1, 1.45 * loss), "drawdown_median",
                                            fmin(1, 0.6 * loss), "drawdown_95", fmin(1, loss + 0.04), "ruin", ruin,
                                            "ruin_error", sqrt(ruin * (1 - ruin) / 1000), "margin_call",
-                                           fmin(1, 2 * ruin), "stopped", 0.0));
+                                           fmin(1, 2 * ruin), "margin_call_error", sqrt(ruin / 1000),
+                                           "worst_return", -fmin(1, 1.7 * loss), "stopped", 0.0));
     json_object_update_new(cell, json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "turnover", 24.5, "spread",
                                            0.011 * cost, "slippage", 0.006 * cost, "fee", 0.004 * cost, "impact",
                                            0.002 * cost, "carry", 0.0013, "under_water", 0.71));
@@ -51,14 +54,15 @@ static json_t *cell_of(const test_stress_sample *s, int scenario, double severit
 
 static json_t *cells_of(const test_stress_sample *s) {
     json_t *cells = json_array();
-    for (int scenario = -1; scenario < s->scenarios; ++scenario)
-        for (int severity = 0; severity < (scenario < 0 ? 1 : s->severities); ++severity)
-            for (int cost = 0; cost < s->costs; ++cost)
-                for (int latency = 1; latency <= s->latencies; ++latency)
-                    for (int seed = 1; seed <= s->seeds; ++seed)
-                        json_array_append_new(cells,
-                                              cell_of(s, scenario, scenario < 0 ? 0 : severity_of(s, severity),
-                                                      s->costs == 1 ? 1 : cost, latency, seed));
+    for (int policy = 0; policy <= s->compared; ++policy)
+        for (int scenario = -1; scenario < s->scenarios; ++scenario)
+            for (int severity = 0; severity < (scenario < 0 ? 1 : s->severities); ++severity)
+                for (int cost = 0; cost < s->costs; ++cost)
+                    for (int latency = 1; latency <= s->latencies; ++latency)
+                        for (int seed = 1; seed <= s->seeds; ++seed)
+                            json_array_append_new(cells, cell_of(s, policy ? "buy_hold" : "model", scenario,
+                                                                 scenario < 0 ? 0 : severity_of(s, severity),
+                                                                 s->costs == 1 ? 1 : cost, latency, seed));
     return cells;
 }
 
@@ -148,7 +152,7 @@ static json_t *path_of(const test_stress_sample *s, int number) {
                                                0.1 * pu_random_normal(&random), "price",
                                                json_array_get(json_object_get(prices, symbol), (size_t)bar)));
     }
-    return json_pack("{s:s, s:f, s:f, s:i, s:i, s:i, s:o, s:o, s:o, s:s}", "scenario",
+    return json_pack("{s:s, s:s, s:f, s:f, s:i, s:i, s:i, s:o, s:o, s:o, s:s}", "policy", "model", "scenario",
                      scenario_name(s, s->scenarios - 1), "severity", severity_of(s, s->severities - 1),
                      "cost_factor", 1.0, "latency_bars", 1, "seed", 1, "path", 381 + number, "equity", equity,
                      "prices", prices, "fills", fills, "replay",
@@ -224,8 +228,8 @@ json_t *test_stress_document(const test_stress_sample *s) {
                                   1, "text",
                                   "The mean return falls to zero within the cost factors of the sweep."));
     json_object_set_new(document, "attribution",
-                        json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "gross_return", 0.0953, "spread",
-                                  0.011, "slippage", 0.006, "fee", 0.004, "impact", 0.002, "carry", 0.0013,
-                                  "latency", 0.006, "net_return", 0.065));
+                        json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:s}", "gross_return", 0.0953,
+                                  "spread", 0.011, "slippage", 0.006, "fee", 0.004, "impact", 0.002, "carry",
+                                  0.0013, "latency", 0.006, "net_return", 0.065, "largest", "spread"));
     return document;
 }

@@ -9,6 +9,7 @@
  * more than five steps: no fans. */
 typedef struct test_stress_sample {
     int scenarios, severities, costs, latencies, seeds, assets, steps, fills;
+    bool compared; /* with buy and hold */
     bool calibrated, limited, with_paths;
     const char *prefix; /* of names */
 } test_stress_sample;

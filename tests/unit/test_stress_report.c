@@ -49,6 +49,7 @@ static const test_stress_sample full = {.scenarios = 5,
                                         .assets = 4,
                                         .steps = 252,
                                         .fills = 60,
+                                        .compared = true,
                                         .calibrated = true,
                                         .limited = true,
                                         .with_paths = true,
@@ -141,11 +142,14 @@ static void page_and_markdown(void **state) {
         "16.0 % (passed) | 100.0 % |");
     has(markdown, "| ruin | Ruin | passed |");
     has(markdown, "| gap | 1.4 (1.39 to 1.41) | 1.6 (1.59 to 1.61) | not broken |");
-    has(markdown, "| Spread | -1.10 % |\n");
+    has(markdown, "| Spread (took most) | -1.10 % |\n");
+    has(markdown,
+        "| Scenario | Severity | Mean return of model | Mean return of buy\\_hold | CVaR 5 % of model |");
+    has(markdown, "| gap | 1 | 2.3 ± 0.4 % | 1.0 ± 0.4 % | 28.8 % | 33.1 % | 28.0 % | 31.6 % |");
     has(markdown, "| Net | 6.50 % |\n");
     has(markdown,
         "Break-even cost factor: 3.286 ± 0.11, one way on what is traded: 9.857 ± 0.33 bp (configured: 3 bp).");
-    has(markdown, "| gap | 1 | 2.3 ± 0.4 % | 2.7 % | 24.0 % |");
+    has(markdown, "| gap | 1 | 2.3 ± 0.4 % | 2.7 % | -40.8 % | 24.0 % |");
     has(markdown, "| gap | 2 | 0.0 % | -2.1 % | -4.2 % | -6.3 % |");
     has(markdown, "| SYM00 | leverage effect | -0.11 | -0.03 | 0 | 0.03 |");
     assert_null(strstr(markdown, "autocorrelation of squares, lag 1 | 0.21"));
