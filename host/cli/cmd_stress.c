@@ -118,6 +118,14 @@ static void fill_result(json_t *to, json_t *document, const pu_stress_result *re
     json_object_set_new(to, "seconds", json_real(result->seconds));
 }
 
+static pu_status make_report(pu__cli *cli) {
+    char path[PATH_BYTES];
+    PU_TRY(pu_stress_report(cli->config, path, (int64_t)sizeof path));
+    json_object_set_new(cli->result, "html", json_string(path));
+    pu_log(PU_LOG_INFO, "report.done", "report: %s", path);
+    return PU_OK;
+}
+
 static pu_status run_sweep(pu__cli *cli) {
     pu_stress_result result;
     char path[PATH_BYTES];
@@ -128,7 +136,7 @@ static pu_status run_sweep(pu__cli *cli) {
     print_summary(document, &result, path);
     fill_result(cli->result, document, &result, path);
     json_decref(document);
-    return PU_OK;
+    return make_report(cli);
 }
 
 /* ---- one path ---- */
@@ -197,6 +205,7 @@ static pu_status run_list(pu__cli *cli) {
 static pu_status run(pu__cli *cli) {
     static const char *const of_path[] = {"policy", "scenario", "severity", "cost-factor", "latency", "seed"};
     if (pu__cli_flag(cli, "list")) return run_list(cli);
+    if (pu__cli_flag(cli, "report")) return make_report(cli);
     if (pu__cli_value(cli, "path")) return run_path(cli);
     for (size_t i = 0; i < sizeof of_path / sizeof *of_path; ++i) {
         if (pu__cli_value(cli, of_path[i]))
@@ -209,6 +218,7 @@ static pu_status run(pu__cli *cli) {
 
 static const pu__option options[] = {
     {"list", 'l', NULL, "list the scenarios of the library and stop"},
+    {"report", 'r', NULL, "make stress.html and stress.md of the stress.json that is there, and stop"},
     {"path", 'p', "NUMBER", "simulate this path alone, and print and write prices, fills and equity"},
     {"policy", 0, "NAME", "of the path (the tested one)"},
     {"scenario", 0, "NAME", "of the path (baseline)"},
@@ -222,19 +232,18 @@ const pu__verb pu__verb_stress = {
     .name = "stress",
     .summary = "test a policy on simulated markets under shocks, costs and latencies",
     .details =
-        "Simulates markets by the process and the history of the section stress, lays the scenarios' shocks over "
-        "them, and "
-        "runs the\n"
-        "policy through the market's frictions on every cell of the grid: scenario, severity, seed, latency, cost "
-        "factor. "
-        "Writes\n"
-        "<run.out>/<run.name>/stress.json and the tables stress_sweeps, stress_cells and stress_fans: loss "
-        "quantiles, CVaR, "
-        "probability of\n"
-        "ruin and margin call, break-even cost, the mildest severity that breaks a limit, and what took the edge. "
-        "Each cell is "
-        "stored\n"
-        "when it is done; interrupted, the same command goes on. See docs/scenarios.md and docs/stress-json.md.",
+        "Simulates markets by the process and the history of the section stress, lays the scenarios' shocks "
+        "over them, and\n"
+        "runs the policy through the market's frictions on every cell of the grid: scenario, severity, seed, "
+        "latency,\n"
+        "cost factor. Writes stress.json into <run.out>/<run.name>, and the tables stress_sweeps, stress_cells "
+        "and\n"
+        "stress_fans: loss quantiles, CVaR, probability of ruin and margin call, break-even cost, the mildest "
+        "severity\n"
+        "that breaks a limit, and what took the edge; and of these the report, stress.html and stress.md. Each "
+        "cell is\n"
+        "stored when it is done; interrupted, the same command goes on. See docs/scenarios.md and "
+        "docs/stress-json.md.",
     .options = options,
     .option_count = sizeof options / sizeof options[0],
     .takes_config = true,

@@ -56,15 +56,11 @@ static void put_breaking(FILE *out, const json_t *limits) {
             const json_t *severity = json_object_get(found, "severity"),
                          *bracket = json_object_get(found, "bracket");
             fputs("| ", out);
-            if (json_is_number(severity)) put_short(out, severity);
+            if (json_is_number(severity)) fprintf(out, "%.3g", json_number_value(severity));
             else fputs("not broken", out);
-            if (json_is_number(severity) && json_array_size(bracket) == 2) {
-                fputs(" (", out);
-                put_short(out, json_array_get(bracket, 0));
-                fputs(" to ", out);
-                put_short(out, json_array_get(bracket, 1));
-                fputc(')', out);
-            }
+            if (json_is_number(severity) && json_array_size(bracket) == 2)
+                fprintf(out, " (%.3g to %.3g)", json_number_value(json_array_get(bracket, 0)),
+                        json_number_value(json_array_get(bracket, 1)));
             fputc(' ', out);
         }
         fputs("|\n", out);
@@ -107,23 +103,23 @@ static void put_limits(FILE *out, const json_t *document) {
 
 /* ---- costs ---- */
 
+static bool has_impact(const json_t *document) {
+    return json_number_value(json_object_get(json_object_get(document, "meta"), "impact")) > 0;
+}
+
 static void put_costs(FILE *out, const json_t *document) {
     const json_t *even = json_object_get(document, "break_even"),
                  *attribution = json_object_get(document, "attribution");
     fputs("\n## Costs\n\n", out);
     pu__markdown_text(out, pu__text_of(even, "text"));
     if (json_is_true(json_object_get(even, "found"))) {
-        fputs("\n\nBreak-even cost factor: ", out);
-        put_short(out, json_object_get(even, "cost_factor"));
-        fputs(" ± ", out);
+        fputs(" Standard error: ", out);
         put_short(out, json_object_get(even, "error"));
-        fputs(", one way on what is traded: ", out);
-        put_short(out, json_object_get(even, "bps_one_way"));
-        fputs(" ± ", out);
+        fputs(" times the configured cost, ", out);
         put_short(out, json_object_get(even, "error_bps"));
-        fputs(" bp (configured: ", out);
+        fputs(" bp one way. Configured: ", out);
         put_short(out, json_object_get(even, "configured_bps_one_way"));
-        fputs(" bp).", out);
+        fputs(has_impact(document) ? " bp one way and impact." : " bp one way.", out);
     }
     fputs("\n\n| Part of the mean return, without a shock | |\n", out);
     put_rule(out, 1, 1);
@@ -133,7 +129,7 @@ static void put_costs(FILE *out, const json_t *document) {
         put_cell_text(out, part->label);
         if (strcmp(pu__text_of(attribution, "largest"), part->key) == 0) fputs("(took most) ", out);
         if (!json_is_number(value)) fputs("| – |\n", out);
-        else fprintf(out, "| %.2f %% |\n", 100 * part->sign * json_number_value(value));
+        else fprintf(out, "| %.2f %% |\n", 100 * part->sign * json_number_value(value) + 0.0) /* no -0 */;
     }
 }
 

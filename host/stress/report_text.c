@@ -135,8 +135,8 @@ static void add_failure(pu__buffer *out, const json_t *document, const json_t *l
     if (json_is_false(json_object_get(base, "passed"))) {
         pu__buffer_printf(out, "without any shock");
     } else if (breaking) {
-        pu__buffer_printf(out, "from severity %.3g of %s on", number_of(breaking, "severity"),
-                          pu__text_of(breaking, "scenario"));
+        pu__buffer_printf(out, "%s from severity %.3g", pu__text_of(breaking, "scenario"),
+                          number_of(breaking, "severity"));
     } else {
         const json_t *worst = json_object_get(limit, "worst");
         char name[512];
@@ -185,7 +185,8 @@ static void add_break_even(pu__buffer *out, const json_t *document) {
     if (json_is_number(json_object_get(even, "bps_one_way"))) {
         pu__buffer_printf(out, " (%.3g bp one way", number_of(even, "bps_one_way"));
         if (json_is_number(json_object_get(even, "configured_bps_one_way")))
-            pu__buffer_printf(out, " against %.3g bp", number_of(even, "configured_bps_one_way"));
+            pu__buffer_printf(out, ", configured: %.3g bp%s", number_of(even, "configured_bps_one_way"),
+                              number_of(json_object_get(document, "meta"), "impact") > 0 ? " and impact" : "");
         pu__buffer_printf(out, ")");
     }
 }

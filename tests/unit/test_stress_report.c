@@ -132,11 +132,12 @@ static void page_and_markdown(void **state) {
     for (int i = 0; i < 4; ++i) assert_null(strstr(html, marks[i]));
     has(html, "\"tone\":\"bad\"");
     has(html,
-        "\"text\":\"2 of 3 limits fail: drawdown (from severity 1 of drought on) and loss (from severity 1.2 of "
-        "drought on); the return is gone at 3.29 times the configured cost (9.86 bp one way against 3 bp); "
+        "\"text\":\"2 of 3 limits fail: drawdown (drought from severity 1) and loss (drought from severity "
+        "1.2); the return is gone at 3.29 times the configured cost (9.86 bp one way, configured: 3 bp and "
+        "impact); "
         "probability of ruin 0.00 % without a shock and at most 19.80 % (drought, severity 4, cost factor 0, "
         "latency 1).\"");
-    has(markdown, "**2 of 3 limits fail: drawdown (from severity 1 of drought on)");
+    has(markdown, "**2 of 3 limits fail: drawdown (drought from severity 1)");
     has(markdown,
         "| drawdown | Drawdown 95 % | **failed** | drought, severity 4, cost factor 3, latency 1 | 30.0 % | "
         "16.0 % (passed) | 100.0 % |");
@@ -148,7 +149,7 @@ static void page_and_markdown(void **state) {
     has(markdown, "| gap | 1 | 2.3 ± 0.4 % | 1.0 ± 0.4 % | 28.8 % | 33.1 % | 28.0 % | 31.6 % |");
     has(markdown, "| Net | 6.50 % |\n");
     has(markdown,
-        "Break-even cost factor: 3.286 ± 0.11, one way on what is traded: 9.857 ± 0.33 bp (configured: 3 bp).");
+        " Standard error: 0.11 times the configured cost, 0.33 bp one way. Configured: 3 bp one way and impact.");
     has(markdown, "| gap | 1 | 2.3 ± 0.4 % | 2.7 % | -40.8 % | 24.0 % |");
     has(markdown, "| gap | 2 | 0.0 % | -2.1 % | -4.2 % | -6.3 % |");
     has(markdown, "| SYM00 | leverage effect | -0.11 | -0.03 | 0 | 0.03 |");
