@@ -298,6 +298,93 @@ static void stored_predictions(void **state) {
     pu_config_free(config);
 }
 
+/* The first `count` bars of the walks, in a store of their own. */
+static test_market cut_store(int64_t count) {
+    test_market to = test_market_new();
+    for (int a = 0; a < WIDE; ++a) {
+        pu_bars bars;
+        assert_true(test_bars_walk((uint64_t)a + 1, BARS, TEST_FIRST_TS, TEST_DAY_S, &bars));
+        const pu_bars cut = test_bars_cut(&bars, count);
+        test_market_put(&to, symbol[a], TEST_DAY_S, &cut);
+        pu_bars_free(&bars);
+    }
+    return to;
+}
+
+/* What the store holds behind the market's last row changes nothing. */
+static void begins_where_the_market_ends(void **state) {
+    (void)state;
+    enum { KEPT = BARS - 43 };
+    double *weight[2];
+    static double price[(STEPS + 1) * WIDE];
+    test_market cut = cut_store(KEPT);
+    for (int i = 0; i < (STEPS + 1) * WIDE; ++i) price[i] = 1.0 + 0.01 * (i % 7) * (i >= WIDE);
+    for (int k = 0; k < 2; ++k) {
+        pu_config *config = run_config(k ? &cut : &market, NULL);
+        pu__market history;
+        pu__policy *policy = NULL;
+        const int64_t until_ts = TEST_FIRST_TS + KEPT * (int64_t)TEST_DAY_S;
+        assert_int_equal(pu__market_load(config, true, INT64_MIN, until_ts, &history), PU_OK);
+        assert_int_equal(history.rows, KEPT);
+        if (pu__policy_open(config, &history, STEPS, &policy) != PU_OK) fail_msg("%s", pu_error_message());
+        const pu__simulated paths = {.count = 1, .steps = STEPS, .assets = WIDE, .price = price, .seed = 2};
+        weight[k] = pu_calloc((STEPS + 1) * WIDE, sizeof *weight[k]);
+        if (pu__policy_weights(policy, &paths, weight[k]) != PU_OK) fail_msg("%s", pu_error_message());
+        pu__policy_close(policy);
+        pu__market_free(&history);
+        pu_config_free(config);
+    }
+    assert_memory_equal(weight[0], weight[1], (STEPS + 1) * WIDE * sizeof *weight[0]);
+    pu_free(weight[0]);
+    pu_free(weight[1]);
+    test_market_remove(&cut);
+}
+
+/* An asset that the windows leave out would be traded by nobody. */
+static void short_assets_are_named(void **state) {
+    (void)state;
+    test_market to = cut_store(BARS);
+    pu_bars bars;
+    assert_true(test_bars_walk(9, 70, TEST_FIRST_TS + (BARS - 70) * (int64_t)TEST_DAY_S, TEST_DAY_S, &bars));
+    test_market_put(&to, "YOUNG", TEST_DAY_S, &bars);
+    pu_bars_free(&bars);
+    pu_config *config = run_config(&to, NULL);
+    pu__market history;
+    pu__policy *policy = NULL;
+    assert_int_equal(pu__market_load(config, true, INT64_MIN, INT64_MAX, &history), PU_OK);
+    assert_int_equal(history.rows, 70);
+    assert_int_equal(pu__policy_open(config, &history, STEPS, &policy), PU_ERR_DATA);
+    print_message("%s\n", pu_error_message());
+    assert_non_null(strstr(pu_error_message(), "YOUNG is too short for the model's windows"));
+    pu__market_free(&history);
+    pu_config_free(config);
+    test_market_remove(&to);
+}
+
+/* Wherever memory runs out, it is said, and nothing is left. */
+static void memory_may_be_short(void **state) {
+    (void)state;
+    bench b;
+    open_bench(&b);
+    aim(&b);
+    pu__policy_close(b.policy);
+    b.policy = NULL;
+    int refused = 0;
+    for (int64_t n = 0;; n += 1 + n / 4) {
+        pu_memory_fail_after(n);
+        pu_status status = pu__policy_open(b.config, &b.market, STEPS, &b.policy);
+        if (status == PU_OK) status = pu__policy_weights(b.policy, &b.paths, b.weight);
+        pu_memory_fail_after(-1);
+        pu__policy_close(b.policy);
+        b.policy = NULL;
+        if (status == PU_OK) break;
+        assert_int_equal(status, PU_ERR_MEMORY);
+        ++refused;
+    }
+    assert_true(refused > 10);
+    close_bench(&b);
+}
+
 static void refused(const char *other, int64_t until_ts, pu_status expected, const char *words) {
     pu_config *config = run_config(&market, other);
     pu__market history;
@@ -334,8 +421,13 @@ static void bad_requests(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(as_predict),        cmocka_unit_test(sees_nothing_later),
-        cmocka_unit_test(same_in_any_batch), cmocka_unit_test(stored_predictions),
+        cmocka_unit_test(as_predict),
+        cmocka_unit_test(sees_nothing_later),
+        cmocka_unit_test(same_in_any_batch),
+        cmocka_unit_test(stored_predictions),
+        cmocka_unit_test(begins_where_the_market_ends),
+        cmocka_unit_test(short_assets_are_named),
+        cmocka_unit_test(memory_may_be_short),
         cmocka_unit_test(bad_requests),
     };
     return cmocka_run_group_tests(tests, open_market, close_market);
