@@ -12,7 +12,7 @@ if(NOT PU_KERNEL_ONLY)
     list(APPEND PU_TEST_FOLDERS unit system)
 endif()
 # Labels beside the folder's name: `tsan` for those that run threads, `long` for those that the sanitizer builds leave out.
-set(PU_TSAN_TESTS test_pool test_registry test_audit test_engine test_loader test_windows test_import test_import_sources test_training)
+set(PU_TSAN_TESTS test_policy_plugins test_stress_model test_pool test_registry test_audit test_engine test_loader test_windows test_import test_import_sources test_training)
 set(PU_LONG_TESTS test_flat_memory test_planted_edge test_install)
 foreach(folder ${PU_TEST_FOLDERS})
     file(GLOB sources CONFIGURE_DEPENDS tests/${folder}/test_*.c)

@@ -32,7 +32,8 @@ void pu__path_rows(const pu__path_scenario *scenario, int64_t first, int64_t cou
 
 /* ---- closing times ---- */
 
-enum { DAY_S = 86400, MONTH_DAYS_MIN = 28, MONTH_DAYS_MAX = 31, YEAR_DAYS = 366 };
+/* SESSION_ROWS: the last ones, whose times of the day are those of a session. */
+enum { DAY_S = 86400, MONTH_DAYS_MIN = 28, MONTH_DAYS_MAX = 31, YEAR_DAYS = 366, SESSION_ROWS = 2048 };
 
 static int64_t floor_day(int64_t ts) { return (ts >= 0 ? ts : ts - (DAY_S - 1)) / DAY_S; }
 
@@ -55,8 +56,7 @@ static bool trades(const pu__market *market, int64_t day) {
 }
 
 static bool closed_at(const pu__market *market, int64_t of_day) {
-    const int64_t begin =
-        market->rows > PU__MARKET_VOLUME_ROWS * 8 ? market->rows - PU__MARKET_VOLUME_ROWS * 8 : 0;
+    const int64_t begin = market->rows > SESSION_ROWS ? market->rows - SESSION_ROWS : 0;
     for (int64_t r = market->rows - 1; r >= begin; --r) {
         if (market->ts[r] - floor_day(market->ts[r]) * DAY_S == of_day) return true;
     }

@@ -69,7 +69,8 @@ static void fill_window(const pu__policy *p, const pu__placed_window *at, float 
     const float *path = p->features + (at->path * p->assets + at->asset) * p->steps * columns;
     const int64_t past = begin < asset->rows ? asset->rows - begin : 0;
     const int64_t from = begin + past, known = begin + length < end ? begin + length - from : end - from;
-    memcpy(window, asset->past + (begin - asset->origin) * columns, (size_t)(past * columns) * sizeof *window);
+    if (past > 0)
+        memcpy(window, asset->past + (begin - asset->origin) * columns, (size_t)(past * columns) * sizeof *window);
     memcpy(window + past * columns, path + (from - asset->rows) * columns,
            (size_t)(known * columns) * sizeof *window);
     memset(window + (past + known) * columns, 0, (size_t)((length - past - known) * columns) * sizeof *window);
