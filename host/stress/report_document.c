@@ -40,6 +40,8 @@ static const struct {
     {"warnings", TEXTS},
     {"calibration?.process", TEXT},
     {"calibration?.fits[].symbol", TEXT},
+    {"calibration?.fits[].converged", FLAG},
+    {"calibration?.fits[].note", TEXT},
     {"calibration?.fits[].estimates[].name", TEXT},
     {"calibration?.fits[].estimates[].value", NUMBER},
     {"calibration?.fits[].estimates[].error", NUMBER},
@@ -49,6 +51,8 @@ static const struct {
     {"calibration?.fits[].misfit[].model", NUMBER},
     {"calibration?.fits[].misfit[].model_high", NUMBER},
     {"calibration?.fits[].misfit[].matches", FLAG},
+    {"calibration?.correlation[]", NUMBERS},
+    {"calibration?.correlation_error[]", NUMBERS},
     {"calibration?.repair?.clipped", NUMBER},
     {"calibration?.repair?.least_eigenvalue", NUMBER},
     {"calibration?.repair?.largest_change", NUMBER},
@@ -184,7 +188,7 @@ static pu_status check_measures(place *at, json_t *document) {
 static pu_status check_length(place *at, const char *list, size_t index, const char *what, const json_t *values,
                               size_t expected) {
     if (json_array_size(values) == expected) return PU_OK;
-    return pu_fail(PU_ERR_CORRUPT, "%s: \"%s[%zu].%s\" has %zu items, not %zu: run `plusultra stress` again",
+    return pu_fail(PU_ERR_CORRUPT, "%s: \"%s[%zu]%s\" has %zu items, not %zu: run `plusultra stress` again",
                    at->file, list, index, what, json_array_size(values), expected);
 }
 
@@ -193,6 +197,22 @@ static pu_status check_index(place *at, const char *what, const json_t *index, s
         return PU_OK;
     return pu_fail(PU_ERR_CORRUPT, "%s: \"%s\" is not the number of a cell: run `plusultra stress` again",
                    at->file, what);
+}
+
+static pu_status check_correlations(place *at, const json_t *calibration) {
+    static const char *const keys[] = {"correlation", "correlation_error"};
+    const size_t assets = json_array_size(json_object_get(calibration, "fits"));
+    size_t i;
+    json_t *row;
+    for (int k = 0; k < 2; ++k) {
+        const json_t *table = json_object_get(calibration, keys[k]);
+        json_array_foreach(table, i, row) PU_TRY(check_length(at, keys[k], i, "", row, assets));
+        if (json_array_size(table) != assets)
+            return pu_fail(PU_ERR_CORRUPT,
+                           "%s: \"calibration.%s\" has %zu rows, not %zu: run `plusultra stress` again", at->file,
+                           keys[k], json_array_size(table), assets);
+    }
+    return PU_OK;
 }
 
 static pu_status check_lengths(place *at, const json_t *document) {
@@ -204,17 +224,19 @@ static pu_status check_lengths(place *at, const json_t *document) {
         const json_t *worst = json_object_get(item, "worst");
         PU_TRY(check_index(at, "limits[].worst.cell", json_object_get(worst, "cell"), cells));
     }
+    PU_TRY(check_correlations(at, json_object_get(document, "calibration")));
     json_array_foreach(json_object_get(document, "fans"), i, item) {
         const json_t *bars = json_object_get(item, "bars"), *equity = json_object_get(item, "equity");
-        PU_TRY(check_length(at, "fans", i, "equity", equity, json_array_size(json_object_get(item, "quantiles"))));
+        PU_TRY(
+            check_length(at, "fans", i, ".equity", equity, json_array_size(json_object_get(item, "quantiles"))));
         json_array_foreach(equity, k, row)
-            PU_TRY(check_length(at, "fans", i, "equity[]", row, json_array_size(bars)));
+            PU_TRY(check_length(at, "fans", i, ".equity[]", row, json_array_size(bars)));
     }
     json_array_foreach(json_object_get(document, "worst_paths"), i, item) {
         const size_t bars = json_array_size(json_object_get(item, "equity"));
         const char *symbol;
         json_object_foreach(json_object_get(item, "prices"), symbol, row)
-            PU_TRY(check_length(at, "worst_paths", i, symbol, row, bars));
+            PU_TRY(check_length(at, "worst_paths", i, ".prices", row, bars));
     }
     return PU_OK;
 }

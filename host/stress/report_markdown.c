@@ -353,13 +353,28 @@ static void put_fit(FILE *out, const json_t *fit) {
     }
 }
 
+static void put_notes(FILE *out, const json_t *fits) {
+    size_t i;
+    json_t *fit;
+    json_array_foreach(fits, i, fit) {
+        const bool converged = json_is_true(json_object_get(fit, "converged"));
+        if (converged && !*pu__text_of(fit, "note")) continue;
+        fputs("\n- ", out);
+        pu__markdown_text(out, pu__text_of(fit, "symbol"));
+        fputs(converged ? ": " : ": the fit did not converge. ", out);
+        pu__markdown_text(out, pu__text_of(fit, "note"));
+    }
+    fputc('\n', out);
+}
+
 static void put_misfit(FILE *out, const json_t *fits) {
     static const char *const keys[] = {"history", "model_low", "model", "model_high"};
     size_t i, k;
     json_t *fit, *item;
-    fputs("\nWhere the model of the market does not match history:\n\n"
-          "| Asset | Statistic | History | Model, low | Model | Model, high |\n",
-          out);
+    fputs(
+        "\nWhere the model of the market does not match history (low and high: 95 % of simulated histories of the "
+        "same length):\n\n| Asset | Statistic | History | Model, low | Model, median | Model, high |\n",
+        out);
     put_rule(out, 2, 4);
     json_array_foreach(fits, i, fit) {
         json_array_foreach(json_object_get(fit, "misfit"), k, item) {
@@ -392,6 +407,7 @@ static void put_calibration(FILE *out, const json_t *document) {
             pu__text_of(calibration, "process"));
     put_rule(out, 2, 2);
     json_array_foreach(fits, i, fit) put_fit(out, fit);
+    put_notes(out, fits);
     put_misfit(out, fits);
     if (!json_is_number(json_object_get(repair, "clipped")) ||
         json_number_value(json_object_get(repair, "clipped")) == 0)

@@ -241,9 +241,9 @@ json_t *pu__stress_reading(const json_t *document) {
         "path's largest fall below its own highest equity; drawdown 95 % is exceeded by 5 % of the paths. Ruin, "
         "margin call and loss limit are shares of the paths, "
         "under water is the share of bars below an earlier equity.",
-        "Policies of the same scenario, severity and seed are shown the same paths: their difference is less "
-        "uncertain "
-        "than either.",
+        "Policies are shown the same paths where scenario, severity and seed are the same: a difference between "
+        "them "
+        "does not come from the draws.",
         "A limit passes where its measure is at most the limit. The mildest severity that breaks it was found by "
         "bisection at the configured cost and latency, and lies within the bracket beside it.",
         "Break-even is the cost factor at which the mean return without a shock is zero.",

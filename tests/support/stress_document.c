@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "plusultra/random.h"
@@ -177,14 +178,27 @@ static json_t *calibration_of(const test_stress_sample *s) {
                                   json_pack("{s:s, s:f, s:f}", "name", estimates[i].name, "value",
                                             estimates[i].value * (1 + 0.02 * asset), "error", estimates[i].error));
         json_array_append_new(
-            fits, json_pack("{s:s, s:o, s:[{s:s, s:f, s:f, s:f, s:f, s:b}, {s:s, s:f, s:f, s:f, s:f, s:b}]}",
-                            "symbol", symbol_of(s, asset), "estimates", list, "misfit", "name",
-                            "autocorrelation of squares, lag 1", "history", 0.21, "model_low", 0.12, "model", 0.2,
-                            "model_high", 0.31, "matches", 1, "name", "leverage effect", "history", -0.11,
-                            "model_low", -0.03, "model", 0.0, "model_high", 0.03, "matches", 0));
+            fits,
+            json_pack("{s:s, s:b, s:s, s:o, s:[{s:s, s:f, s:f, s:f, s:f, s:b}, {s:s, s:f, s:f, s:f, s:f, s:b}]}",
+                      "symbol", symbol_of(s, asset), "converged", asset != 2, "note",
+                      asset == 1 ? "Few bars." : "", "estimates", list, "misfit", "name",
+                      "autocorrelation of squares, lag 1", "history", 0.21, "model_low", 0.12, "model", 0.2,
+                      "model_high", 0.31, "matches", 1, "name", "leverage effect", "history", -0.11, "model_low",
+                      -0.03, "model", 0.0, "model_high", 0.03, "matches", 0));
     }
-    return json_pack("{s:s, s:o, s:{s:i, s:f, s:f}}", "process", "garch", "fits", fits, "repair", "clipped", 1,
-                     "least_eigenvalue", -0.013, "largest_change", 0.021);
+    json_t *correlation = json_array(), *error = json_array();
+    for (int a = 0; a < s->assets; ++a) {
+        json_t *row = json_array(), *errors = json_array();
+        for (int b = 0; b < s->assets; ++b) {
+            json_array_append_new(row, json_real(a == b ? 1 : 0.6 / (1 + 0.1 * abs(a - b))));
+            json_array_append_new(errors, json_real(a == b ? 0 : 0.018));
+        }
+        json_array_append_new(correlation, row);
+        json_array_append_new(error, errors);
+    }
+    return json_pack("{s:s, s:o, s:o, s:o, s:{s:i, s:f, s:f}}", "process", "garch", "fits", fits, "correlation",
+                     correlation, "correlation_error", error, "repair", "clipped", 1, "least_eigenvalue", -0.013,
+                     "largest_change", 0.021);
 }
 
 static json_t *meta_of(const test_stress_sample *s) {

@@ -16,6 +16,7 @@
 #include "host/base/file.h"
 #include "plusultra/memory.h"
 #include "plusultra/stress.h"
+#include "tests/support/market.h"
 #include "tests/support/stress_document.h"
 
 static char folder[64];
@@ -153,6 +154,7 @@ static void page_and_markdown(void **state) {
     has(markdown, "| gap | 1 | 2.3 ± 0.4 % | 2.7 % | -40.8 % | 24.0 % |");
     has(markdown, "| gap | 2 | 0.0 % | -2.1 % | -4.2 % | -6.3 % |");
     has(markdown, "| SYM00 | leverage effect | -0.11 | -0.03 | 0 | 0.03 |");
+    has(markdown, "\n- SYM01: Few bars.\n- SYM02: the fit did not converge. \n");
     assert_null(strstr(markdown, "autocorrelation of squares, lag 1 | 0.21"));
     has(markdown, "1 eigenvalues raised (the least was -0.013), no correlation changed by more than 0.021.");
     has(markdown, "plusultra stress --config stress.yaml --cell 17 --path 381");
@@ -386,8 +388,49 @@ static void kinds_and_lengths(void **state) {
     item = json_array_get(json_object_get(document, "worst_paths"), 0);
     json_array_append_new(json_object_get(json_object_get(item, "prices"), "SYM00"), json_real(1));
     put_document(document);
-    fails_with(PU_ERR_CORRUPT, "\"worst_paths[0].SYM00\" has 8 items, not 7");
+    fails_with(PU_ERR_CORRUPT, "\"worst_paths[0].prices\" has 8 items, not 7");
+    json_array_remove(json_object_get(json_object_get(item, "prices"), "SYM00"), 7);
+
+    item = json_object_get(json_object_get(document, "calibration"), "correlation_error");
+    json_array_append_new(json_array_get(item, 0), json_real(0));
+    put_document(document);
+    fails_with(PU_ERR_CORRUPT, "\"correlation_error[0]\" has 2 items, not 1");
+    json_array_clear(item);
+    put_document(document);
+    fails_with(PU_ERR_CORRUPT, "\"calibration.correlation_error\" has 0 rows, not 1");
     json_decref(document);
+}
+
+/* ---- a sweep itself ---- */
+
+/* What pu_stress writes is what the report reads, whatever the process and with more than one policy. */
+static void a_sweep_becomes_a_report(void **state) {
+    (void)state;
+    test_market market = test_market_new();
+    test_market_walk(&market, "AAA", 1, 400, true);
+    test_market_walk(&market, "BBB", 2, 400, true);
+    static const char *const processes[] = {"stress.process=bootstrap", "stress.process=gbm"};
+    for (int i = 0; i < 2; ++i) {
+        char out[160];
+        snprintf(out, sizeof out, "run.out=%s", folder);
+        pu_config *sweep =
+            test_config(&market, out, "run.name=r", "run.device=cpu", processes[i], "stress.policy=momentum",
+                        "stress.scenarios=[gap_down, flash_crash]", "stress.severities=[0.5, 1, 2]",
+                        "stress.cost_factors=[0, 1]", "stress.paths=64", "stress.steps_bars=30",
+                        "stress.limit_drawdown=0.05", "stress.worst=2", NULL);
+        pu_stress_result result;
+        if (pu_stress(sweep, &result) != PU_OK) fail_msg("%s", pu_error_message());
+        if (pu_stress_report(sweep, NULL, 0) != PU_OK) fail_msg("%s", pu_error_message());
+        char *html = get("stress.html"), *markdown = get("stress.md");
+        has(html, "\"policy\":\"momentum\"");
+        has(markdown, "Stress test of the policy momentum on simulated markets");
+        has(markdown, "| gap\\_down | 2 | ");
+        has(markdown, "plusultra stress --config");
+        pu_free(html);
+        pu_free(markdown);
+        pu_config_free(sweep);
+    }
+    test_market_remove(&market);
 }
 
 int main(void) {
@@ -398,6 +441,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(text_is_never_markup, open_run, close_run),
         cmocka_unit_test_setup_teardown(numbers_may_be_null, open_run, close_run),
         cmocka_unit_test_setup_teardown(verdicts, open_run, close_run),
+        cmocka_unit_test_setup_teardown(a_sweep_becomes_a_report, open_run, close_run),
         cmocka_unit_test_setup_teardown(missing_and_damaged, open_run, close_run),
         cmocka_unit_test_setup_teardown(every_key_is_needed, open_run, close_run),
         cmocka_unit_test_setup_teardown(kinds_and_lengths, open_run, close_run),
