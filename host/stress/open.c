@@ -3,7 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "host/base/file.h"
 #include "host/data/store/digest.h"
+#include "host/stress/policy.h"
 #include "host/stress/process.h"
 #include "host/stress/simulate.h"
 #include "plusultra/memory.h"
@@ -211,11 +213,30 @@ static pu_status add_rule(pu__stress *s, const char *name, int32_t rule, const p
     return PU_OK;
 }
 
+static pu_status add_predictions(pu__stress *s) {
+    pu__stress_policy *policy = &s->policy[s->policies++];
+    *policy = (pu__stress_policy){.name = "predictions", .source = PU__SOURCE_HISTORY, .sized = true};
+    policy->weight = pu_calloc((size_t)((s->market.rows - 1) * s->market.assets), sizeof *policy->weight);
+    return policy->weight ? pu__policy_history(s->config, &s->market, policy->weight) : PU_ERR_MEMORY;
+}
+
+static pu_status add_model(pu__stress *s) {
+    pu__stress_policy *policy = &s->policy[s->policies++];
+    *policy = (pu__stress_policy){
+        .name = "model", .source = PU__SOURCE_MODEL, .rule = PU_POLICY_BUY_HOLD, .sized = true};
+    policy->weight = pu_calloc((size_t)s->market.assets, sizeof *policy->weight);
+    return policy->weight ? pu__policy_open(s->config, &s->market, s->steps, &s->model) : PU_ERR_MEMORY;
+}
+
+/* What is no rule itself stands beside what the market does by itself, on the same paths. */
 static pu_status open_policies(pu__stress *s) {
     const char *name = s->config->stress.policy;
     const int32_t rule = rule_named(name);
     if (rule >= 0) return add_rule(s, name, rule, &s->config->stress.weights);
-    return pu_fail(PU_ERR_UNSUPPORTED, "stress.policy %s", name);
+    if (strcmp(name, "plugin") == 0) return pu_fail(PU_ERR_UNSUPPORTED, "stress.policy plugin");
+    PU_TRY(strcmp(name, "model") == 0 ? add_model(s) : add_predictions(s));
+    const pu_real_list equal = {0};
+    return add_rule(s, "buy_hold", PU_POLICY_BUY_HOLD, &equal);
 }
 
 /* ---- the whole ---- */
@@ -260,14 +281,14 @@ pu_status pu__stress_open(const pu_config *config, pu__stress *out) {
     PU_TRY(open_policies(out));
     PU_TRY(check_prices(out));
     warn_of_settings(out);
-    PU_TRY(pu_pool_new((int)config->run.threads, &out->pool));
     return pu_device_open(config->run.device, (int)config->run.threads, &out->device);
 }
 
 void pu__stress_close(pu__stress *s) {
     for (int i = 0; i < s->policies; ++i) pu_free(s->policy[i].weight);
     pu_device_close(s->device);
-    pu_pool_free(s->pool);
+    pu__policy_close(s->model);
+    pu_free(s->decisions.weight);
     pu_free(s->coefficient);
     pu_free(s->factor);
     pu_free(s->volume);
@@ -292,6 +313,23 @@ static pu_config without_trifles(const pu_config *config) {
     return c;
 }
 
+/* The model is its checkpoint; a policy by rows is its weights. */
+static pu_status add_policy(const pu__stress *s, crypto_hash_sha256_state *state) {
+    enum { MANIFEST_BYTES_MAX = 1 << 24, PATH_BYTES = 4096 };
+    const pu__stress_policy *policy = &s->policy[0];
+    if (policy->source == PU__SOURCE_HISTORY)
+        pu__digest_add(state, policy->weight,
+                       (size_t)((s->market.rows - 1) * s->market.assets) * sizeof *policy->weight);
+    if (policy->source != PU__SOURCE_MODEL) return PU_OK;
+    char path[PATH_BYTES], *text = NULL;
+    size_t bytes = 0;
+    snprintf(path, sizeof path, "%s/%s/checkpoint/best/manifest.json", s->config->run.out, s->config->run.name);
+    PU_TRY(pu__file_read(path, MANIFEST_BYTES_MAX, &text, &bytes));
+    pu__digest_add(state, text, bytes);
+    pu_free(text);
+    return PU_OK;
+}
+
 pu_status pu__stress_recipe(const pu__stress *s, char out[65]) {
     const pu_config config = without_trifles(s->config);
     char *text = pu_config_text(&config);
@@ -302,7 +340,8 @@ pu_status pu__stress_recipe(const pu__stress *s, char out[65]) {
     pu__digest_add(&state, text, strlen(text));
     pu__digest_add(&state, s->data_hash, sizeof s->data_hash);
     pu__digest_add(&state, s->library.digest, sizeof s->library.digest);
-    pu__digest_end(&state, out);
     pu_free(text);
+    PU_TRY(add_policy(s, &state));
+    pu__digest_end(&state, out);
     return PU_OK;
 }

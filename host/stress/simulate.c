@@ -5,10 +5,11 @@
 #include <string.h>
 
 #include "host/device/paths.h"
+#include "host/stress/policy.h"
 #include "plusultra/log.h"
 #include "plusultra/memory.h"
 
-enum { BATCH_PATHS = 16384 };
+enum { BATCH_PATHS = 16384, MODEL_PATHS_MIN = 64, DECISIONS_BYTES_MAX = 128 << 20 };
 
 static const double fan_share[PU__FAN_QUANTILES] = {0.05, 0.25, 0.5, 0.75, 0.95};
 
@@ -98,7 +99,7 @@ pu_status pu__stress_prices_check(pu__stress *s, const pu__stress_prices *prices
     return PU_OK;
 }
 
-/* ---- running ---- */
+/* ---- quantiles ---- */
 
 static int ascending(const void *a, const void *b) {
     const double x = *(const double *)a, y = *(const double *)b;
@@ -126,40 +127,122 @@ static pu_status fill_fan(const double *equity, pu__stress_fan *fan) {
     return PU_OK;
 }
 
-static pu_status run_fan(pu__stress *s, const pu__path_scenario *scenario, int64_t count, pu__stress_fan *fan) {
+/* ---- decisions of a model ---- */
+
+/* Paths of a batch; a model's are few enough for the memory of their prices and weights. */
+static int64_t batch_paths(const pu__stress *s, int policy) {
+    if (s->policy[policy].source != PU__SOURCE_MODEL) return BATCH_PATHS;
+    const int64_t bytes = (s->steps + 1) * s->market.assets * 2 * (int64_t)sizeof(double);
+    const int64_t most = DECISIONS_BYTES_MAX / bytes;
+    return most < MODEL_PATHS_MIN ? MODEL_PATHS_MIN : most < BATCH_PATHS ? most : BATCH_PATHS;
+}
+
+/* Room for the weights of `count` paths, or as many as will ever be asked for. */
+static pu_status make_room(pu__stress *s, int policy, int64_t count) {
+    pu__decisions *d = &s->decisions;
+    if (d->room >= count) return PU_OK;
+    const int64_t batch = batch_paths(s, policy), room = count > 1 ? (s->paths < batch ? s->paths : batch) : 1;
+    pu_free(d->weight);
+    *d = (pu__decisions){0};
+    d->weight = pu_calloc((size_t)(room * (s->steps + 1) * s->market.assets), sizeof *d->weight);
+    if (!d->weight) return PU_ERR_MEMORY;
+    d->room = room;
+    return PU_OK;
+}
+
+static pu_status decide_at(pu__stress *s, const pu__path_scenario *scenario, const pu__path_batch *batch,
+                           int32_t *row) {
+    const bool rows = scenario->process == PU_PROCESS_BOOTSTRAP || scenario->process == PU_PROCESS_REPLAY;
+    PU_TRY(pu__device_paths(s->device, scenario, batch));
+    if (rows) pu__path_rows(scenario, (int64_t)batch->first, batch->count, row);
+    const pu__simulated paths = {.first = (int64_t)batch->first,
+                                 .count = batch->count,
+                                 .steps = s->steps,
+                                 .assets = s->market.assets,
+                                 .price = batch->price,
+                                 .row = rows ? row : NULL,
+                                 .shock = scenario->shock,
+                                 .seed = scenario->seed};
+    return pu__policy_weights(s->model, &paths, s->decisions.weight);
+}
+
+/* What the model decides on these paths: s->decisions, kept while the same are asked for. Decisions depend on neither
+ * costs nor latency. */
+static pu_status decide(pu__stress *s, int policy, const pu__stress_prices *prices, int64_t first, int64_t count) {
+    pu__decisions *d = &s->decisions;
+    const bool same = d->scenario == prices->scenario && d->severity == prices->severity &&
+                      d->seed == prices->seed && d->first == first && d->count == count;
+    if (same) return PU_OK;
+    PU_TRY(make_room(s, policy, count));
+    d->scenario = NULL;
+    const pu__stress_terms terms = {.free = true};
+    const pu__path_scenario scenario = scenario_of(s, &s->policy[policy], prices, &terms);
+    const size_t bars = (size_t)s->steps + 1, assets = (size_t)s->market.assets;
+    double *price = pu_calloc((size_t)count * bars * assets, sizeof *price);
+    int32_t *row = pu_calloc((size_t)count * bars, sizeof *row);
+    const pu__path_batch batch = {.first = (uint64_t)first, .count = count, .price = price};
+    const pu_status status = price && row ? decide_at(s, &scenario, &batch, row) : PU_ERR_MEMORY;
+    pu_free(price);
+    pu_free(row);
+    PU_TRY(status);
+    d->scenario = prices->scenario;
+    d->severity = prices->severity;
+    d->seed = prices->seed;
+    d->first = first;
+    d->count = count;
+    return PU_OK;
+}
+
+/* ---- running ---- */
+
+/* A batch of a policy, whose weights by path, where it has them, are decided. */
+static pu_status run_paths(pu__stress *s, int policy, const pu__stress_prices *prices,
+                           const pu__stress_terms *terms, pu__path_batch *batch) {
+    pu__path_scenario scenario = scenario_of(s, &s->policy[policy], prices, terms);
+    if (s->policy[policy].source == PU__SOURCE_MODEL) {
+        scenario.policy = PU_POLICY_PATH_WEIGHTS;
+        scenario.weight = NULL;
+        batch->weight = s->decisions.weight;
+    }
+    return pu__device_paths(s->device, &scenario, batch);
+}
+
+static pu_status run_fan(pu__stress *s, int policy, const pu__stress_prices *prices, const pu__stress_terms *terms,
+                         int64_t count, pu__stress_fan *fan) {
     fan->paths = count < PU__FAN_PATHS ? count : PU__FAN_PATHS;
     double *equity = pu_calloc((size_t)(fan->paths * fan->bars), sizeof *equity);
     if (!equity) return PU_ERR_MEMORY;
-    const pu__path_batch batch = {.count = fan->paths, .equity = equity};
-    pu_status status = pu__device_paths(s->device, scenario, &batch);
+    pu__path_batch batch = {.count = fan->paths, .equity = equity};
+    pu_status status = run_paths(s, policy, prices, terms, &batch);
     if (status == PU_OK) status = fill_fan(equity, fan);
     pu_free(equity);
     return status;
 }
 
-static pu_status run_batch(pu__stress *s, const pu__path_scenario *scenario, int64_t first, int64_t count,
-                           double *metric, pu__outcome *out) {
-    const pu__path_batch batch = {
-        .first = (uint64_t)first, .count = count, .metric = metric, .summary = out->summary};
-    PU_TRY(pu__device_paths(s->device, scenario, &batch));
+static pu_status run_batch(pu__stress *s, int policy, const pu__stress_prices *prices,
+                           const pu__stress_terms *terms, int64_t first, int64_t count, double *metric,
+                           pu__outcome *out) {
+    pu__path_batch batch = {.first = (uint64_t)first, .count = count, .metric = metric, .summary = out->summary};
+    PU_TRY(run_paths(s, policy, prices, terms, &batch));
     memcpy(out->wealth + first, metric + PU_PATH_WEALTH * count, (size_t)count * sizeof *metric);
     memcpy(out->drawdown + first, metric + PU_PATH_DRAWDOWN * count, (size_t)count * sizeof *metric);
     if (first > 0 || out->fan.bars == 0) return PU_OK;
-    return run_fan(s, scenario, count, &out->fan);
+    return run_fan(s, policy, prices, terms, count, &out->fan);
 }
 
 pu_status pu__stress_simulate(pu__stress *s, int policy, const pu__stress_prices *prices, int count,
                               const pu__stress_terms *terms, pu__outcome *outcome) {
     PU_TRY(lay(s, prices));
-    double *metric = pu_calloc(PU_PATH_METRIC_COUNT * BATCH_PATHS, sizeof *metric);
+    const int64_t most = batch_paths(s, policy);
+    const bool model = s->policy[policy].source == PU__SOURCE_MODEL;
+    double *metric = pu_calloc((size_t)(PU_PATH_METRIC_COUNT * most), sizeof *metric);
     if (!metric) return PU_ERR_MEMORY;
     pu_status status = PU_OK;
-    for (int64_t first = 0; first < s->paths && status == PU_OK; first += BATCH_PATHS) {
-        const int64_t left = s->paths - first, paths = left < BATCH_PATHS ? left : BATCH_PATHS;
-        for (int t = 0; t < count && status == PU_OK; ++t) {
-            const pu__path_scenario scenario = scenario_of(s, &s->policy[policy], prices, &terms[t]);
-            status = run_batch(s, &scenario, first, paths, metric, &outcome[t]);
-        }
+    for (int64_t first = 0; first < s->paths && status == PU_OK; first += most) {
+        const int64_t left = s->paths - first, paths = left < most ? left : most;
+        if (model) status = decide(s, policy, prices, first, paths);
+        for (int t = 0; t < count && status == PU_OK; ++t)
+            status = run_batch(s, policy, prices, &terms[t], first, paths, metric, &outcome[t]);
         if (status == PU_OK && pu_interrupted()) status = pu_fail(PU_ERR_INTERRUPTED, "interrupted");
     }
     pu_free(metric);
@@ -170,10 +253,10 @@ pu_status pu__stress_path(pu__stress *s, int policy, const pu__stress_prices *pr
                           const pu__stress_terms *terms, int64_t path, double *price, double *trade,
                           double *equity, double *metric) {
     PU_TRY(lay(s, prices));
-    const pu__path_scenario scenario = scenario_of(s, &s->policy[policy], prices, terms);
-    const pu__path_batch batch = {
+    if (s->policy[policy].source == PU__SOURCE_MODEL) PU_TRY(decide(s, policy, prices, path, 1));
+    pu__path_batch batch = {
         .first = (uint64_t)path, .count = 1, .metric = metric, .price = price, .trade = trade, .equity = equity};
-    return pu__device_paths(s->device, &scenario, &batch);
+    return run_paths(s, policy, prices, terms, &batch);
 }
 
 /* ---- figures ---- */

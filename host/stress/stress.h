@@ -17,15 +17,25 @@ enum { PU__STRESS_WARNINGS = 32, PU__STRESS_WARNING_BYTES = 400, PU__STRESS_POLI
 typedef enum pu__stress_source {
     PU__SOURCE_RULE = 0, /* the path kernel decides */
     PU__SOURCE_HISTORY,  /* weights by the history's row */
+    PU__SOURCE_MODEL     /* weights by path, decided from simulated bars */
 } pu__stress_source;
 
 typedef struct pu__stress_policy {
     const char *name;
     pu__stress_source source;
     int32_t rule;   /* pu__path_policy of a rule */
-    double *weight; /* rule: [assets]; history: [rows - 1][assets] */
-    bool sized; /* its weights come from the backtest's sizing, with the backtest's band against small trades */
+    double *weight; /* rule: [assets]; history: [rows - 1][assets]; model: [assets], 0 */
+    bool sized;     /* by the backtest's sizing, so with its band against small trades */
 } pu__stress_policy;
+
+/* What a model decided last, for what is simulated next on the same paths. */
+typedef struct pu__decisions {
+    const pu__scenario *scenario; /* null: nothing */
+    double severity;
+    int64_t seed, first, count;
+    double *weight; /* [room][steps + 1][assets] */
+    int64_t room;   /* paths */
+} pu__decisions;
 
 typedef struct pu__stress {
     const pu_config *config; /* borrowed */
@@ -39,8 +49,9 @@ typedef struct pu__stress {
     float *factor;
     int policies;
     pu__stress_policy policy[PU__STRESS_POLICIES]; /* [0] is the one that is tested */
+    struct pu__policy *model;                      /* null unless the policy is one */
+    pu__decisions decisions;
     pu_device *device;
-    pu_pool *pool;
     int64_t paths, steps, seeds;
     int64_t base_latency;    /* bars; the configured one */
     double base_cost_factor; /* 1, or the nearest to it of the grid */

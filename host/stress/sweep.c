@@ -83,26 +83,57 @@ static pu_status finish_cell(sweep *w, int64_t number, pu__outcome *outcome) {
     return PU_OK;
 }
 
-static pu_status run_cell(sweep *w, int64_t number) {
-    const pu__grid_cell *cell = &w->grid.cell[number];
-    const pu__stress_prices prices = {w->stress.scenario[cell->scenario], cell->cell.severity, cell->cell.seed};
-    const pu__stress_terms terms = {.cost_factor = cell->cell.cost_factor,
-                                    .latency_bars = cell->cell.latency_bars};
-    pu__outcome outcome;
-    pu_status status = pu__outcome_make(&w->stress, cell->fan, &outcome);
-    if (status == PU_OK) status = pu__stress_simulate(&w->stress, cell->policy, &prices, 1, &terms, &outcome);
-    if (status == PU_OK) status = finish_cell(w, number, &outcome);
-    pu__outcome_free(&outcome);
+/* Cells of one group: the same prices and decisions. */
+static pu_status run_cells(sweep *w, int count, const int64_t *number, pu__stress_terms *terms,
+                           pu__outcome *outcome) {
+    const pu__grid_cell *first = &w->grid.cell[number[0]];
+    const pu__stress_prices prices = {w->stress.scenario[first->scenario], first->cell.severity, first->cell.seed};
+    for (int i = 0; i < count; ++i) {
+        const pu__grid_cell *cell = &w->grid.cell[number[i]];
+        terms[i] =
+            (pu__stress_terms){.cost_factor = cell->cell.cost_factor, .latency_bars = cell->cell.latency_bars};
+        PU_TRY(pu__outcome_make(&w->stress, cell->fan, &outcome[i]));
+    }
+    PU_TRY(pu__stress_simulate(&w->stress, first->policy, &prices, count, terms, outcome));
+    for (int i = 0; i < count; ++i) PU_TRY(finish_cell(w, number[i], &outcome[i]));
+    return PU_OK;
+}
+
+/* The cells of a group that are not stored; those of a model together, since its decisions serve them all. */
+static pu_status run_group(sweep *w, int64_t begin, int64_t *number, pu__stress_terms *terms,
+                           pu__outcome *outcome) {
+    const bool together = w->stress.policy[w->grid.cell[begin].policy].source == PU__SOURCE_MODEL;
+    pu_status status = PU_OK;
+    int count = 0;
+    for (int64_t i = begin; i < begin + w->grid.group && status == PU_OK; ++i) {
+        if (!w->known[i]) number[count++] = i;
+        const bool last = i + 1 == begin + w->grid.group;
+        if (count == 0 || (together && !last)) continue;
+        status = run_cells(w, count, number, terms, outcome);
+        for (int k = 0; k < count; ++k) pu__outcome_free(&outcome[k]);
+        count = 0;
+    }
+    return status;
+}
+
+static pu_status run_groups(sweep *w) {
+    const size_t group = (size_t)w->grid.group;
+    int64_t *number = pu_calloc(group, sizeof *number);
+    pu__stress_terms *terms = pu_calloc(group, sizeof *terms);
+    pu__outcome *outcome = pu_calloc(group, sizeof *outcome);
+    pu_status status = number && terms && outcome ? PU_OK : PU_ERR_MEMORY;
+    for (int64_t i = 0; i < w->grid.count && status == PU_OK; i += w->grid.group)
+        status = run_group(w, i, number, terms, outcome);
+    pu_free(number);
+    pu_free(terms);
+    pu_free(outcome);
     return status;
 }
 
 static pu_status run_grid(sweep *w) {
     pu_progress_begin(&w->progress, "stress", "cells", w->grid.count);
     pu_progress_update(&w->progress, w->result->resumed, NULL);
-    pu_status status = PU_OK;
-    for (int64_t i = 0; i < w->grid.count && status == PU_OK; ++i) {
-        if (!w->known[i]) status = run_cell(w, i);
-    }
+    const pu_status status = run_groups(w);
     pu_progress_end(&w->progress, NULL);
     if (status != PU_ERR_INTERRUPTED) return status;
     return pu_fail(PU_ERR_INTERRUPTED, "interrupted with %lld of %lld cells stored: the same command goes on",
