@@ -5,6 +5,7 @@
 
 #include "host/base/file.h"
 #include "host/data/store/digest.h"
+#include "host/stress/plugin.h"
 #include "host/stress/policy.h"
 #include "host/stress/process.h"
 #include "host/stress/simulate.h"
@@ -228,13 +229,23 @@ static pu_status add_model(pu__stress *s) {
     return policy->weight ? pu__policy_open(s->config, &s->market, s->steps, &s->model) : PU_ERR_MEMORY;
 }
 
+static pu_status add_plugin(pu__stress *s) {
+    pu__stress_policy *policy = &s->policy[s->policies++];
+    *policy = (pu__stress_policy){.name = "plugin", .source = PU__SOURCE_PLUGIN, .rule = PU_POLICY_BUY_HOLD};
+    policy->weight = pu_calloc((size_t)s->market.assets, sizeof *policy->weight);
+    if (!policy->weight) return PU_ERR_MEMORY;
+    PU_TRY(pu_pool_new((int)s->config->run.threads, &s->pool));
+    return pu__policy_plugin_open(s->config->stress.plugin, &s->market, s->steps, &s->plugin);
+}
+
 /* What is no rule itself stands beside what the market does by itself, on the same paths. */
 static pu_status open_policies(pu__stress *s) {
     const char *name = s->config->stress.policy;
     const int32_t rule = rule_named(name);
     if (rule >= 0) return add_rule(s, name, rule, &s->config->stress.weights);
-    if (strcmp(name, "plugin") == 0) return pu_fail(PU_ERR_UNSUPPORTED, "stress.policy plugin");
-    PU_TRY(strcmp(name, "model") == 0 ? add_model(s) : add_predictions(s));
+    PU_TRY(strcmp(name, "model") == 0    ? add_model(s)
+           : strcmp(name, "plugin") == 0 ? add_plugin(s)
+                                         : add_predictions(s));
     const pu_real_list equal = {0};
     return add_rule(s, "buy_hold", PU_POLICY_BUY_HOLD, &equal);
 }
@@ -288,6 +299,8 @@ void pu__stress_close(pu__stress *s) {
     for (int i = 0; i < s->policies; ++i) pu_free(s->policy[i].weight);
     pu_device_close(s->device);
     pu__policy_close(s->model);
+    pu__policy_plugin_close(s->plugin);
+    pu_pool_free(s->pool);
     pu_free(s->decisions.weight);
     pu_free(s->coefficient);
     pu_free(s->factor);
@@ -313,13 +326,14 @@ static pu_config without_trifles(const pu_config *config) {
     return c;
 }
 
-/* The model is its checkpoint; a policy by rows is its weights. */
+/* A model is its checkpoint, a policy by rows its weights, a plug-in its file. */
 static pu_status add_policy(const pu__stress *s, crypto_hash_sha256_state *state) {
     enum { MANIFEST_BYTES_MAX = 1 << 24, PATH_BYTES = 4096 };
     const pu__stress_policy *policy = &s->policy[0];
     if (policy->source == PU__SOURCE_HISTORY)
         pu__digest_add(state, policy->weight,
                        (size_t)((s->market.rows - 1) * s->market.assets) * sizeof *policy->weight);
+    if (s->plugin) pu__digest_add(state, pu__policy_plugin_hash(s->plugin), 64);
     if (policy->source != PU__SOURCE_MODEL) return PU_OK;
     char path[PATH_BYTES], *text = NULL;
     size_t bytes = 0;

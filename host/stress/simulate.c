@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "host/device/paths.h"
+#include "host/stress/plugin.h"
 #include "host/stress/policy.h"
 #include "plusultra/log.h"
 #include "plusultra/memory.h"
@@ -55,6 +56,10 @@ static pu__execution_rules rules_of(const pu__stress *s, const pu__stress_policy
         .maintenance_ratio = c->stress.maintenance_ratio,
     };
     if (policy->sized) rules.physics.no_trade_weight = c->backtest.no_trade_ratio * c->backtest.position_max;
+    if (policy->source == PU__SOURCE_PLUGIN) { /* nobody else keeps it within the limits */
+        rules.position_max = c->backtest.position_max;
+        rules.leverage_max = c->backtest.leverage_max;
+    }
     if (!terms->free) {
         rules.funding_ratio = c->stress.funding_annual_ratio / year;
         rules.borrow_ratio = c->stress.borrow_annual_ratio / year;
@@ -204,6 +209,8 @@ static pu_status run_paths(pu__stress *s, int policy, const pu__stress_prices *p
         scenario.weight = NULL;
         batch->weight = s->decisions.weight;
     }
+    if (s->policy[policy].source == PU__SOURCE_PLUGIN)
+        return pu__policy_plugin_run(s->plugin, &scenario, batch, s->pool);
     return pu__device_paths(s->device, &scenario, batch);
 }
 

@@ -17,14 +17,15 @@ enum { PU__STRESS_WARNINGS = 32, PU__STRESS_WARNING_BYTES = 400, PU__STRESS_POLI
 typedef enum pu__stress_source {
     PU__SOURCE_RULE = 0, /* the path kernel decides */
     PU__SOURCE_HISTORY,  /* weights by the history's row */
-    PU__SOURCE_MODEL     /* weights by path, decided from simulated bars */
+    PU__SOURCE_MODEL,    /* weights by path, decided from simulated bars */
+    PU__SOURCE_PLUGIN    /* called at every close */
 } pu__stress_source;
 
 typedef struct pu__stress_policy {
     const char *name;
     pu__stress_source source;
     int32_t rule;   /* pu__path_policy of a rule */
-    double *weight; /* rule: [assets]; history: [rows - 1][assets]; model: [assets], 0 */
+    double *weight; /* rule: [assets]; history: [rows - 1][assets]; else [assets], 0 */
     bool sized;     /* by the backtest's sizing, so with its band against small trades */
 } pu__stress_policy;
 
@@ -50,6 +51,8 @@ typedef struct pu__stress {
     int policies;
     pu__stress_policy policy[PU__STRESS_POLICIES]; /* [0] is the one that is tested */
     struct pu__policy *model;                      /* null unless the policy is one */
+    struct pu__policy_plugin *plugin;              /* the same */
+    pu_pool *pool;                                 /* runs it */
     pu__decisions decisions;
     pu_device *device;
     int64_t paths, steps, seeds;
