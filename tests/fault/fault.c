@@ -74,7 +74,7 @@ static int count_open_files(void) {
 /* ---- what a store holds ---- */
 
 static bool tells_when_written(const char *column) {
-    static const char *const names[] = {"imported_ts", "built_ts", "started_ts"};
+    static const char *const names[] = {"imported_ts", "built_ts", "started_ts", "begun_ts"};
     for (size_t i = 0; i < sizeof names / sizeof *names; ++i) {
         if (strcmp(column, names[i]) == 0) return true;
     }

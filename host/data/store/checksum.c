@@ -41,7 +41,7 @@ static const part parts[PU__PART_COUNT] = {
                          "SELECT DISTINCT run_id FROM trades", "SELECT count(*) FROM trades", "the trades of run",
                          false},
     [PU__PART_SWEEP] = {"stress_sweeps",
-                        "SELECT run_id, recipe, config, data_hash, cells, begun_ts FROM stress_sweeps "
+                        "SELECT run_id, recipe, config, data_hash, cells FROM stress_sweeps "
                         "WHERE sweep_id = ?1",
                         "SELECT sweep_id FROM stress_sweeps", "SELECT count(*) FROM stress_sweeps",
                         "the record of stress sweep", false},
