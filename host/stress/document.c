@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "host/base/file.h"
+#include "host/stress/plugin.h"
 #include "plusultra/memory.h"
 
 static const double fan_quantile[PU__FAN_QUANTILES] = {0.05, 0.25, 0.5, 0.75, 0.95};
@@ -39,6 +40,7 @@ static json_t *meta_json(const pu__stress *s, const pu__stress_record *record, c
     put(out, "run", json_string(c->run.name));
     put(out, "version", json_string(PU_VERSION));
     put(out, "policy", json_string(s->policy[0].name));
+    put(out, "plugin", s->plugin ? json_string(pu__policy_plugin_name(s->plugin)) : json_null());
     put(out, "process", json_string(c->stress.process));
     put(out, "paths", json_integer(s->paths));
     put(out, "steps_bars", json_integer(s->steps));
