@@ -28,6 +28,8 @@ struct pu__continuation {
     pu__label_set sigma_set; /* the plan's, without targets: a row is sigma alone, known at once */
     int *order;              /* [members] by their numbers in the store */
     int universe, benchmark; /* places among the inputs; -1: nobody takes it */
+    int crossed;             /* features of a cross-section */
+    int *crossed_place;      /* [features] of those, their number */
     ending *ending;          /* [members] */
 };
 
@@ -37,7 +39,7 @@ struct pu__continuation_room {
     pu__stream *stream;
     pu__label_stream sigma;
     double *column;       /* [bars] */
-    double *crossed;      /* [features][members][bars]: values of the cross-sectional ones */
+    double *crossed;      /* [crossed][members][bars]: their values */
     pu__entrant *entrant; /* [members] */
 };
 
@@ -164,7 +166,11 @@ static pu_status describe(pu__continuation *c, const pu__continuation_options *o
     c->goes_on = pu_calloc(members, sizeof *c->goes_on);
     c->order = pu_calloc(members, sizeof *c->order);
     c->ending = pu_calloc(members, sizeof *c->ending);
-    if (!c->ts || !c->goes_on || !c->order || !c->ending) return PU_ERR_MEMORY;
+    c->crossed_place = pu_calloc((size_t)plan->features.count, sizeof *c->crossed_place);
+    if (!c->ts || !c->goes_on || !c->order || !c->ending || !c->crossed_place) return PU_ERR_MEMORY;
+    for (int f = 0; f < plan->features.count; ++f) {
+        if (plan->features.feature[f]->cross != PU_CROSS_NONE) c->crossed_place[f] = c->crossed++;
+    }
     memcpy(c->ts, options->ts, bars * sizeof *c->ts);
     memcpy(c->goes_on, options->goes_on, members * sizeof *c->goes_on);
     order_members(c);
@@ -217,6 +223,7 @@ void pu__continuation_close(pu__continuation *c) {
     pu_free(c->ts);
     pu_free(c->goes_on);
     pu_free(c->order);
+    pu_free(c->crossed_place);
     pu_free(c);
 }
 
@@ -227,11 +234,9 @@ double pu__continuation_last(const pu__continuation *continuation, int member) {
 static pu_status open_room(const pu__continuation *c, pu__continuation_room *room) {
     const pu__feature_set *set = &c->plan->features;
     const size_t members = (size_t)c->plan->member_count, bars = (size_t)c->bars;
-    bool is_crossed = false;
-    for (int f = 0; f < set->count; ++f) is_crossed = is_crossed || set->feature[f]->cross != PU_CROSS_NONE;
     room->slice = pu_calloc(members, sizeof *room->slice);
     room->column = pu_calloc(bars, sizeof *room->column);
-    room->crossed = pu_calloc(is_crossed ? (size_t)set->count * members * bars : 0, sizeof *room->crossed);
+    room->crossed = pu_calloc((size_t)c->crossed * members * bars, sizeof *room->crossed);
     room->entrant = pu_calloc(members, sizeof *room->entrant);
     if (!room->slice || !room->column || !room->crossed || !room->entrant) return PU_ERR_MEMORY;
     for (size_t m = 0; m < members; ++m) PU_TRY(pu__slice_open(c->plan, c->bars, &room->slice[m]));
@@ -331,7 +336,7 @@ static void average_returns(pu__continuation_room *room) {
 
 static double *crossed_column(const pu__continuation_room *room, int feature, int member) {
     const pu__continuation *c = room->continuation;
-    return room->crossed + ((int64_t)feature * c->plan->member_count + member) * c->bars;
+    return room->crossed + ((int64_t)c->crossed_place[feature] * c->plan->member_count + member) * c->bars;
 }
 
 /* Cross-sectional features of all members; the others of those that have rows. */
