@@ -22,6 +22,7 @@ if threads > 0:
 torch.manual_seed(20261123)
 DILATIONS = (1, 4, 16, 32)
 DENSE_DILATION = 4
+COST_RATIO = 6e-4  # of the workload "pnl": half spread and fee, a latency of one bar
 RUNS = 9
 
 
@@ -85,6 +86,26 @@ def swiglu(x):
     return a * F.silu(b)
 
 
+def profit_and_loss(returns):
+    """Net returns of weights[B, T, A], bar by bar; no gaps and no ruin, which the kernel's account also looks for."""
+
+    def run(weight):
+        batch, bars, assets = weight.shape
+        equity, value, net = torch.ones(batch), torch.zeros(batch, assets), []
+        for t in range(bars):
+            before = equity
+            equity = equity + (value * returns[:, t]).sum(1)
+            value = value * (1 + returns[:, t])
+            if t > 0:
+                wanted = weight[:, t - 1] * equity[:, None]
+                equity = equity - COST_RATIO * (wanted - value).abs().sum(1)
+                value = wanted
+            net.append(equity / before - 1)
+        return torch.stack(net, 1)
+
+    return run
+
+
 def model_parameters(channels, states):
     return (torch.rand(channels) * math.log(100) + math.log(1e-3), torch.full((states, channels), math.log(0.5)),
             math.pi * torch.arange(states)[:, None] + torch.zeros(channels), torch.randn(2 * states, channels),
@@ -108,6 +129,9 @@ def torch_work(name):
         return dense_convolution, (torch.randn(b, t, c), torch.randn(size(name, "K"), c, c), torch.randn(c))
     if op == "s4":
         return s4, (torch.randn(b, t, c), *model_parameters(c, n))
+    if op == "pnl":
+        a = size(name, "A")
+        return profit_and_loss(0.01 * torch.randn(b, t, a)), (torch.randn(b, t, a) / a,)
     if op == "layer_norm":
         return (lambda x, g, v: F.layer_norm(x, (c,), g, v)), (torch.randn(n, c), torch.randn(c), torch.randn(c))
     rows = {"act": lambda x: F.gelu(x, approximate="tanh"), "softmax": lambda x: x.softmax(-1)}
@@ -143,7 +167,8 @@ def report(name, system, seconds):
 def time_torch(name, function, inputs):
     backward = "_grad" in name.split()[0]
     torch._dynamo.reset()
-    for system, run in (("PyTorch", function), ("PyTorch compiled", torch.compile(function))):
+    systems = [("PyTorch", function), ("PyTorch compiled", torch.compile(function))]
+    for system, run in systems[:1] if name.startswith("pnl") else systems:  # a loop over bars takes minutes to compile
         if not backward:
             with torch.no_grad():
                 report(name, system, median_s(lambda: run(*inputs)))
@@ -195,9 +220,24 @@ def time_jax(name):
         return y[:, :t] + skip * u
 
     normal = np.random.default_rng(1).standard_normal
+    a = size(name, "A")
+    returns = jnp.asarray(0.01 * normal((t, b, a)), jnp.float32)
+
+    def account(weight):
+        def step(state, bar):
+            equity, value = state
+            due, r = bar
+            marked, value = equity + (value * r).sum(1), value * (1 + r)
+            after = marked - COST_RATIO * jnp.abs(due * marked[:, None] - value).sum(1)
+            return (after, due * marked[:, None]), after / equity - 1
+
+        due = jnp.concatenate([jnp.zeros((1, b, a), jnp.float32), jnp.moveaxis(weight, 1, 0)[:-1]])
+        start = jnp.ones(b, jnp.float32), jnp.zeros((b, a), jnp.float32)
+        return jnp.moveaxis(jax.lax.scan(step, start, (due, returns))[1], 0, 1)
+
     shapes = {"attention": (attend, [(b, t, 3 * h * d)]), "conv": (convolve, [(b, t, c), (size(name, "K"), c), (c,)]),
               "conv_dense": (convolve_densely, [(b, t, c), (size(name, "K"), c, c), (c,)]),
-              "s4": (state_space, [(b, t, c)])}
+              "s4": (state_space, [(b, t, c)]), "pnl": (account, [(b, t, a)])}
     base = op.removesuffix("_grad")
     if base not in shapes:
         return
