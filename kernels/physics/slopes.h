@@ -11,7 +11,7 @@ PU_HOST_DEVICE static inline double pu__execution_cost_slope(const pu__execution
     const double participation = volume > 0.0 ? fabs(trade) / volume : 0.0;
     const double ratio = rules->physics.half_spread_ratio + rules->physics.slippage_ratio +
                          rules->physics.fee_ratio + 1.5 * (rules->impact_ratio * sqrt(participation));
-    return trade > 0.0 ? ratio : trade < 0.0 ? -ratio : 0.0;
+    return ratio * (double)((trade > 0.0) - (trade < 0.0)); /* no branch: signs cannot be predicted */
 }
 
 /* d(carry) / d(cash) and d(carry) / d(value) of one position, of pu__execution_carry. */
@@ -19,7 +19,7 @@ PU_HOST_DEVICE static inline double pu__execution_cash_slope(const pu__execution
     return cash < 0.0 ? -rules->funding_ratio : 0.0;
 }
 PU_HOST_DEVICE static inline double pu__execution_short_slope(const pu__execution_rules *rules, double value) {
-    return value < 0.0 ? -rules->borrow_ratio : 0.0;
+    return -rules->borrow_ratio * (double)(value < 0.0);
 }
 
 #endif

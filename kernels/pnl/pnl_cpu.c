@@ -57,7 +57,7 @@ static double mark(const pnl *p, account *w, int64_t at, pu__pnl_bar *bar) {
         pu__physics_position *position = &w->position[a];
         const double simple_return = (double)p->simple_return[at + a];
         held += position->value;
-        sold += position->value < 0.0 ? -position->value : 0.0;
+        sold -= position->value < 0.0 ? position->value : 0.0;
         if (pu__physics_is_nan(simple_return)) continue;
         earned += pu__pnl_mark(&position->value, simple_return);
     }
