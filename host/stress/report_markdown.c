@@ -56,9 +56,10 @@ static void put_breaking(FILE *out, const json_t *limits) {
             const json_t *severity = json_object_get(found, "severity"),
                          *bracket = json_object_get(found, "bracket");
             fputs("| ", out);
-            if (json_is_number(severity)) fprintf(out, "%.3g", json_number_value(severity));
-            else fputs("not broken", out);
-            if (json_is_number(severity) && json_array_size(bracket) == 2)
+            if (!json_is_number(severity)) fputs("not broken", out);
+            else if (json_number_value(severity) == 0) fputs("0: broken without it", out);
+            else fprintf(out, "%.3g", json_number_value(severity));
+            if (json_number_value(severity) > 0 && json_array_size(bracket) == 2)
                 fprintf(out, " (%.3g to %.3g)", json_number_value(json_array_get(bracket, 0)),
                         json_number_value(json_array_get(bracket, 1)));
             fputc(' ', out);

@@ -180,8 +180,9 @@ static void add_break_even(pu__buffer *out, const json_t *document) {
         pu__buffer_printf(out, "; no break-even cost was found");
         return;
     }
-    pu__buffer_printf(out, "; the return is gone at %.3g times the configured cost",
-                      number_of(even, "cost_factor"));
+    const double factor = number_of(even, "cost_factor");
+    pu__buffer_printf(out, "; %sthe return is gone at %.3g times the configured cost",
+                      factor < 1 ? "costs take more than is earned: " : "", factor);
     if (json_is_number(json_object_get(even, "bps_one_way"))) {
         pu__buffer_printf(out, " (%.3g bp one way", number_of(even, "bps_one_way"));
         if (json_is_number(json_object_get(even, "configured_bps_one_way")))
@@ -239,11 +240,10 @@ json_t *pu__stress_reading(const json_t *document) {
         "positive.",
         "VaR 5 % is the loss that 5 % of the paths exceed, CVaR 5 % the mean loss of those paths. A drawdown is a "
         "path's largest fall below its own highest equity; drawdown 95 % is exceeded by 5 % of the paths. Ruin, "
-        "margin call and loss limit are shares of the paths, "
-        "under water is the share of bars below an earlier equity.",
+        "margin call and loss limit are shares of the paths, under water is the share of bars below an earlier "
+        "equity.",
         "Policies are shown the same paths where scenario, severity and seed are the same: a difference between "
-        "them "
-        "does not come from the draws.",
+        "them does not come from the draws.",
         "A limit passes where its measure is at most the limit. The mildest severity that breaks it was found by "
         "bisection at the configured cost and latency, and lies within the bracket beside it.",
         "Break-even is the cost factor at which the mean return without a shock is zero.",

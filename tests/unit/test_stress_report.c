@@ -176,7 +176,9 @@ static void verdicts(void **state) {
     pu_free(html);
     pu_free(markdown);
 
-    /* One fails without a shock, one at other costs only. */
+    /* One fails without a shock, one at other costs only; costs above the break-even. */
+    json_object_set_new(json_object_get(document, "break_even"), "found", json_true());
+    json_object_set_new(json_object_get(document, "break_even"), "cost_factor", json_real(0.75));
     limit = json_array_get(limits, 0);
     json_object_set_new(limit, "passed", json_false());
     json_object_set_new(json_object_get(limit, "base"), "passed", json_false());
@@ -186,7 +188,7 @@ static void verdicts(void **state) {
     has(html, "\"tone\":\"bad\"");
     has(markdown,
         "**2 of 3 limits fail: drawdown (without any shock) and ruin (only in other cells, such as drought, "
-        "severity 4, cost factor 3, latency 1);");
+        "severity 4, cost factor 3, latency 1); costs take more than is earned: the return is gone at 0.75 times");
     has(markdown, "16.0 % (failed)");
     pu_free(html);
     pu_free(markdown);
