@@ -53,6 +53,8 @@ if(NOT PU_KERNEL_ONLY)
     # column that a loop over a block's bars has filled for uninitialized, as if a block could be empty.
     file(GLOB PU_FEATURE_C CONFIGURE_DEPENDS host/data/features/*.c)
     set_source_files_properties(${PU_FEATURE_C} PROPERTIES COMPILE_OPTIONS "-O3;-fno-trapping-math;$<$<C_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>")
+    # Most of these fits is one loop of exponentials.
+    set_source_files_properties(host/sim/fit_heston.c host/sim/fit_jumps.c PROPERTIES COMPILE_OPTIONS "-O3;-fno-trapping-math")
     target_compile_definitions(plusultra PRIVATE PU_VERSION="${PROJECT_VERSION}")
     include(cmake/embed.cmake)
     foreach(version 1 2 3)
@@ -70,7 +72,7 @@ if(NOT PU_KERNEL_ONLY)
     find_file(PU_CHART_JS chart.min.js PATHS /usr/share/javascript/chart.js REQUIRED) # Chart.js 3.9, MIT: goes into the reports
     pu_embed_text(plusultra ${PU_CHART_JS} pu__chart_js)
     # A verb is a file host/cli/cmd_<verb>.c; the table that main.c includes lists them in the order of the work, others after these.
-    set(PU_VERBS init import synth validate features train predict backtest stress report bench show_config)
+    set(PU_VERBS init import synth validate features train predict backtest calibrate stress report bench show_config)
     foreach(source ${PU_CLI_C})
         if(source MATCHES "/cmd_([a-z_]+)\\.c$" AND NOT CMAKE_MATCH_1 IN_LIST PU_VERBS)
             list(APPEND PU_VERBS ${CMAKE_MATCH_1})

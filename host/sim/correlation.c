@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "host/sim/matrix.h"
 #include "plusultra/memory.h"
 #include "plusultra/sim.h"
 
@@ -80,17 +81,9 @@ static void repair(const double *matrix, int64_t n, double *a, double *v, double
 }
 
 static pu_status cholesky(const double *matrix, int64_t n, double *lower) {
-    for (int64_t i = 0; i < n; ++i) {
-        for (int64_t j = 0; j <= i; ++j) {
-            double sum = matrix[i * n + j];
-            for (int64_t k = 0; k < j; ++k) sum -= lower[i * n + k] * lower[j * n + k];
-            if (i == j && !(sum > 0.0))
-                return pu_fail(PU_ERR_ARGUMENT, "row %lld of the correlations depends on those before",
-                               (long long)i);
-            lower[i * n + j] = i == j ? sqrt(sum) : sum / lower[j * n + j];
-        }
-    }
-    return PU_OK;
+    const int64_t row = pu__cholesky(matrix, n, lower);
+    if (row == n) return PU_OK;
+    return pu_fail(PU_ERR_ARGUMENT, "row %lld of the correlations depends on those before", (long long)row);
 }
 
 pu_status pu_correlation_factor(const double *correlation, int assets, float *factor, pu_correlation_repair *out) {

@@ -175,6 +175,15 @@ pu_status pu__market_load(const pu_config *config, bool with_benchmark, int64_t 
     return status;
 }
 
+pu_status pu__market_interval(const pu_config *config, int64_t *from_ts, int64_t *to_ts) {
+    const pu_text_list *fit = &config->stress.fit;
+    *from_ts = INT64_MIN;
+    *to_ts = INT64_MAX;
+    if (fit->count > 0 && fit->value[0][0]) PU_TRY(pu_time_parse(fit->value[0], from_ts));
+    if (fit->count > 1 && fit->value[1][0]) PU_TRY(pu_time_parse(fit->value[1], to_ts));
+    return PU_OK;
+}
+
 void pu__market_free(pu__market *market) {
     pu_free(market->asset);
     pu_free(market->ts);

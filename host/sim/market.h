@@ -30,6 +30,8 @@ typedef struct pu__market {
  * or says that the assets share too few times; PU_ERR_CONFIG: see pu__assets_choose. Free with pu__market_free. */
 pu_status pu__market_load(const pu_config *config, bool with_benchmark, int64_t from_ts, int64_t to_ts,
                           pu__market *out);
+/* stress.fit as such an interval. */
+pu_status pu__market_interval(const pu_config *config, int64_t *from_ts, int64_t *to_ts);
 void pu__market_free(pu__market *market); /* accepts a zeroed one */
 
 #endif
