@@ -13,14 +13,18 @@ PU_HOST_DEVICE static inline double pu__fixed_cut(double x) {
     return x < -PU_FIXED_MOST ? -PU_FIXED_MOST : x;
 }
 
-PU_HOST_DEVICE static inline int64_t pu__fixed_value(double x) {
-    return (int64_t)floor(pu__fixed_cut(x) * 1073741824.0 + 0.5);
+/* Whole units of a value and of its square. */
+PU_HOST_DEVICE static inline double pu__fixed_units(double x) {
+    return floor(pu__fixed_cut(x) * 1073741824.0 + 0.5);
 }
 
-PU_HOST_DEVICE static inline int64_t pu__fixed_square(double x) {
+PU_HOST_DEVICE static inline double pu__fixed_square_units(double x) {
     const double cut = pu__fixed_cut(x);
-    return (int64_t)floor(cut * cut * 1048576.0 + 0.5);
+    return floor(cut * cut * 1048576.0 + 0.5);
 }
+
+PU_HOST_DEVICE static inline int64_t pu__fixed_value(double x) { return (int64_t)pu__fixed_units(x); }
+PU_HOST_DEVICE static inline int64_t pu__fixed_square(double x) { return (int64_t)pu__fixed_square_units(x); }
 
 PU_HOST_DEVICE static inline int64_t pu__fixed_low(int64_t x) { return (int64_t)((uint64_t)x & 0xffffffffu); }
 PU_HOST_DEVICE static inline int64_t pu__fixed_high(int64_t x) { return x >> 32; }

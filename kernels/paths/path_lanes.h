@@ -2,7 +2,7 @@
 #ifndef PU_KERNELS_PATHS_PATH_LANES_H
 #define PU_KERNELS_PATHS_PATH_LANES_H
 
-#include "kernels/paths/path_returns.h"
+#include "kernels/paths/path_account.h"
 
 /* Places the state arrays in memory of PU__N * pu__path_state_bytes (and a stride of its own on CUDA). */
 PU_HOST_DEVICE static inline void pu__lane_place(pu__path_lanes *lanes, double *memory, int64_t lane) {
@@ -36,10 +36,10 @@ PU_HOST_DEVICE static inline void pu__lane_reset(pu__path_lanes *lanes) {
     PU__EACH_LANE(l) {
         lanes->state[l] = s->process == PU_PROCESS_REGIME ? s->regime_start : 0;
         lanes->equity[l] = lanes->peak[l] = lanes->worst[l] = lanes->worst_peak[l] = 1.0;
-        lanes->turnover[l] = lanes->carry[l] = 0.0;
-        lanes->spread[l] = lanes->slippage[l] = lanes->fee[l] = lanes->impact[l] = 0.0;
-        lanes->under_water[l] = 0.0;
-        lanes->ruin_bar[l] = lanes->margin_bar[l] = lanes->stop_bar[l] = -1.0;
+        lanes->traded[l] = lanes->spread_base[l] = lanes->turnover[l] = 0.0;
+        lanes->impact[l] = lanes->carry[l] = 0.0;
+        lanes->under_water[l] = lanes->alive[l] = 0.0;
+        lanes->margin_bar[l] = lanes->stop_bar[l] = -1.0;
     }
 }
 
@@ -53,7 +53,7 @@ PU_HOST_DEVICE static inline void pu__lane_exposure(const pu__path_lanes *lanes,
         PU__EACH_LANE(l) {
             held[l] += value[l];
             sold[l] += value[l] < 0.0 ? -value[l] : 0.0;
-            gross[l] += fabs(value[l] * (1.0 + (double)x[l]));
+            gross[l] += fabs(fma(value[l], (double)x[l], value[l]));
         }
     }
 }
@@ -71,12 +71,12 @@ PU_HOST_DEVICE static inline void pu__lane_limits(pu__path_lanes *lanes, double 
     }
 }
 
-/* Marks every position with the returns of step `place` of the block; then carry, ruin, margin, loss limit. */
+/* Marks every position with the returns of step `place` of the block; then carry, ruin, margin, loss limit. The
+ * positions of a ruined account are void: pu__lane_fill_asset takes them for 0. */
 PU_HOST_DEVICE static inline void pu__lane_mark(pu__path_lanes *lanes, int32_t bar, int place) {
     const int32_t assets = lanes->scenario->assets;
     const pu__execution_rules rules = lanes->scenario->rules;
     const bool carries = rules.funding_ratio > 0.0 || rules.borrow_ratio > 0.0;
-    const double now = (double)bar;
     double pnl[PU__N], carry[PU__N], gross[PU__N], held[PU__N], sold[PU__N];
     PU__EACH_LANE(l) pnl[l] = carry[l] = gross[l] = held[l] = sold[l] = 0.0;
     if (carries || rules.maintenance_ratio > 0.0) pu__lane_exposure(lanes, place, gross, held, sold);
@@ -84,9 +84,9 @@ PU_HOST_DEVICE static inline void pu__lane_mark(pu__path_lanes *lanes, int32_t b
         const float *x = PU__ITEM(lanes->x, place * assets + a);
         double *value = PU__ITEM(lanes->value, a), *price = PU__ITEM(lanes->price, a);
         PU__EACH_LANE(l) {
-            const double before = value[l], after = before * (1.0 + (double)x[l]);
-            pnl[l] += after - before;
-            value[l] = after;
+            const double before = value[l], gain = (double)x[l];
+            pnl[l] = fma(before, gain, pnl[l]);
+            value[l] = fma(before, gain, before);
         }
         if (lanes->keep) {
             PU__EACH_LANE(l) price[l] *= 1.0 + (double)x[l];
@@ -101,17 +101,11 @@ PU_HOST_DEVICE static inline void pu__lane_mark(pu__path_lanes *lanes, int32_t b
         }
     }
     PU__EACH_LANE(l) {
-        const double before = lanes->equity[l], marked = before + pnl[l] - carry[l];
-        const double equity = marked > 0.0 ? marked : 0.0;
-        lanes->equity[l] = before > 0.0 ? equity : 0.0;
-        const bool ruined = (before > 0.0) & !(marked > 0.0);
-        lanes->ruin_bar[l] = ruined ? now : lanes->ruin_bar[l];
+        pu__path_account account = pu__account_take(lanes, l);
+        pu__account_mark(&account, pnl[l], carry[l]);
+        lanes->equity[l] = account.equity;
     }
-    if (rules.maintenance_ratio > 0.0 || rules.drawdown_max > 0.0) pu__lane_limits(lanes, now, gross);
-    for (int32_t a = 0; a < assets; ++a) {
-        double *value = PU__ITEM(lanes->value, a);
-        PU__EACH_LANE(l) value[l] = lanes->equity[l] > 0.0 ? value[l] : 0.0;
-    }
+    if (rules.maintenance_ratio > 0.0 || rules.drawdown_max > 0.0) pu__lane_limits(lanes, (double)bar, gross);
 }
 
 /* The averages that a policy looks at, brought to this bar: log-price less its average, or the average of squared
@@ -179,53 +173,110 @@ PU_HOST_DEVICE static inline void pu__lane_decide(const pu__path_lanes *lanes, i
     }
 }
 
-/* target[a]: the weight that is due now, or still open; NaN: none. gross: the sum of what they ask for. */
-PU_HOST_DEVICE static inline void pu__lane_due(pu__path_lanes *lanes, int32_t bar, float seen,
-                                               double gross[PU__N]) {
+/* The weight that falls due at this bar, cut to the limit of a position; NaN: none. */
+PU_HOST_DEVICE static inline void pu__lane_due(const pu__path_lanes *lanes, int32_t bar, int32_t a, float seen,
+                                               double due[PU__N]) {
     const pu__path_scenario *s = lanes->scenario;
     const pu__execution_rules rules = s->rules;
     const int64_t latency = rules.physics.latency_bars;
+    pu__lane_decide(lanes, bar, a, seen, due);
+    if (latency > 0) {
+        double *place = PU__ITEM(lanes->pending, bar % latency * s->assets + a);
+        PU__EACH_LANE(l) {
+            const double decided = due[l];
+            due[l] = place[l];
+            place[l] = decided;
+        }
+    }
+    if (rules.position_max > 0.0) {
+        PU__EACH_LANE(l) due[l] = pu__execution_clip(&rules, due[l]);
+    }
+}
+
+/* Whether orders depend on more than what falls due: on what is left of earlier ones, on limits, on each other. */
+PU_HOST_DEVICE static inline bool pu__lane_staged(const pu__path_scenario *s) {
+    const pu__execution_rules *rules = &s->rules;
+    return rules->leverage_max > 0.0 || rules->maintenance_ratio > 0.0 || rules->drawdown_max > 0.0 ||
+           (rules->participation_max > 0.0 && s->volume);
+}
+
+/* target[a]: the weight that is due now, or still open; NaN: none. Then what the leverage limit makes of it. */
+PU_HOST_DEVICE static inline void pu__lane_stage(pu__path_lanes *lanes, int32_t bar, float seen) {
+    const pu__path_scenario *s = lanes->scenario;
+    const pu__execution_rules rules = s->rules;
+    double gross[PU__N];
+    PU__EACH_LANE(l) gross[l] = 0.0;
     for (int32_t a = 0; a < s->assets; ++a) {
         double *target = PU__ITEM(lanes->target, a);
         double due[PU__N];
-        pu__lane_decide(lanes, bar, a, seen, due);
-        if (latency > 0) {
-            double *place = PU__ITEM(lanes->pending, bar % latency * s->assets + a);
-            PU__EACH_LANE(l) {
-                const double decided = due[l];
-                due[l] = place[l];
-                place[l] = decided;
-            }
-        }
+        pu__lane_due(lanes, bar, a, seen, due);
         PU__EACH_LANE(l) {
-            const double clipped = pu__execution_clip(&rules, due[l]);
-            double weight = clipped == clipped ? clipped : target[l];
+            double weight = due[l] == due[l] ? due[l] : target[l];
             const bool closed = (lanes->margin_bar[l] >= 0.0) | (lanes->stop_bar[l] >= 0.0);
             weight = closed ? 0.0 : weight;
             target[l] = weight;
             gross[l] += weight == weight ? fabs(weight) : 0.0;
         }
     }
+    PU__EACH_LANE(l) lanes->scale[l] = pu__execution_scale(&rules, gross[l]);
 }
 
-/* Fills what is due. `volume` and `spread_scale` are the same for every path. */
-PU_HOST_DEVICE static inline void pu__lane_fill_asset(pu__path_lanes *lanes, int32_t a, double volume,
-                                                      double spread_scale, const double scale[PU__N],
-                                                      double cost[PU__N], double traded[PU__N], double *trade) {
+/* Whether notionals times the spread's scale are added up beside notionals; else they are the same. */
+PU_HOST_DEVICE static inline bool pu__lane_based(const pu__path_scenario *s) { return s->shock || s->volume; }
+
+/* What a bar's fills add up to. */
+typedef struct pu__lane_sums {
+    double traded[PU__N], spread_base[PU__N];
+    double left[PU__N]; /* equity less costs */
+} pu__lane_sums;
+
+/* Fills one asset without a known volume: whole, without impact. */
+PU_HOST_DEVICE static inline void pu__lane_fill_asset(pu__path_lanes *lanes, int32_t a, double spread_scale,
+                                                      const double weight[PU__N], pu__lane_sums *sums,
+                                                      double *trade) {
     const pu__execution_rules rules = lanes->scenario->rules;
+    const double ratio = pu__execution_cost_ratio(&rules, spread_scale);
+    double *value = PU__ITEM(lanes->value, a), done[PU__N];
+    PU__EACH_LANE(l) {
+        const double equity = lanes->equity[l], held = equity > 0.0 ? value[l] : 0.0;
+        const pu__execution_order order = pu__execution_cut(&rules, equity, weight[l], held, (double)INFINITY);
+        const double notional = fabs(order.trade);
+        value[l] = order.value;
+        sums->traded[l] += notional;
+        sums->left[l] = fma(-ratio, notional, sums->left[l]);
+        done[l] = order.trade;
+    }
+    if (pu__lane_staged(lanes->scenario)) {
+        double *target = PU__ITEM(lanes->target, a);
+        PU__EACH_LANE(l) target[l] = (double)NAN;
+    }
+    if (pu__lane_based(lanes->scenario)) {
+        PU__EACH_LANE(l) sums->spread_base[l] = fma(fabs(done[l]), spread_scale, sums->spread_base[l]);
+    }
+    if (trade) {
+        PU__EACH_LANE(l) trade[l] = done[l];
+    }
+}
+
+/* The same with a volume, which is that of every path. */
+PU_HOST_DEVICE static inline void pu__lane_fill_volume(pu__path_lanes *lanes, int32_t a, double volume,
+                                                       double spread_scale, const double weight[PU__N],
+                                                       pu__lane_sums *sums, double *trade) {
+    const pu__execution_rules rules = lanes->scenario->rules;
+    const double ratio = pu__execution_cost_ratio(&rules, spread_scale);
+    const double most = pu__execution_most(&rules, volume);
     double *target = PU__ITEM(lanes->target, a), *value = PU__ITEM(lanes->value, a), done[PU__N];
     PU__EACH_LANE(l) {
-        const pu__execution_fill fill =
-            pu__execution_trade(&rules, lanes->equity[l], target[l] * scale[l], value[l], volume, spread_scale);
-        target[l] = fill.left ? target[l] : (double)NAN;
-        value[l] = fill.value;
-        lanes->spread[l] += fill.spread;
-        lanes->slippage[l] += fill.slippage;
-        lanes->fee[l] += fill.fee;
-        lanes->impact[l] += fill.impact;
-        cost[l] += fill.spread + fill.slippage + fill.fee + fill.impact;
-        traded[l] += fabs(fill.trade);
-        done[l] = fill.trade;
+        const double equity = lanes->equity[l], held = equity > 0.0 ? value[l] : 0.0;
+        const pu__execution_order order = pu__execution_cut(&rules, equity, weight[l], held, most);
+        const double notional = fabs(order.trade), impact = pu__execution_impact(&rules, notional, volume);
+        target[l] = order.left ? target[l] : (double)NAN;
+        value[l] = order.value;
+        sums->traded[l] += notional;
+        sums->spread_base[l] = fma(notional, spread_scale, sums->spread_base[l]);
+        sums->left[l] = fma(-ratio, notional, sums->left[l]) - impact;
+        lanes->impact[l] += impact;
+        done[l] = order.trade;
     }
     if (trade) {
         PU__EACH_LANE(l) trade[l] = done[l];
@@ -235,54 +286,54 @@ PU_HOST_DEVICE static inline void pu__lane_fill_asset(pu__path_lanes *lanes, int
 /* `trade` [assets], stride apart, or null. */
 PU_HOST_DEVICE static inline void pu__lane_fill(pu__path_lanes *lanes, int32_t bar, float seen, double *trade) {
     const pu__path_scenario *s = lanes->scenario;
-    const double now = (double)bar;
-    double gross[PU__N], scale[PU__N], cost[PU__N], traded[PU__N];
-    PU__EACH_LANE(l) gross[l] = cost[l] = traded[l] = 0.0;
-    pu__lane_due(lanes, bar, seen, gross);
-    const pu__execution_rules rules = s->rules;
-    PU__EACH_LANE(l) scale[l] = 1.0;
-    if (rules.leverage_max > 0.0) {
-        PU__EACH_LANE(l) scale[l] = pu__execution_scale(&rules, gross[l]);
+    const bool staged = pu__lane_staged(s);
+    pu__lane_sums sums;
+    PU__EACH_LANE(l) {
+        sums.traded[l] = sums.spread_base[l] = 0.0;
+        sums.left[l] = lanes->equity[l];
     }
+    if (staged) pu__lane_stage(lanes, bar, seen);
     for (int32_t a = 0; a < s->assets; ++a) {
-        double volume = s->volume ? s->volume[a] : 0.0, spread_scale = 1.0;
+        double volume = s->volume ? s->volume[a] : 0.0, spread_scale = 1.0, weight[PU__N];
+        double *target = PU__ITEM(lanes->target, a), *out = trade ? PU__ITEM(trade, a) : (double *)0;
         if (s->shock && bar > 0) {
             const pu__path_shock *shock = &s->shock[(int64_t)(bar - 1) * s->assets + a];
             volume *= (double)shock->volume_scale;
             spread_scale = (double)shock->spread_scale;
         }
-        double *out = trade ? PU__ITEM(trade, a) : (double *)0;
-        if (volume > 0.0) pu__lane_fill_asset(lanes, a, volume, spread_scale, scale, cost, traded, out);
-        else pu__lane_fill_asset(lanes, a, 0.0, spread_scale, scale, cost, traded, out);
+        if (!staged) pu__lane_due(lanes, bar, a, seen, weight);
+        else PU__EACH_LANE(l) weight[l] = target[l] * lanes->scale[l];
+        if (volume > 0.0) {
+            pu__lane_fill_volume(lanes, a, volume, spread_scale, weight, &sums, out);
+        } else {
+            pu__lane_fill_asset(lanes, a, spread_scale, weight, &sums, out);
+        }
     }
     PU__EACH_LANE(l) {
-        const double marked = lanes->equity[l], equity = marked - cost[l];
-        const bool alive = marked > 0.0, ruined = alive & !(equity > 0.0);
-        lanes->turnover[l] += alive ? traded[l] / marked : 0.0;
-        lanes->equity[l] = ruined ? 0.0 : equity;
-        lanes->ruin_bar[l] = ruined ? now : lanes->ruin_bar[l];
-        lanes->peak[l] = lanes->equity[l] > lanes->peak[l] ? lanes->equity[l] : lanes->peak[l];
-        /* equity / peak < worst / worst_peak, without the divisions */
-        const double left = lanes->equity[l], peak = lanes->peak[l];
-        const bool deeper = left * lanes->worst_peak[l] < lanes->worst[l] * peak;
-        lanes->worst[l] = deeper ? left : lanes->worst[l];
-        lanes->worst_peak[l] = deeper ? peak : lanes->worst_peak[l];
-        lanes->under_water[l] += left < peak ? 1.0 : 0.0;
+        pu__path_account account = pu__account_take(lanes, l);
+        pu__account_close(&account, sums.left[l], sums.traded[l]);
+        pu__account_put(lanes, l, &account);
+        lanes->spread_base[l] += sums.spread_base[l];
     }
 }
 
+/* One lane's metrics at the end. */
 PU_HOST_DEVICE static inline void pu__lane_metrics(const pu__path_lanes *lanes, int l,
                                                    double metric[PU_PATH_METRIC_COUNT]) {
+    const pu__path_scenario *s = lanes->scenario;
+    const pu__physics_rules *rules = &s->rules.physics;
+    const double traded = lanes->traded[l], based = pu__lane_based(s) ? lanes->spread_base[l] : traded;
+    const bool survived = lanes->alive[l] > (double)s->steps;
     metric[PU_PATH_WEALTH] = lanes->equity[l];
     metric[PU_PATH_DRAWDOWN] = 1.0 - lanes->worst[l] / lanes->worst_peak[l];
     metric[PU_PATH_UNDER_WATER] = lanes->under_water[l];
     metric[PU_PATH_TURNOVER] = lanes->turnover[l];
-    metric[PU_PATH_SPREAD] = lanes->spread[l];
-    metric[PU_PATH_SLIPPAGE] = lanes->slippage[l];
-    metric[PU_PATH_FEE] = lanes->fee[l];
+    metric[PU_PATH_SPREAD] = rules->half_spread_ratio * based;
+    metric[PU_PATH_SLIPPAGE] = rules->slippage_ratio * traded;
+    metric[PU_PATH_FEE] = rules->fee_ratio * traded;
     metric[PU_PATH_IMPACT] = lanes->impact[l];
     metric[PU_PATH_CARRY] = lanes->carry[l];
-    metric[PU_PATH_RUIN_BAR] = lanes->ruin_bar[l];
+    metric[PU_PATH_RUIN_BAR] = survived ? -1.0 : lanes->alive[l];
     metric[PU_PATH_MARGIN_BAR] = lanes->margin_bar[l];
     metric[PU_PATH_STOP_BAR] = lanes->stop_bar[l];
 }

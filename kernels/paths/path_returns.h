@@ -17,6 +17,19 @@
 #define PU__EACH_LANE(l) for (int l = 0; l < PU__N; ++l)
 #endif
 
+#ifndef PU__LANES_ALIGN
+#define PU__LANES_ALIGN
+#endif
+
+/* Functions of which each call with other constants is a version of its own, and loops over the bars of a block. */
+#if defined(__CUDACC__)
+#define PU__INLINE __forceinline__
+#define PU__UNROLL_BARS _Pragma("unroll")
+#else
+#define PU__INLINE inline __attribute__((always_inline))
+#define PU__UNROLL_BARS _Pragma("GCC unroll 4")
+#endif
+
 typedef struct pu__path_lanes {
     const pu__path_scenario *scenario;
     uint64_t path;        /* of lane 0 */
@@ -29,10 +42,13 @@ typedef struct pu__path_lanes {
     float *fast, *slow, *variance;            /* [assets] */
     int32_t *row;                             /* [PU_DRAW_STEPS] of the history */
     int32_t state[PU__N];                     /* regime, or row of the history */
-    double equity[PU__N], peak[PU__N], turnover[PU__N];
+    PU__LANES_ALIGN double equity[PU__N];
+    double peak[PU__N];
     double worst[PU__N], worst_peak[PU__N]; /* equity and peak of the largest drawdown */
-    double spread[PU__N], slippage[PU__N], fee[PU__N], impact[PU__N], carry[PU__N];
-    double under_water[PU__N], ruin_bar[PU__N], margin_bar[PU__N], stop_bar[PU__N]; /* of one width: vectors */
+    double traded[PU__N], spread_base[PU__N], turnover[PU__N], impact[PU__N], carry[PU__N];
+    double under_water[PU__N], alive[PU__N]; /* bars; of one width with the rest: vectors */
+    double margin_bar[PU__N], stop_bar[PU__N];
+    double scale[PU__N]; /* that the leverage limit puts on this bar's weights */
 } pu__path_lanes;
 
 PU_HOST_DEVICE static inline void pu__lane_words(const pu__path_lanes *lanes, int32_t block, uint32_t draw,

@@ -22,7 +22,8 @@ typedef struct walk {
     int32_t state; /* regime, or row of the history */
     double equity, peak, metric[PU_PATH_METRIC_COUNT];
     double worst, worst_peak; /* equity and peak of the largest drawdown */
-    float unseen;             /* slow_decay^bar */
+    double traded, spread_base;
+    float unseen; /* slow_decay^bar */
 } walk;
 
 static pu__philox4 words_of(const walk *w, int32_t step, uint32_t asset, pu__draw_kind kind) {
@@ -134,11 +135,11 @@ static void mark(walk *w, int32_t bar) {
     for (int32_t a = 0; a < s->assets; ++a) {
         asset_state *asset = &w->asset[a];
         const float x = shocked(s, bar - 1, a, return_of(w, bar - 1, a));
-        const double growth = 1.0 + (double)pu__sim_expm1(x), before = asset->value;
+        const double gain = (double)pu__sim_expm1(x), before = asset->value;
         observe(s, asset, x);
-        asset->price *= growth;
-        asset->value = before * growth;
-        pnl += asset->value - before;
+        asset->price *= 1.0 + gain;
+        asset->value = fma(before, gain, before);
+        pnl = fma(before, gain, pnl);
         held += before;
         sold += before < 0.0 ? -before : 0.0;
         gross += fabs(asset->value);
@@ -187,7 +188,12 @@ static double due(walk *w, int32_t bar, int32_t a) {
     return weight == weight ? pu__execution_clip(&w->s->rules, weight) : w->asset[a].target;
 }
 
-static double fill_asset(walk *w, int32_t bar, int32_t a, double scale, double *trade) {
+/* What a bar trades: notionals, the same times the bar's scale of the spread, and the equity that costs leave. */
+typedef struct bar_trade {
+    double traded, spread_base, left;
+} bar_trade;
+
+static double fill_asset(walk *w, int32_t bar, int32_t a, double scale, bar_trade *sum) {
     const pu__path_scenario *s = w->s;
     asset_state *asset = &w->asset[a];
     double volume = s->volume ? s->volume[a] : 0.0, spread_scale = 1.0;
@@ -195,16 +201,16 @@ static double fill_asset(walk *w, int32_t bar, int32_t a, double scale, double *
         volume *= (double)s->shock[(int64_t)(bar - 1) * s->assets + a].volume_scale;
         spread_scale = (double)s->shock[(int64_t)(bar - 1) * s->assets + a].spread_scale;
     }
-    const pu__execution_fill fill =
-        pu__execution_trade(&s->rules, w->equity, asset->target * scale, asset->value, volume, spread_scale);
-    if (!fill.left) asset->target = (double)NAN;
-    asset->value = fill.value;
-    w->metric[PU_PATH_SPREAD] += fill.spread;
-    w->metric[PU_PATH_SLIPPAGE] += fill.slippage;
-    w->metric[PU_PATH_FEE] += fill.fee;
-    w->metric[PU_PATH_IMPACT] += fill.impact;
-    *trade = fill.trade;
-    return fill.spread + fill.slippage + fill.fee + fill.impact;
+    const pu__execution_order order = pu__execution_cut(&s->rules, w->equity, asset->target * scale, asset->value,
+                                                        pu__execution_most(&s->rules, volume));
+    const double notional = fabs(order.trade), impact = pu__execution_impact(&s->rules, notional, volume);
+    if (!order.left) asset->target = (double)NAN;
+    asset->value = order.value;
+    sum->traded += notional;
+    sum->spread_base = fma(notional, spread_scale, sum->spread_base);
+    sum->left = fma(-pu__execution_cost_ratio(&s->rules, spread_scale), notional, sum->left) - impact;
+    w->metric[PU_PATH_IMPACT] += impact;
+    return order.trade;
 }
 
 static void ask(walk *w, int32_t bar) {
@@ -219,7 +225,8 @@ static void ask(walk *w, int32_t bar) {
 
 /* trade [assets] or null. */
 static void trade_bar(walk *w, int32_t bar, double *trade) {
-    double gross = 0.0, cost = 0.0, traded = 0.0;
+    double gross = 0.0;
+    bar_trade sum = {0.0, 0.0, w->equity};
     if (w->s->policy == PU_POLICY_CALLBACK) ask(w, bar);
     for (int32_t a = 0; a < w->s->assets; ++a) {
         w->asset[a].target = due(w, bar, a);
@@ -227,14 +234,14 @@ static void trade_bar(walk *w, int32_t bar, double *trade) {
     }
     const double scale = pu__execution_scale(&w->s->rules, gross);
     for (int32_t a = 0; a < w->s->assets; ++a) {
-        double bought = 0.0;
-        if (w->equity > 0.0) cost += fill_asset(w, bar, a, scale, &bought);
-        traded += fabs(bought);
+        const double bought = w->equity > 0.0 ? fill_asset(w, bar, a, scale, &sum) : 0.0;
         if (trade) trade[a] = bought;
     }
     if (w->equity > 0.0) {
-        w->metric[PU_PATH_TURNOVER] += traded / w->equity;
-        w->equity -= cost;
+        w->metric[PU_PATH_TURNOVER] += pu__execution_turnover(sum.traded, w->equity);
+        w->traded += sum.traded;
+        w->spread_base += sum.spread_base;
+        w->equity = sum.left;
         if (!(w->equity > 0.0)) close_account(w, bar);
     }
     if (w->equity > w->peak) w->peak = w->equity;
@@ -242,9 +249,16 @@ static void trade_bar(walk *w, int32_t bar, double *trade) {
         w->worst = w->equity;
         w->worst_peak = w->peak;
     }
-    w->metric[PU_PATH_DRAWDOWN] = 1.0 - w->worst / w->worst_peak;
     if (w->equity < w->peak) w->metric[PU_PATH_UNDER_WATER] += 1.0;
+}
+
+static void finish(walk *w) {
+    const pu__physics_rules *rules = &w->s->rules.physics;
     w->metric[PU_PATH_WEALTH] = w->equity;
+    w->metric[PU_PATH_DRAWDOWN] = 1.0 - w->worst / w->worst_peak;
+    w->metric[PU_PATH_SPREAD] = rules->half_spread_ratio * w->spread_base;
+    w->metric[PU_PATH_SLIPPAGE] = rules->slippage_ratio * w->traded;
+    w->metric[PU_PATH_FEE] = rules->fee_ratio * w->traded;
 }
 
 static void start(walk *w) {
@@ -255,6 +269,7 @@ static void start(walk *w) {
     for (int64_t i = 0; i < s->rules.physics.latency_bars * assets; ++i) w->pending[i] = (double)NAN;
     w->state = s->process == PU_PROCESS_REGIME ? s->regime_start : 0;
     w->equity = w->peak = w->worst = w->worst_peak = 1.0;
+    w->traded = w->spread_base = 0.0;
     w->unseen = 1.0f;
     for (int m = 0; m < PU_PATH_METRIC_COUNT; ++m) w->metric[m] = m < PU_PATH_RUIN_BAR ? 0.0 : -1.0;
 }
@@ -273,6 +288,7 @@ static void run_path(walk *w, const pu__path_batch *batch, int64_t index) {
         if (batch->equity) batch->equity[at] = w->equity;
         for (int64_t a = 0; a < assets && batch->price; ++a) batch->price[at * assets + a] = w->asset[a].price;
     }
+    finish(w);
     for (int m = 0; m < PU_PATH_METRIC_COUNT && batch->metric; ++m)
         batch->metric[m * batch->count + index] = w->metric[m];
 }

@@ -1,5 +1,5 @@
 /* What physics.h leaves out of a fill, on top of its order and cost ratios: impact, volume, carry, limits and margin.
- * With every term here at 0 a step is that of physics.h, bit for bit.
+ * With every term here at 0 a step is that of physics.h.
  *
  * At a close, after physics.h's mark and before its fill, the account pays carry for the bar that ended, and is
  * tested for ruin, margin call and loss limit. A margin call or a reached loss limit closes every position at that
@@ -12,6 +12,8 @@
  * stays an order to the same weight until it is filled or a new weight falls due. */
 #ifndef PU_KERNELS_PHYSICS_EXECUTION_H
 #define PU_KERNELS_PHYSICS_EXECUTION_H
+
+#include <float.h>
 
 #include "kernels/physics/physics.h"
 
@@ -28,7 +30,13 @@ typedef struct pu__execution_rules {
     double maintenance_ratio; /* margin call where equity falls below this share of the gross value */
 } pu__execution_rules;
 
-/* One asset's fill. `value` is the position after it; `left` is true where the volume cut the order. */
+/* What an order trades. `value` is the position after it; `left` is true where the volume cut the order. */
+typedef struct pu__execution_order {
+    double value, trade;
+    bool left;
+} pu__execution_order;
+
+/* One asset's fill with its costs. */
 typedef struct pu__execution_fill {
     double value, trade, spread, slippage, fee, impact;
     bool left;
@@ -45,25 +53,57 @@ PU_HOST_DEVICE static inline double pu__execution_scale(const pu__execution_rule
     return rules->leverage_max > 0.0 && gross > rules->leverage_max ? rules->leverage_max / gross : 1.0;
 }
 
-/* `volume`: traded value of the bar in units of the starting equity; 0: not known, orders fill whole, without
- * impact. */
+/* The order that takes a position of `value` to `weight` of `equity`, of which `most` can be traded. */
+PU_HOST_DEVICE static inline pu__execution_order pu__execution_cut(const pu__execution_rules *rules, double equity,
+                                                                   double weight, double value, double most) {
+    const double target = weight * equity, wanted = target - value;
+    const bool ordered = pu__physics_ordered(&rules->physics, equity, wanted);
+    const double trade = ordered ? wanted : 0.0;
+    pu__execution_order order;
+    order.left = fabs(trade) > most;
+    order.trade = trade > most ? most : trade;
+    order.trade = order.trade < -most ? -most : order.trade;
+    order.value = order.left ? value + order.trade : ordered ? target : value;
+    return order;
+}
+
+/* The most that an order can trade. `volume`: traded value of the bar in units of the starting equity; 0: not known,
+ * orders fill whole, without impact. */
+PU_HOST_DEVICE static inline double pu__execution_most(const pu__execution_rules *rules, double volume) {
+    return rules->participation_max > 0.0 && volume > 0.0 ? rules->participation_max * volume : (double)INFINITY;
+}
+
+PU_HOST_DEVICE static inline double pu__execution_impact(const pu__execution_rules *rules, double notional,
+                                                         double volume) {
+    return notional * (rules->impact_ratio * sqrt(volume > 0.0 ? notional / volume : 0.0));
+}
+
+/* Spread, slippage and fee of a notional of 1. */
+PU_HOST_DEVICE static inline double pu__execution_cost_ratio(const pu__execution_rules *rules,
+                                                             double spread_scale) {
+    return rules->physics.half_spread_ratio * spread_scale +
+           (rules->physics.slippage_ratio + rules->physics.fee_ratio);
+}
+
+/* Traded notionals as a share of the equity that they were traded with; 0 of a ruined account, which trades nothing. */
+PU_HOST_DEVICE static inline double pu__execution_turnover(double traded, double equity) {
+    return traded / (equity > DBL_MIN ? equity : DBL_MIN);
+}
+
 PU_HOST_DEVICE static inline pu__execution_fill pu__execution_trade(const pu__execution_rules *rules,
                                                                     double equity, double weight, double value,
                                                                     double volume, double spread_scale) {
+    const pu__execution_order order =
+        pu__execution_cut(rules, equity, weight, value, pu__execution_most(rules, volume));
+    const double notional = fabs(order.trade);
     pu__execution_fill fill;
-    const double order = pu__physics_order(&rules->physics, equity, weight, value);
-    const bool limited = rules->participation_max > 0.0 && volume > 0.0;
-    const double most = limited ? rules->participation_max * volume : (double)INFINITY;
-    fill.left = fabs(order) > most;
-    fill.trade = order > most ? most : order;
-    fill.trade = fill.trade < -most ? -most : fill.trade;
-    fill.value = fill.left ? value + fill.trade : order != 0.0 ? weight * equity : value;
-    const double notional = fabs(fill.trade);
-    const double participation = volume > 0.0 ? notional / volume : 0.0;
+    fill.value = order.value;
+    fill.trade = order.trade;
+    fill.left = order.left;
     fill.spread = notional * rules->physics.half_spread_ratio * spread_scale;
     fill.slippage = notional * rules->physics.slippage_ratio;
     fill.fee = notional * rules->physics.fee_ratio;
-    fill.impact = notional * (rules->impact_ratio * sqrt(participation));
+    fill.impact = pu__execution_impact(rules, notional, volume);
     return fill;
 }
 

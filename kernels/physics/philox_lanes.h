@@ -18,12 +18,12 @@ static inline pu__words pu__words_xor(pu__words a, pu__words b, pu__words c) {
     return _mm512_ternarylogic_epi32(a, b, c, 0x96);
 }
 static inline pu__words pu__words_join(pu__words even, pu__words odd) {
-    return _mm512_mask_blend_epi32(0xAAAA, even, odd);
+    return _mm512_mask_blend_epi32(0xAAAA, even, _mm512_slli_epi64(odd, 32));
 }
 static inline pu__words pu__words_down(pu__words a) { return _mm512_srli_epi64(a, 32); }
-static inline pu__words pu__words_up(pu__words a) { return _mm512_slli_epi64(a, 32); }
 static inline pu__words pu__words_product(pu__words a, pu__words b) { return _mm512_mul_epu32(a, b); }
-static inline pu__words pu__words_splat(uint32_t a) { return _mm512_set1_epi32((int)a); }
+static inline pu__words pu__words_sum(pu__words a, pu__words b) { return _mm512_add_epi64(a, b); }
+static inline pu__words pu__words_splat(uint64_t a) { return _mm512_set1_epi64((long long)a); }
 #elif defined(__AVX2__)
 enum { PU__WORD_LANES = 8 };
 typedef __m256i pu__words;
@@ -31,22 +31,30 @@ static inline pu__words pu__words_xor(pu__words a, pu__words b, pu__words c) {
     return _mm256_xor_si256(_mm256_xor_si256(a, b), c);
 }
 static inline pu__words pu__words_join(pu__words even, pu__words odd) {
-    return _mm256_blend_epi32(even, odd, 0xAA);
+    return _mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xAA);
 }
 static inline pu__words pu__words_down(pu__words a) { return _mm256_srli_epi64(a, 32); }
-static inline pu__words pu__words_up(pu__words a) { return _mm256_slli_epi64(a, 32); }
 static inline pu__words pu__words_product(pu__words a, pu__words b) { return _mm256_mul_epu32(a, b); }
-static inline pu__words pu__words_splat(uint32_t a) { return _mm256_set1_epi32((int)a); }
+static inline pu__words pu__words_sum(pu__words a, pu__words b) { return _mm256_add_epi64(a, b); }
+static inline pu__words pu__words_splat(uint64_t a) { return _mm256_set1_epi64x((long long)a); }
 #else
 enum { PU__WORD_LANES = 1 };
 #endif
 
 #if defined(__AVX2__)
-/* Low and high halves of m * a for every lane: the products of the even lanes and of the odd ones, joined. */
-static inline void pu__words_multiply(pu__words m, pu__words a, pu__words *low, pu__words *high) {
-    const pu__words even = pu__words_product(m, a), odd = pu__words_product(m, pu__words_down(a));
-    *low = pu__words_join(even, pu__words_up(odd));
-    *high = pu__words_join(pu__words_down(even), odd);
+/* The counters of every second path, one word to 64 bits. The instruction that multiplies reads the lower 32 alone, so
+ * what gathers in the upper ones does not matter and a whole product serves as its own low word. */
+typedef struct pu__counters {
+    pu__words c0, c1, c2, c3;
+} pu__counters;
+
+static inline void pu__counters_round(pu__counters *c, pu__words key0, pu__words key1) {
+    const pu__words p0 = pu__words_product(pu__words_splat(0xD2511F53u), c->c0);
+    const pu__words p1 = pu__words_product(pu__words_splat(0xCD9E8D57u), c->c2);
+    c->c0 = pu__words_xor(pu__words_down(p1), c->c1, key0);
+    c->c2 = pu__words_xor(pu__words_down(p0), c->c3, key1);
+    c->c1 = p1;
+    c->c3 = p0;
 }
 #endif
 
@@ -54,31 +62,25 @@ static inline void pu__words_multiply(pu__words m, pu__words a, pu__words *low, 
 static inline void pu__draw_words_lanes(uint64_t seed, uint64_t first_path, uint32_t step_block, uint32_t draw,
                                         int lanes, uint32_t *word) {
 #if defined(__AVX2__)
-    const pu__words m0 = pu__words_splat(0xD2511F53u), m1 = pu__words_splat(0xCD9E8D57u);
+    static const uint64_t evens[8] = {0, 2, 4, 6, 8, 10, 12, 14};
+    pu__words ramp;
+    memcpy(&ramp, evens, sizeof ramp);
     for (int l = 0; l < lanes; l += PU__WORD_LANES) {
-        uint32_t path[2][PU__WORD_LANES];
-        for (int i = 0; i < PU__WORD_LANES; ++i) {
-            path[0][i] = (uint32_t)(first_path + (uint64_t)(l + i));
-            path[1][i] = (uint32_t)((first_path + (uint64_t)(l + i)) >> 32);
-        }
-        pu__words c0 = pu__words_splat(step_block), c1 = pu__words_splat(draw), c2, c3;
-        memcpy(&c2, path[0], sizeof c2);
-        memcpy(&c3, path[1], sizeof c3);
+        pu__counters even = {pu__words_splat(step_block), pu__words_splat(draw), ramp, ramp}, odd;
+        even.c2 = pu__words_sum(ramp, pu__words_splat(first_path + (uint64_t)l));
+        even.c3 = pu__words_down(even.c2);
+        odd = even;
+        odd.c2 = pu__words_sum(even.c2, pu__words_splat(1));
+        odd.c3 = pu__words_down(odd.c2);
         uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
 #pragma GCC unroll 10
         for (int round = 0; round < 10; ++round, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u) {
-            pu__words low0, high0, low1, high1;
-            pu__words_multiply(m0, c0, &low0, &high0);
-            pu__words_multiply(m1, c2, &low1, &high1);
-            c0 = pu__words_xor(high1, c1, pu__words_splat(k0));
-            c2 = pu__words_xor(high0, c3, pu__words_splat(k1));
-            c1 = low1;
-            c3 = low0;
+            pu__counters_round(&even, pu__words_splat(k0), pu__words_splat(k1));
+            pu__counters_round(&odd, pu__words_splat(k0), pu__words_splat(k1));
         }
-        memcpy(word + 0 * lanes + l, &c0, sizeof c0);
-        memcpy(word + 1 * lanes + l, &c1, sizeof c1);
-        memcpy(word + 2 * lanes + l, &c2, sizeof c2);
-        memcpy(word + 3 * lanes + l, &c3, sizeof c3);
+        const pu__words joined[4] = {pu__words_join(even.c0, odd.c0), pu__words_join(even.c1, odd.c1),
+                                     pu__words_join(even.c2, odd.c2), pu__words_join(even.c3, odd.c3)};
+        for (int w = 0; w < 4; ++w) memcpy(word + w * lanes + l, &joined[w], sizeof joined[w]);
     }
 #else
     for (int l = 0; l < lanes; ++l) {

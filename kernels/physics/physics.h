@@ -65,12 +65,18 @@ typedef struct pu__physics_position {
 
 PU_HOST_DEVICE static inline bool pu__physics_is_nan(double x) { return x != x; }
 
+/* Whether `trade` is an order: NaN is not, nor what lies within the band. */
+PU_HOST_DEVICE static inline bool pu__physics_ordered(const pu__physics_rules *rules, double equity,
+                                                      double trade) {
+    return fabs(trade) > rules->no_trade_weight * equity;
+}
+
 /* Signed notional that takes a position of `value` to `weight` of `equity`; 0 where the weight is NaN or the order is
  * within the band. */
 PU_HOST_DEVICE static inline double pu__physics_order(const pu__physics_rules *rules, double equity, double weight,
                                                       double value) {
     const double trade = weight * equity - value;
-    return fabs(trade) > rules->no_trade_weight * equity ? trade : 0.0;
+    return pu__physics_ordered(rules, equity, trade) ? trade : 0.0;
 }
 
 /* No order waits in a new ring: `pending` has latency_bars * assets places, [latency][assets]. */

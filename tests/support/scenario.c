@@ -82,6 +82,7 @@ void pu__test_scenario_make(pu__test_scenario *out, int number) {
         out->asset[a].variance_start = s->process == PU_PROCESS_HESTON ? 0.05f : 1e-4f;
         out->volume[a] = (double)uniform(&random, 0.5, 5.0);
     }
+    if (number % 9 == 4) out->volume[0] = 0.0; /* not known */
     for (int32_t a = 0; a < s->assets; ++a)
         for (int32_t j = 0; j <= a; ++j)
             out->factor[a * s->assets + j] = j == a ? 0.8f : uniform(&random, -0.2, 0.3);

@@ -81,6 +81,12 @@ static void vectors_equal_the_plain_twin(void **state) {
             const pu__path_batch batch = batch_of(&vectors, first);
             assert_int_equal(pu__paths_cpu(&t.scenario, &batch, NULL), PU_OK);
             assert_same(&plain, &vectors, number);
+            pu__path_summary_reset(vectors.summary);
+            memset(vectors.metric, 0, sizeof(double) * PU_PATH_METRIC_COUNT * PATHS);
+            const pu__path_batch metrics = {first, PATHS, vectors.metric, vectors.summary,
+                                            .weight = vectors.weight};
+            assert_int_equal(pu__paths_cpu(&t.scenario, &metrics, NULL), PU_OK); /* nothing is kept: other code */
+            assert_same(&plain, &vectors, number);
             free_result(&vectors);
         }
         ruins += (double)plain.summary->ruined;
@@ -90,6 +96,45 @@ static void vectors_equal_the_plain_twin(void **state) {
     }
     print_message("ruined %g, margin calls %g, loss limits %g\n", ruins, calls, stops);
     assert_true(ruins > 0 && calls > 0 && stops > 0);
+}
+
+/* One asset, every policy, orders within a band and late ones, ruin: what path_single.h makes of whole and broken
+ * blocks of bars. */
+static void single_assets_equal_the_plain_twin(void **state) {
+    (void)state;
+    static pu__test_scenario t;
+    double ruins = 0;
+    for (int number = 0; number < 4 * PU_POLICY_COUNT; ++number) {
+        pu__test_scenario_make(&t, 0);
+        pu__path_scenario *s = &t.scenario;
+        s->policy = number % PU_POLICY_COUNT;
+        if (s->policy == PU_POLICY_CALLBACK) continue;
+        const bool historical = s->policy == PU_POLICY_HISTORY_WEIGHTS;
+        s->process = historical ? PU_PROCESS_BOOTSTRAP : number % 3 ? PU_PROCESS_GBM : PU_PROCESS_GARCH;
+        s->shock = NULL;
+        s->volume = NULL;
+        s->steps = 30 + number;
+        t.asset[0].volatility[0] = 0.1f;
+        t.weight[0] = number % 2 ? 6.0 : 0.7;
+        s->rules = (pu__execution_rules){.physics = {5e-4, 1e-4, 2e-4, 0.0, 0}};
+        s->rules.physics.latency_bars = number / PU_POLICY_COUNT == 1 ? 3 : 0;
+        s->rules.physics.no_trade_weight = number / PU_POLICY_COUNT == 2 ? 0.02 : 0.0;
+        s->rules.position_max = number / PU_POLICY_COUNT == 3 ? 0.9 : 0.0;
+        result plain = new_result(s, 3, PATHS);
+        pu__path_batch judge = {3, PATHS, plain.metric, plain.summary, .weight = plain.weight};
+        assert_int_equal(pu__paths_plain(s, &judge), PU_OK);
+        for (int isa = 0; isa < PU_ISA_COUNT; ++isa) {
+            pu__isa_limit((pu__isa)isa);
+            result vectors = new_result(s, 3, PATHS);
+            pu__path_batch batch = {3, PATHS, vectors.metric, vectors.summary, .weight = vectors.weight};
+            assert_int_equal(pu__paths_cpu(s, &batch, NULL), PU_OK);
+            assert_same(&plain, &vectors, number);
+            free_result(&vectors);
+        }
+        ruins += (double)plain.summary->ruined;
+        free_result(&plain);
+    }
+    assert_true(ruins > 100);
 }
 
 static void splits_and_threads_change_no_bit(void **state) {
@@ -339,6 +384,7 @@ static void impossible_parameters_are_refused(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(vectors_equal_the_plain_twin),
+        cmocka_unit_test(single_assets_equal_the_plain_twin),
         cmocka_unit_test(splits_and_threads_change_no_bit),
         cmocka_unit_test(accounts_are_those_of_the_backtest),
         cmocka_unit_test(a_gap_of_30_percent_costs_30_percent),
