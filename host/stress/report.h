@@ -58,6 +58,10 @@ const json_t *pu__stress_cell(const json_t *document, const json_t *index, const
 /* The severity of a scenario's cells that is nearest to 1, its full size. */
 double pu__stress_severity(const json_t *document, const char *scenario);
 
+/* Severities that a bisection found lie in the middle between two decimals; printf rounds these to the even one, the
+ * page upwards: the value that both round up. */
+double pu__tie_up(double value);
+
 /* "gap, severity 2, cost factor 5, latency 1" */
 void pu__stress_cell_name(const json_t *cell, char *text, size_t capacity);
 

@@ -58,10 +58,10 @@ static void put_breaking(FILE *out, const json_t *limits) {
             fputs("| ", out);
             if (!json_is_number(severity)) fputs("not broken", out);
             else if (json_number_value(severity) == 0) fputs("0: broken without it", out);
-            else fprintf(out, "%.3g", json_number_value(severity));
+            else fprintf(out, "%.3g", pu__tie_up(json_number_value(severity)));
             if (json_number_value(severity) > 0 && json_array_size(bracket) == 2)
-                fprintf(out, " (%.3g to %.3g)", json_number_value(json_array_get(bracket, 0)),
-                        json_number_value(json_array_get(bracket, 1)));
+                fprintf(out, " (%.3g to %.3g)", pu__tie_up(json_number_value(json_array_get(bracket, 0))),
+                        pu__tie_up(json_number_value(json_array_get(bracket, 1))));
             fputc(' ', out);
         }
         fputs("|\n", out);

@@ -118,6 +118,8 @@ void pu__stress_cell_name(const json_t *cell, char *text, size_t capacity) {
 
 /* ---- the verdict ---- */
 
+double pu__tie_up(double value) { return value * (1 + 1e-12); }
+
 static const json_t *mildest(const json_t *limit) {
     const json_t *best = NULL;
     size_t i;
@@ -136,7 +138,7 @@ static void add_failure(pu__buffer *out, const json_t *document, const json_t *l
         pu__buffer_printf(out, "without any shock");
     } else if (breaking) {
         pu__buffer_printf(out, "%s from severity %.3g", pu__text_of(breaking, "scenario"),
-                          number_of(breaking, "severity"));
+                          pu__tie_up(number_of(breaking, "severity")));
     } else {
         const json_t *worst = json_object_get(limit, "worst");
         char name[512];
