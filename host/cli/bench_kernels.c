@@ -1,22 +1,14 @@
 #include "host/cli/bench_kernels.h"
 
-#include <errno.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "host/base/nearest.h"
+#include "host/cli/peer.h"
 #include "host/graph/op_bench.h"
 #include "plusultra/log.h"
 #include "plusultra/memory.h"
-
-/* bench/peers/kernels.py, embedded by the build. */
-extern const char pu__peer_kernels[];
-
-extern char **environ;
 
 enum { LINE_BYTES = 512, SYSTEMS_MAX = 4, SYSTEM_BYTES = 32 };
 
@@ -123,62 +115,15 @@ static void keep(peers *p, const pu__workloads *list, char *line) {
     }
 }
 
-static pu_status converse(const int in[2], const int out[2], pid_t child, const char *python,
-                          const pu__workloads *list, peers *p) {
-    char line[LINE_BYTES];
-    FILE *to = fdopen(in[1], "w"), *from = fdopen(out[0], "r");
-    if (!to || !from) return pu_fail(PU_ERR_IO, "cannot talk to %s: %s", python, strerror(errno));
-    for (int i = 0; i < list->count; ++i) fprintf(to, "%s\n", list->entry[i].name);
-    fclose(to);
-    while (fgets(line, sizeof line, from)) keep(p, list, line);
-    fclose(from);
-    int code = 0;
-    if (waitpid(child, &code, 0) < 0 || !WIFEXITED(code) || WEXITSTATUS(code) != 0) {
-        return pu_fail(
-            PU_ERR_NOT_FOUND,
-            "--peer: %s ended with an error; it has to be a Python with PyTorch, and JAX if that is to be "
-            "compared",
-            python);
-    }
-    return PU_OK;
-}
-
-/* Starts the peer with the pipes for its standard input and output. */
-static pu_status start_peer(const char *python, const char *threads, const int in[2], const int out[2],
-                            pid_t *child) {
-    char *const arguments[] = {(char *)(uintptr_t)python, "-c", (char *)(uintptr_t)pu__peer_kernels,
-                               (char *)(uintptr_t)threads, NULL};
-    posix_spawn_file_actions_t actions;
-    int error = posix_spawn_file_actions_init(&actions);
-    if (error == 0) {
-        error = posix_spawn_file_actions_adddup2(&actions, in[0], 0);
-        if (error == 0) error = posix_spawn_file_actions_adddup2(&actions, out[1], 1);
-        for (int i = 0; i < 2 && error == 0; ++i) {
-            error = posix_spawn_file_actions_addclose(&actions, in[i]);
-            if (error == 0) error = posix_spawn_file_actions_addclose(&actions, out[i]);
-        }
-        if (error == 0) error = posix_spawnp(child, python, &actions, NULL, arguments, environ);
-        posix_spawn_file_actions_destroy(&actions);
-    }
-    if (error == 0) return PU_OK;
-    return pu_fail(PU_ERR_NOT_FOUND, "--peer: cannot start %s: %s; it has to be a Python with PyTorch", python,
-                   strerror(error));
-}
-
 static pu_status ask_peers(const char *python, int64_t threads, const pu__workloads *list, peers *p) {
-    int in[2] = {-1, -1}, out[2] = {-1, -1};
-    pid_t child = -1;
-    char count[32];
-    snprintf(count, sizeof count, "%lld", (long long)threads);
-    pu_status status =
-        pipe(in) == 0 && pipe(out) == 0 ? PU_OK : pu_fail(PU_ERR_IO, "cannot make a pipe: %s", strerror(errno));
-    if (status == PU_OK) status = start_peer(python, count, in, out, &child);
-    if (in[0] >= 0) close(in[0]);
-    if (out[1] >= 0) close(out[1]);
-    if (status == PU_OK) return converse(in, out, child, python, list, p);
-    if (in[1] >= 0) close(in[1]);
-    if (out[0] >= 0) close(out[0]);
-    return status;
+    char line[LINE_BYTES];
+    pu__peer peer;
+    PU_TRY(pu__peer_start(python, threads, &peer));
+    for (int i = 0; i < list->count; ++i) fprintf(peer.to, "%s\n", list->entry[i].name);
+    fclose(peer.to);
+    peer.to = NULL;
+    while (fgets(line, sizeof line, peer.from)) keep(p, list, line);
+    return pu__peer_end(&peer);
 }
 
 static void print_peers(pu__cli *cli, const pu__workloads *list, const pu__workload_time *times, const peers *p) {

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "host/cli/bench_kernels.h"
+#include "host/cli/bench_layers.h"
 #include "host/cli/cli.h"
 #include "plusultra/features.h"
 #include "plusultra/train.h"
@@ -69,8 +70,10 @@ static pu_status run(pu__cli *cli) {
     const char *what = cli->operand_count > 0 ? cli->operands[0] : "";
     const bool every_launch = strcmp(what, "step") == 0;
     if (strcmp(what, "kernels") == 0) return pu__cli_bench_kernels(cli);
+    if (strcmp(what, "layers") == 0) return pu__cli_bench_layers(cli);
     if (*what && !every_launch)
-        return pu_fail(PU_ERR_CONFIG, "bench '%.40s' is not known: step, kernels, or nothing for a summary", what);
+        return pu_fail(PU_ERR_CONFIG,
+                       "bench '%.40s' is not known: step, kernels, layers, or nothing for a summary", what);
     const pu_config *config = cli->config;
     double seconds = 0;
     PU_TRY(pu__cli_real(cli, "seconds", 5, 0, 3600, &seconds));
@@ -93,23 +96,28 @@ static pu_status run(pu__cli *cli) {
 
 static const pu__option options[] = {
     {"seconds", 0, "S", "how long to measure the step (5)"},
-    {"op", 0, "NAME", "kernels: this operation only"},
-    {"bars", 0, "T", "kernels: windows of this length only (64, 128, 256, 512)"},
-    {"peer", 0, "PYTHON", "kernels: the same work in this Python's PyTorch, and JAX if it has it"},
+    {"op", 0, "NAME", "kernels, layers: this operation only"},
+    {"bars", 0, "T", "kernels, layers: windows of this length only (64, 128, 256, 512)"},
+    {"peer", 0, "PYTHON", "kernels, layers: the same work in this Python's PyTorch, and JAX if it has it"},
+    {"rounds", 0, "N", "layers: how often each system is measured in turn (15)"},
 };
 
 const pu__verb pu__verb_bench = {
     .name = "bench",
     .summary = "time the training step, or single kernels, on this machine",
-    .details = "Times the configured model's training step with random inputs, prints the floor (its matrix "
-               "products at this machine's own rate)\n"
-               "and where the time goes. Needs no data.\n\n"
-               "  step      every launch of the step too: bytes, operations, time, share of the limit\n"
-               "  kernels   single operations, hot and cold, beside this machine's copy and matrix rates; --peer "
-               "runs the\n"
-               "            same work in PyTorch and JAX\n\n"
-               "`make bench` measures import, features and windows as well, beside other systems.",
-    .operands = "[step|kernels]",
+    .details =
+        "Times the configured model's training step with random inputs, prints the floor (its matrix "
+        "products at this machine's own rate)\n"
+        "and where the time goes. Needs no data.\n\n"
+        "  step      every launch of the step too: bytes, operations, time, share of the limit\n"
+        "  kernels   single operations, hot and cold, beside this machine's copy and matrix rates; --peer "
+        "runs the\n"
+        "            same work in PyTorch and JAX\n"
+        "  layers    attention, depthwise convolution and S4, forward and backward as one, batch 64, width 128; "
+        "with --peer\n"
+        "            in rounds that alternate with PyTorch (eager, compiled) and JAX, each in its fastest form\n\n"
+        "`make bench` measures import, features and windows as well, beside other systems.",
+    .operands = "[step|kernels|layers]",
     .options = options,
     .option_count = sizeof options / sizeof options[0],
     .takes_config = true,

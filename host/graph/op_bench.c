@@ -13,6 +13,7 @@
 
 enum { SAMPLES = 9, ROUNDS_MAX = 400, COLD_ROUNDS = 10, PATTERN = 65536 };
 static const double sample_s = 5e-3; /* of work in a hot sample: long against the wait for a device */
+static const double layer_sample_s = 20e-3;
 
 typedef struct bound {
     pu__call call;
@@ -54,8 +55,21 @@ static void release(pu_device *device, bound *b) {
     *b = (bound){0};
 }
 
-/* Values do not change the work as long as they are finite: uniforms in [0, 1), a pattern repeated; small ones where a
- * window multiplies them up. Window starts are a window apart. */
+/* The slot of S4's log_step, rate and frequency behind it; 0: another operation. */
+static int first_of_s4(pu_op_id op) {
+    return op == PU_OP_S4 ? 1 : op == PU_OP_S4_GRAD || op == PU_OP_S4_STEP ? 2 : 0;
+}
+
+/* The usual initial values, S4D-Lin with steps of 0.001 to 0.1: with steps near 1 every kernel would have ended after a
+ * few bars. */
+static void fill_s4(float *x, int parameter, int64_t n, int64_t channels) {
+    for (int64_t i = 0; i < n && parameter == 0; ++i) x[i] = -6.9077553f + 4.6051702f * x[i];
+    for (int64_t i = 0; i < n && parameter == 1; ++i) x[i] = -0.6931472f;
+    for (int64_t i = 0; i < n && parameter == 2; ++i) x[i] = 3.1415927f * (float)(i / channels);
+}
+
+/* Elsewhere values do not change the work as long as they are finite: uniforms in [0, 1), a pattern repeated; small ones
+ * where a window multiplies them up. Window starts are a window apart. */
 static pu_status fill_input(pu_device *device, const pu__workload *w, int slot, void *to) {
     static const float hyper[8] = {1e-6f, 0.9f, 0.99f, 1e-8f, 0.01f, 1.0f, 0.1f, 0.01f};
     const int64_t n = pu__count(&w->in[slot]);
@@ -75,6 +89,7 @@ static pu_status fill_input(pu_device *device, const pu__workload *w, int slot, 
     } else if (dtype == PU_I32) {
         for (int64_t i = 0; i < n; ++i) ((int32_t *)host)[i] = (int32_t)(i * (w->in[0].dim[0] / n));
     }
+    if (first_of_s4(w->op) > 0) fill_s4(host, slot - first_of_s4(w->op), n, w->in[slot].dim[w->in[slot].rank - 1]);
     pu_status status = pu_device_upload(device, PU_STREAM_COMPUTE, to, host, bytes);
     if (status == PU_OK) status = pu_device_sync(device);
     pu_free(host);
@@ -264,4 +279,73 @@ pu_status pu__op_bench_run(pu__op_bench *bench, const pu__workload *workload, pu
     if (status == PU_OK) status = time_cold(bench, &b, out->hot_s, &out->cold_s);
     release(bench->device, &b);
     return status == PU_OK ? PU_OK : pu_fail_within(status, "%s", workload->name);
+}
+
+/* ---- layers ---- */
+
+struct pu__layer_run {
+    const pu__op_bench *bench;
+    bound pass[2];
+    int rounds; /* of a sample */
+    double floor_s;
+};
+
+/* Where the passes' bytes lie in a cache, so do those of a copy of as many. */
+static pu_status find_floor(pu__op_bench *bench, const pu__layer *layer, pu__layer_run *run) {
+    for (int i = 0; i < 2; ++i) {
+        const pu__workload *w = i == 0 ? &layer->forward : &layer->gradient;
+        const double bytes = pu__op_bytes(&run->pass[i].call),
+                     flops = pu__op_row(w->op)->flops(&run->pass[i].call);
+        const pu__workload copy = {.op = PU_OP_AFFINE,
+                                   .name = "copy",
+                                   .in_count = 1,
+                                   .out_count = 1,
+                                   .in = {PU_SHAPE1((int64_t)(bytes / 8) + 1)},
+                                   .attributes = {.affine = {1.0f, 0.0f}}};
+        double copied, none, moving;
+        PU_TRY(time_workload(bench, &copy, &copied, &none, &moving));
+        const double working = flops / bench->rates.matrix_flops_per_s;
+        run->floor_s += moving > working ? moving : working;
+    }
+    return PU_OK;
+}
+
+pu_status pu__layer_open(pu__op_bench *bench, const pu__layer *layer, pu__layer_run **out) {
+    *out = NULL;
+    pu__layer_run *run = pu_calloc(1, sizeof *run);
+    if (!run) return PU_ERR_MEMORY;
+    run->bench = bench;
+    run->rounds = 1;
+    pu_status status = prepare(bench->device, &layer->forward, &run->pass[0]);
+    if (status == PU_OK) status = prepare(bench->device, &layer->gradient, &run->pass[1]);
+    if (status == PU_OK) status = find_floor(bench, layer, run);
+    double rough = 0;
+    if (status == PU_OK) status = pu__layer_sample(run, &rough);
+    if (status != PU_OK) {
+        pu__layer_close(run);
+        return pu_fail_within(status, "%s", layer->name);
+    }
+    const double wanted = layer_sample_s / (rough > 1e-7 ? rough : 1e-7);
+    if (!bench->quick) run->rounds = wanted < 1 ? 1 : wanted > ROUNDS_MAX ? ROUNDS_MAX : (int)wanted;
+    *out = run;
+    return PU_OK;
+}
+
+void pu__layer_close(pu__layer_run *run) {
+    if (!run) return;
+    for (int i = 0; i < 2; ++i) release(run->bench->device, &run->pass[i]);
+    pu_free(run);
+}
+
+double pu__layer_floor_s(const pu__layer_run *run) { return run->floor_s; }
+
+pu_status pu__layer_sample(pu__layer_run *run, double *seconds) {
+    bound *const both[] = {&run->pass[0], &run->pass[1]};
+    PU_TRY(run_rounds(both, 2, 1));
+    PU_TRY(pu_device_sync(run->bench->device));
+    const double begin = pu_clock_s();
+    PU_TRY(run_rounds(both, 2, run->rounds));
+    PU_TRY(pu_device_sync(run->bench->device));
+    *seconds = (pu_clock_s() - begin) / run->rounds;
+    return PU_OK;
 }

@@ -52,4 +52,23 @@ void pu__op_bench_close(pu__op_bench *bench); /* accepts null */
 const pu__device_rates *pu__op_bench_rates(const pu__op_bench *bench);
 pu_status pu__op_bench_run(pu__op_bench *bench, const pu__workload *workload, pu__workload_time *out);
 
+/* An operation and its gradient, timed as one pass: what a layer costs in training. */
+typedef struct pu__layer {
+    char name[PU__WORKLOAD_NAME_BYTES]; /* "conv B64 T128 C128 K3 dilation 4": what peers know it by */
+    pu__workload forward, gradient;
+} pu__layer;
+
+/* Attention with and without rotary positions, depthwise convolutions and S4 at these sizes; returns how many. */
+enum { PU__LAYERS_PER_SIZE = 6 };
+int pu__layers_of(const pu__workload_sizes *sizes, pu__layer out[PU__LAYERS_PER_SIZE]);
+
+/* A layer's buffers, ready to be timed again and again. The bench outlives it. */
+typedef struct pu__layer_run pu__layer_run;
+pu_status pu__layer_open(pu__op_bench *bench, const pu__layer *layer, pu__layer_run **out);
+void pu__layer_close(pu__layer_run *run); /* accepts null */
+/* The limits of both passes, added; the copy rate is that of as many bytes as the pass moves, from the same caches. */
+double pu__layer_floor_s(const pu__layer_run *run);
+/* Seconds of a forward and backward pass, hot: the mean of as many as fill 20 ms. */
+pu_status pu__layer_sample(pu__layer_run *run, double *seconds);
+
 #endif

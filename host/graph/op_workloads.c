@@ -9,13 +9,19 @@ enum { WARMUP_BARS = 64, HORIZONS = 3, QUANTILES = 5, PER_SIZE = 64 };
 #define S2 PU_SHAPE2
 #define S3 PU_SHAPE3
 
+static pu__workload workload(pu_op_id op, const char *sizes, const pu_attributes *attributes, int out_count,
+                             int in_count, const pu_shape *in) {
+    pu__workload w = {.op = op, .in_count = in_count, .out_count = out_count};
+    if (attributes) w.attributes = *attributes;
+    for (int i = 0; i < in_count; ++i) w.in[i] = in[i];
+    snprintf(w.name, sizeof w.name, "%s %s", pu_op_name(op), sizes);
+    return w;
+}
+
 static pu__workload *add(pu__workloads *list, pu_op_id op, const char *sizes, const pu_attributes *attributes,
                          int out_count, int in_count, const pu_shape *in) {
     pu__workload *w = &list->entry[list->count++];
-    *w = (pu__workload){.op = op, .in_count = in_count, .out_count = out_count};
-    if (attributes) w->attributes = *attributes;
-    for (int i = 0; i < in_count; ++i) w->in[i] = in[i];
-    snprintf(w->name, sizeof w->name, "%s %s", pu_op_name(op), sizes);
+    *w = workload(op, sizes, attributes, out_count, in_count, in);
     return w;
 }
 
@@ -167,4 +173,62 @@ pu_status pu__workloads_add(pu__workloads *list, const pu__workload_sizes *sizes
     add_ends(list, sizes);
     add_pnl(list, sizes);
     return PU_OK;
+}
+
+static void name_layer(pu__layer *layer, const char *note) {
+    snprintf(layer->name, sizeof layer->name, "%s %s", pu_op_name(layer->forward.op), note);
+}
+
+static void layer_of_attention(pu__layer *out, const pu__workload_sizes *s, float rotary_base) {
+    const int64_t c = s->channels;
+    const pu_attributes attributes = {.attention = {.heads = s->heads, .rotary_base = rotary_base}};
+    const pu_shape x = S3(s->windows, s->bars, c), qkv = S3(s->windows, s->bars, 3 * c);
+    char note[64];
+    snprintf(note, sizeof note, "B%lld T%lld H%d D%lld%s", (long long)s->windows, (long long)s->bars, s->heads,
+             (long long)(c / s->heads), rotary_base > 0 ? "" : " no positions");
+    out->forward = workload(PU_OP_ATTENTION, note, &attributes, 2, 1, &qkv);
+    out->gradient = workload(PU_OP_ATTENTION_GRAD, note, &attributes, 1, 4,
+                             (pu_shape[]){x, qkv, x, S3(s->windows, s->heads, s->bars)});
+    name_layer(out, note);
+}
+
+static void layer_of_convolution(pu__layer *out, const pu__workload_sizes *s, int taps, int groups,
+                                 const int *dilation) {
+    const int64_t c = s->channels;
+    const pu_shape x = S3(s->windows, s->bars, c), w = S2(taps, c);
+    pu_attributes attributes = {.conv = {.kernel_bars = taps, .groups = groups}};
+    char note[64];
+    int used = snprintf(note, sizeof note, "B%lld T%lld C%lld K%d dilation%s", (long long)s->windows,
+                        (long long)s->bars, (long long)c, taps, groups > 1 ? "s" : "");
+    for (int g = 0; g < groups; ++g) {
+        attributes.conv.dilation[g] = dilation[g];
+        used += snprintf(note + used, sizeof note - (size_t)used, " %d", dilation[g]);
+    }
+    out->forward = workload(PU_OP_CONV, note, &attributes, 1, 3, (pu_shape[]){x, w, S1(c)});
+    out->gradient = workload(PU_OP_CONV_GRAD, note, &attributes, 3, 3, (pu_shape[]){x, x, w});
+    name_layer(out, note);
+}
+
+static void layer_of_s4(pu__layer *out, const pu__workload_sizes *s) {
+    const int64_t c = s->channels, n = s->states;
+    const pu_attributes attributes = {.s4 = {0}};
+    const pu_shape x = S3(s->windows, s->bars, c), channel = S1(c), state = S2(n, c), weight = S2(2 * n, c);
+    char note[64];
+    snprintf(note, sizeof note, "B%lld T%lld C%lld N%lld", (long long)s->windows, (long long)s->bars, (long long)c,
+             (long long)n);
+    out->forward =
+        workload(PU_OP_S4, note, &attributes, 1, 6, (pu_shape[]){x, channel, state, state, weight, channel});
+    out->gradient = workload(PU_OP_S4_GRAD, note, &attributes, 6, 7,
+                             (pu_shape[]){x, x, channel, state, state, weight, channel});
+    name_layer(out, note);
+}
+
+int pu__layers_of(const pu__workload_sizes *s, pu__layer out[PU__LAYERS_PER_SIZE]) {
+    layer_of_attention(&out[0], s, 0.0f);
+    layer_of_attention(&out[1], s, 10000.0f);
+    layer_of_convolution(&out[2], s, 3, 1, (const int[]){4});
+    layer_of_convolution(&out[3], s, 7, 1, (const int[]){4});
+    layer_of_convolution(&out[4], s, 4, 4, (const int[]){1, 4, 16, 1});
+    layer_of_s4(&out[5], s);
+    return PU__LAYERS_PER_SIZE;
 }

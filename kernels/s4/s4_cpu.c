@@ -56,6 +56,22 @@ size_t pu__s4_workspace_cpu(const pu__call *call) {
 
 /* ---- tables ---- */
 
+/* Powers of a that are smaller are taken for zero: they add nothing that shows, and arithmetic on denormal numbers is a
+ * hundred times slower. */
+static const float power_least = 1e-30f;
+
+typedef struct coefficients {
+    pu__vec a_re, a_im, w_re, w_im; /* of one state: a, and 2 C b */
+} coefficients;
+
+PU__INLINE void load_coefficients(const float *table, coefficients out[PU__S4_FORWARD_STATES]) {
+    for (int n = 0; n < PU__S4_FORWARD_STATES; ++n, table += PU__S4_ROWS * PU__LANES) {
+        out[n] =
+            (coefficients){pu__load(table + PU__S4_A_RE * PU__LANES), pu__load(table + PU__S4_A_IM * PU__LANES),
+                           pu__load(table + PU__S4_W_RE * PU__LANES), pu__load(table + PU__S4_W_IM * PU__LANES)};
+    }
+}
+
 static void fill_table(const pu__s4 *s, int64_t block, float *table) {
     memset(table, 0, (size_t)(s->padded_states * PU__S4_ROWS * PU__LANES) * sizeof *table);
     for (int64_t c = block * PU__LANES; c < s->channels && c < (block + 1) * PU__LANES; ++c) {
@@ -69,28 +85,59 @@ static void fill_table(const pu__s4 *s, int64_t block, float *table) {
                                  kept = s->bilinear ? (1 + half) / (1 - half) : cexp(2 * half);
             const double complex input = s->bilinear ? step / (1 - half) : (kept - 1) / pole;
             float *row = table + n * PU__S4_ROWS * PU__LANES + c % PU__LANES;
-            row[PU__S4_A_RE * PU__LANES] = (float)creal(kept);
-            row[PU__S4_A_IM * PU__LANES] = (float)cimag(kept);
+            const double shows = cabs(kept) >= (double)power_least ? 1.0 : 0.0;
+            row[PU__S4_A_RE * PU__LANES] = (float)(shows * creal(kept));
+            row[PU__S4_A_IM * PU__LANES] = (float)(shows * cimag(kept));
             row[PU__S4_W_RE * PU__LANES] = (float)creal(2 * weight * input);
             row[PU__S4_W_IM * PU__LANES] = (float)cimag(2 * weight * input);
         }
     }
 }
 
-/* K is the answer to an impulse. */
-static void fill_kernel(const pu__s4 *s, int64_t block, float *impulse) {
+PU__INLINE pu__vec_mask beyond(pu__vec x, float limit) { return (x > limit) | (x < -limit); }
+
+PU__INLINE pu__vec keep(pu__vec x, pu__vec_mask which) { return (pu__vec)((pu__vec_mask)x & which); }
+
+/* Adds 2 Re C_n b_n a_n^k of some states to K. */
+static void add_powers(const float *table, int64_t bars, float *kernel) {
+    enum { STATES = PU__S4_FORWARD_STATES };
+    coefficients of[STATES];
+    pu__vec re[STATES], im[STATES];
+    load_coefficients(table, of);
+    for (int n = 0; n < STATES; ++n) {
+        re[n] = pu__splat(1.0f);
+        im[n] = (pu__vec){0};
+    }
+    for (int64_t k = 0; k < bars; ++k) {
+        pu__vec out = pu__load(kernel + k * PU__LANES);
+        for (int n = 0; n < STATES; ++n) {
+            out = pu__multiply_add(of[n].w_re, re[n], out);
+            out = pu__multiply_add(-of[n].w_im, im[n], out);
+            const pu__vec next_re = pu__multiply_add(of[n].a_re, re[n], -of[n].a_im * im[n]),
+                          next_im = pu__multiply_add(of[n].a_re, im[n], of[n].a_im * re[n]);
+            const pu__vec_mask shows = beyond(next_re, power_least) | beyond(next_im, power_least);
+            re[n] = keep(next_re, shows);
+            im[n] = keep(next_im, shows);
+        }
+        pu__store(kernel + k * PU__LANES, out);
+    }
+}
+
+/* K(0 .. bars), skip within K(0), zeros behind. */
+static void fill_kernel(const pu__s4 *s, int64_t block) {
     float *kernel = s->kernel + block * s->taps * PU__LANES;
-    memset(impulse, 0, (size_t)(s->bars * PU__LANES) * sizeof *impulse);
-    for (int j = 0; j < PU__LANES; ++j) impulse[j] = 1.0f;
-    pu__s4_scan(s, block, impulse, kernel);
-    memset(kernel + s->bars * PU__LANES, 0, (size_t)((s->taps - s->bars) * PU__LANES) * sizeof *kernel);
+    memset(kernel, 0, (size_t)(s->taps * PU__LANES) * sizeof *kernel);
+    pu__store(kernel, pu__s4_skip(s, block));
+    for (int64_t n = 0; n < s->padded_states; n += PU__S4_FORWARD_STATES)
+        add_powers(pu__s4_table(s, block) + n * PU__S4_ROWS * PU__LANES, s->bars, kernel);
 }
 
 static void prepare_blocks(void *context, int64_t begin, int64_t end, int worker) {
+    (void)worker;
     const pu__s4 *s = context;
     for (int64_t block = begin; block < end; ++block) {
         fill_table(s, block, s->tables + block * s->padded_states * PU__S4_ROWS * PU__LANES);
-        if (s->convolution) fill_kernel(s, block, s->scratch + worker * s->scratch_count);
+        if (s->convolution) fill_kernel(s, block);
     }
 }
 
@@ -138,24 +185,18 @@ void pu__s4_unpack(const pu__s4 *s, int64_t window, int64_t block, const float *
 
 static void carry_forward(const float *table, int64_t bars, const float *u, float *y) {
     enum { STATES = PU__S4_FORWARD_STATES };
-    pu__vec a_re[STATES], a_im[STATES], w_re[STATES], w_im[STATES], x_re[STATES], x_im[STATES];
-    for (int n = 0; n < STATES; ++n) {
-        const float *row = table + n * PU__S4_ROWS * PU__LANES;
-        a_re[n] = pu__load(row + PU__S4_A_RE * PU__LANES);
-        a_im[n] = pu__load(row + PU__S4_A_IM * PU__LANES);
-        w_re[n] = pu__load(row + PU__S4_W_RE * PU__LANES);
-        w_im[n] = pu__load(row + PU__S4_W_IM * PU__LANES);
-        x_re[n] = x_im[n] = (pu__vec){0};
-    }
+    coefficients of[STATES];
+    pu__vec x_re[STATES] = {{0}}, x_im[STATES] = {{0}};
+    load_coefficients(table, of);
     for (int64_t t = 0; t < bars; ++t) {
         const pu__vec in = pu__load(u + t * PU__LANES);
         pu__vec out = pu__load(y + t * PU__LANES);
         for (int n = 0; n < STATES; ++n) {
-            const pu__vec turned = a_im[n] * x_re[n];
-            x_re[n] = pu__multiply_add(a_re[n], x_re[n], pu__multiply_add(-a_im[n], x_im[n], in));
-            x_im[n] = pu__multiply_add(a_re[n], x_im[n], turned);
-            out = pu__multiply_add(w_re[n], x_re[n], out);
-            out = pu__multiply_add(-w_im[n], x_im[n], out);
+            const pu__vec turned = of[n].a_im * x_re[n];
+            x_re[n] = pu__multiply_add(of[n].a_re, x_re[n], pu__multiply_add(-of[n].a_im, x_im[n], in));
+            x_im[n] = pu__multiply_add(of[n].a_re, x_im[n], turned);
+            out = pu__multiply_add(of[n].w_re, x_re[n], out);
+            out = pu__multiply_add(-of[n].w_im, x_im[n], out);
         }
         pu__store(y + t * PU__LANES, out);
     }
