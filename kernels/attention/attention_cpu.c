@@ -39,6 +39,8 @@ static void pack_head(const forward *f, const float *k, const float *v, head *to
     const pu__heads *h = &f->heads;
     for (int64_t u = 0; u < h->of.keys; ++u, k += h->of.kv_stride, v += h->of.kv_stride) {
         float *restrict row = to->v + u * h->padded;
+        pu__fetch(k, h->of.kv_stride, h->of.size);
+        pu__fetch(v, h->of.kv_stride, h->of.size);
         pu__turn(to->k + u * h->padded, k, f->angles, h, u, 1.0f, 1.0f);
         for (int64_t d = 0; d < h->of.size; ++d) row[d] = v[d];
         pu__round_row(to->k + u * h->padded, h->of.size, h->of.precision);
@@ -53,16 +55,22 @@ static void pack_head(const forward *f, const float *k, const float *v, head *to
  * last key: the order of the sum does not depend on the number of bars. */
 static float exponentials(float *restrict scores, int64_t begin, int64_t first, int64_t last, int64_t end,
                           float *top_out) {
-    const int64_t stop = pu__round_up(last, PU__LANES);
-    for (int64_t u = begin; u < first; ++u) scores[u] = -INFINITY;
-    for (int64_t u = last; u < stop; ++u) scores[u] = -INFINITY;
-    const float top = pu__max(scores + begin, stop - begin);
-    pu__vec sum = {0};
-    for (int64_t u = begin; u < stop; u += PU__LANES) {
+    pu__vec most = pu__splat(-INFINITY), sum = {0};
+    int64_t u = begin;
+    for (; u < last; u += PU__LANES) {
+        pu__vec score = pu__load(scores + u);
+        if (u < first || u + PU__LANES > last) {
+            score = pu__select(pu__lanes_within(first - u, last - u), score, pu__splat(-INFINITY));
+            pu__store(scores + u, score);
+        }
+        most = pu__greater(score, most);
+    }
+    for (; u < end; u += PU__LANES) pu__store(scores + u, (pu__vec){0});
+    const float top = pu__max_lanes(most);
+    for (u = begin; u < last; u += PU__LANES) {
         for (int j = 0; j < PU__LANES; ++j) scores[u + j] = pu__exp(scores[u + j] - top);
         sum += pu__load(scores + u);
     }
-    for (int64_t u = stop; u < end; ++u) scores[u] = 0.0f;
     *top_out = top;
     return pu__sum_lanes(sum);
 }
@@ -86,8 +94,12 @@ static void attend_tile(const forward *f, const head *s, const float *qs, float 
     const int64_t begin = pu__first_seen(h, t0) / PU__PANEL * PU__PANEL, end = pu__end_seen(h, t0 + rows - 1);
     float q[PU__TILE_ROWS * PU__HEAD_MAX], out[PU__TILE_ROWS * PU__HEAD_MAX], scale[PU__TILE_ROWS];
     memset(q + rows * h->padded, 0, (size_t)((PU__TILE_ROWS - rows) * h->padded) * sizeof *q);
-    for (int64_t r = 0; r < rows; ++r)
-        pu__pack_query(h, f->angles, qs + (t0 + r) * h->of.q_stride, t0 + r, q + r * h->padded);
+    for (int64_t r = 0; r < rows; ++r) {
+        const float *row = qs + (t0 + r) * h->of.q_stride;
+        pu__fetch(row, h->of.q_stride, h->of.size);
+        pu__fetch_to_write(y + (t0 + r) * h->width, h->width, h->of.size);
+        pu__pack_query(h, f->angles, row, t0 + r, q + r * h->padded);
+    }
     pu__tile scores = {.a = q,
                        .a_row = h->padded,
                        .a_col = 1,
@@ -137,8 +149,11 @@ static void attend_heads(void *context, int64_t begin, int64_t end, int worker) 
     for (int64_t task = begin; task < end; ++task) {
         const int64_t b = task / of->heads, first = task % of->heads * of->size;
         const int64_t kv = b * of->keys * of->kv_stride + first;
-        pack_head(f, of->k + kv, of->v + kv, &s);
         const float *q = of->q + b * of->queries * of->q_stride + first;
+        pu__fetch_first(of->k + kv, of->kv_stride, of->size);
+        pu__fetch_first(of->v + kv, of->kv_stride, of->size);
+        pu__fetch_first(q, of->q_stride, of->size);
+        pack_head(f, of->k + kv, of->v + kv, &s);
         float *y = of->y_out + b * of->queries * h->width + first, *lse = of->lse_out + task * of->queries;
         for (int64_t t0 = 0; t0 < of->queries; t0 += PU__TILE_ROWS) attend_tile(f, &s, q, y, lse, t0);
     }

@@ -13,7 +13,7 @@
 #include "kernels/common/tile.h"
 #include "plusultra/pool.h"
 
-enum { PU__HEAD_MAX = 128, PU__ANGLE_BARS = 32 };
+enum { PU__HEAD_MAX = 128, PU__ANGLE_BARS = 32, PU__FETCH_ROWS = 16, PU__LINE_FLOATS = 16 };
 
 typedef struct pu__heads {
     pu__attention of;
@@ -92,6 +92,19 @@ static inline void pu__angles_fill(const pu__heads *h, pu_pool *pool, float *out
     pu_parallel_for(pool, h->of.queries, PU__ANGLE_BARS, pu__angles_chunk, &angles);
 }
 
+/* Asks for the row PU__FETCH_ROWS further on: a head's rows are too short and lie too far apart for the processor's own
+ * prefetchers. */
+PU__INLINE void pu__fetch(const float *row, int64_t stride, int64_t size) {
+    for (int64_t d = 0; d < size; d += PU__LINE_FLOATS) __builtin_prefetch(row + PU__FETCH_ROWS * stride + d);
+}
+PU__INLINE void pu__fetch_to_write(const float *row, int64_t stride, int64_t size) {
+    for (int64_t d = 0; d < size; d += PU__LINE_FLOATS) __builtin_prefetch(row + PU__FETCH_ROWS * stride + d, 1);
+}
+/* The rows before those that pu__fetch asks for. */
+static inline void pu__fetch_first(const float *rows, int64_t stride, int64_t size) {
+    for (int64_t t = -PU__FETCH_ROWS; t < 0; ++t) pu__fetch(rows + t * stride, stride, size);
+}
+
 /* out = scale * in, turned by row t of the angles (or back: direction -1). */
 PU__INLINE void pu__turn(float *restrict out, const float *restrict in, const float *restrict angles,
                          const pu__heads *h, int64_t t, float scale, float direction) {
@@ -133,11 +146,23 @@ static inline void pu__tile_wide(pu__tile t, int64_t columns, int add) {
     }
 }
 
-/* Zeroes the rows of a packed copy behind the `bars` that fill it; all of it where rows have padding columns, to keep
- * odd values out of them. */
+/* Zeroes the rows [bars, rows) of a packed copy; all of it where rows have padding columns, to keep odd values out of
+ * them. */
 static inline void pu__clear_padding(float *packed, const pu__heads *h, int64_t bars, int64_t rows) {
     const int64_t from = h->padded > h->of.size ? 0 : bars;
     memset(packed + from * h->padded, 0, (size_t)((rows - from) * h->padded) * sizeof *packed);
+}
+
+/* All bits in the lanes j of a vector for which first <= j < end. */
+PU__INLINE pu__vec_mask pu__lanes_within(int64_t first, int64_t end) {
+    static const int32_t number[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    pu__vec_mask lane;
+    memcpy(&lane, number, sizeof lane);
+    return (lane >= (int32_t)first) & (lane < (int32_t)end);
+}
+
+PU__INLINE pu__vec pu__select(pu__vec_mask mask, pu__vec yes, pu__vec no) {
+    return (pu__vec)((mask & (pu__vec_mask)yes) | (~mask & (pu__vec_mask)no));
 }
 
 /* [key_rows][padded] to [padded][key_rows], four by four. */

@@ -65,22 +65,31 @@ static void pack_queries(const backward *f, int64_t b, int64_t first, head *s) {
     const float *q = h->of.q + b * h->of.queries * h->of.q_stride + first;
     const int64_t at = b * h->of.queries * h->width + first;
     const float *dy = h->of.dy + at, *y = h->of.y + at;
+    pu__fetch_first(q, h->of.q_stride, h->of.size);
+    pu__fetch_first(dy, h->width, h->of.size);
+    pu__fetch_first(y, h->width, h->of.size);
     for (int64_t t = 0; t < h->of.queries; ++t, q += h->of.q_stride, dy += h->width, y += h->width) {
         const int64_t row = t * h->padded;
+        pu__fetch(q, h->of.q_stride, h->of.size);
+        pu__fetch(dy, h->width, h->of.size);
+        pu__fetch(y, h->width, h->of.size);
         pu__pack_query(h, f->angles, q, t, s->q + row);
         copy(s->dy + row, dy, h->of.size);
         pu__round_row(s->dy + row, h->of.size, h->of.precision);
         s->delta[t] = pu__dot(dy, y, h->of.size);
     }
-    memset(s->dq, 0, (size_t)(f->q_rows * h->padded) * sizeof *s->dq);
 }
 
 static void pack_keys(const backward *f, int64_t b, int64_t first, head *s) {
     const pu__heads *h = &f->heads;
     const int64_t at = b * h->of.keys * h->of.kv_stride + first;
     const float *k = h->of.k + at, *v = h->of.v + at;
+    pu__fetch_first(k, h->of.kv_stride, h->of.size);
+    pu__fetch_first(v, h->of.kv_stride, h->of.size);
     for (int64_t u = 0; u < h->of.keys; ++u, k += h->of.kv_stride, v += h->of.kv_stride) {
         const int64_t row = u * h->padded;
+        pu__fetch(k, h->of.kv_stride, h->of.size);
+        pu__fetch(v, h->of.kv_stride, h->of.size);
         pu__turn(s->k + row, k, f->angles, h, u, 1.0f, 1.0f);
         copy(s->v + row, v, h->of.size);
         pu__round_row(s->k + row, h->of.size, h->of.precision);
@@ -88,7 +97,9 @@ static void pack_keys(const backward *f, int64_t b, int64_t first, head *s) {
     }
     pu__transpose_head(s->k_transposed, s->k, h);
     pu__transpose_head(s->v_transposed, s->v, h);
-    memset(s->dk, 0, (size_t)(2 * f->k_rows * h->padded) * sizeof *s->dk);
+    const size_t sums = (size_t)(pu__round_up(h->of.keys, PU__TILE_ROWS) * h->padded) * sizeof(float);
+    memset(s->dk, 0, sums);
+    memset(s->dv, 0, sums);
 }
 
 static inline int64_t within(int64_t x, int64_t low, int64_t high) { return x < low ? low : x < high ? x : high; }
@@ -100,14 +111,26 @@ static void probabilities(const backward *f, const head *s, int64_t t, int64_t k
     const int64_t begin = within(pu__first_seen(&f->heads, t) - k0, 0, width);
     const int64_t end = t < queries ? within(pu__end_seen(&f->heads, t) - k0, begin, width) : begin;
     const float lse = s->lse[t < queries ? t : 0], delta = s->delta[t];
-    for (int64_t u = begin / PU__LANES * PU__LANES; u < end; u += PU__LANES) {
+    int64_t u = 0;
+    for (; u + PU__LANES <= begin; u += PU__LANES) {
+        pu__store(p + u, (pu__vec){0});
+        pu__store(ds + u, (pu__vec){0});
+    }
+    for (; u < end; u += PU__LANES) {
         for (int j = 0; j < PU__LANES; ++j) {
             p[u + j] = pu__exp(p[u + j] - lse);
             ds[u + j] = p[u + j] * (ds[u + j] - delta);
         }
+        if (u < begin || u + PU__LANES > end) {
+            const pu__vec_mask seen = pu__lanes_within(begin - u, end - u);
+            pu__store(p + u, pu__select(seen, pu__load(p + u), (pu__vec){0}));
+            pu__store(ds + u, pu__select(seen, pu__load(ds + u), (pu__vec){0}));
+        }
     }
-    for (int64_t u = 0; u < begin; ++u) p[u] = ds[u] = 0.0f;
-    for (int64_t u = end; u < width; ++u) p[u] = ds[u] = 0.0f;
+    for (; u < width; u += PU__LANES) {
+        pu__store(p + u, (pu__vec){0});
+        pu__store(ds + u, (pu__vec){0});
+    }
     pu__round_row(p + begin, end - begin, f->heads.of.precision);
     pu__round_row(ds + begin, end - begin, f->heads.of.precision);
 }
@@ -134,9 +157,10 @@ static void add_transposed(const pu__heads *h, float *out, const float *weights,
     }
 }
 
-/* Scores and slopes of the queries t .. t + TILE_ROWS over `keys` keys from k0 on, and what they add to dq. */
+/* Scores and slopes of the queries t .. t + TILE_ROWS over `keys` keys from k0 on, and what they are to dq; `more`: add
+ * to what earlier keys were. */
 static void block_rows(const backward *f, const head *s, int64_t t, int64_t k0, int64_t keys, int64_t width,
-                       float *p, float *ds) {
+                       int more, float *p, float *ds) {
     const pu__heads *h = &f->heads;
     pu__tile tile = {.a = s->q + t * h->padded,
                      .a_row = h->padded,
@@ -155,18 +179,18 @@ static void block_rows(const backward *f, const head *s, int64_t t, int64_t k0, 
     pu__tile dq = {.a = ds, .a_row = KEYS, .a_col = 1, .b = s->k + k0 * h->padded, .b_row = h->padded, .k = keys};
     dq.c = s->dq + t * h->padded;
     dq.c_row = h->padded;
-    pu__tile_wide(dq, h->padded, 1);
+    pu__tile_wide(dq, h->padded, more);
 }
 
 /* Queries t0 .. t0 + QUERIES against keys k0 .. k0 + KEYS, as far as they are seen. */
-static void block(const backward *f, const head *s, int64_t t0, int64_t k0) {
+static void block(const backward *f, const head *s, int64_t t0, int64_t k0, int more) {
     const pu__heads *h = &f->heads;
     const int64_t queries = h->of.queries - t0 < QUERIES ? h->of.queries - t0 : QUERIES;
     const int64_t seen = within(pu__end_seen(h, t0 + queries - 1) - k0, 0, KEYS),
                   width = pu__round_up(seen, PU__TILE_ROWS);
     for (int64_t r = 0; r < queries; r += PU__TILE_ROWS) {
         const int64_t t = t0 + r, keys = within(pu__end_seen(h, t + PU__TILE_ROWS - 1) - k0, 0, seen);
-        block_rows(f, s, t, k0, keys, width, s->p + r * KEYS, s->ds + r * KEYS);
+        block_rows(f, s, t, k0, keys, width, more, s->p + r * KEYS, s->ds + r * KEYS);
     }
     const int64_t rows = pu__round_up(queries, PU__TILE_ROWS);
     for (int64_t u = 0; u < width; u += PU__TILE_ROWS) {
@@ -183,9 +207,13 @@ static void write_head(const backward *f, const head *s, int64_t b, int64_t firs
     const pu__heads *h = &f->heads;
     const int64_t at = b * h->of.keys * h->of.kv_stride + first;
     float *dq = h->of.dq + b * h->of.queries * h->of.q_stride + first, *dk = h->of.dk + at, *dv = h->of.dv + at;
-    for (int64_t t = 0; t < h->of.queries; ++t, dq += h->of.q_stride)
+    for (int64_t t = 0; t < h->of.queries; ++t, dq += h->of.q_stride) {
+        pu__fetch_to_write(dq, h->of.q_stride, h->of.size);
         pu__turn(dq, s->dq + t * h->padded, f->angles, h, h->turns + t, h->of.scale, -1.0f);
+    }
     for (int64_t u = 0; u < h->of.keys; ++u, dk += h->of.kv_stride, dv += h->of.kv_stride) {
+        pu__fetch_to_write(dk, h->of.kv_stride, h->of.size);
+        pu__fetch_to_write(dv, h->of.kv_stride, h->of.size);
         pu__turn(dk, s->dk + u * h->padded, f->angles, h, u, 1.0f, -1.0f);
         copy(dv, s->dv + u * h->padded, h->of.size);
     }
@@ -195,10 +223,11 @@ static void grad_heads(void *context, int64_t begin, int64_t end, int worker) {
     const backward *f = context;
     const pu__heads *h = &f->heads;
     head s = head_in(f, f->scratch + worker * f->scratch_count);
-    pu__clear_padding(s.q, h, h->of.queries, f->q_rows);
-    pu__clear_padding(s.dy, h, h->of.queries, f->q_rows);
-    pu__clear_padding(s.k, h, h->of.keys, f->k_rows);
-    pu__clear_padding(s.v, h, h->of.keys, f->k_rows);
+    const int64_t tile_rows = pu__round_up(h->of.queries, PU__TILE_ROWS);
+    pu__clear_padding(s.q, h, h->of.queries, tile_rows);
+    pu__clear_padding(s.dy, h, h->of.queries, tile_rows);
+    pu__clear_padding(s.k, h, h->of.keys, h->key_rows);
+    pu__clear_padding(s.v, h, h->of.keys, h->key_rows);
     for (int64_t task = begin; task < end; ++task) {
         const int64_t b = task / h->of.heads, first = task % h->of.heads * h->of.size;
         s.lse = h->of.lse + task * h->of.queries;
@@ -206,8 +235,9 @@ static void grad_heads(void *context, int64_t begin, int64_t end, int worker) {
         pack_keys(f, b, first, &s);
         for (int64_t t0 = 0; t0 < h->of.queries; t0 += QUERIES) {
             const int64_t last = t0 + QUERIES < h->of.queries ? t0 + QUERIES - 1 : h->of.queries - 1;
-            for (int64_t k0 = pu__first_seen(h, t0) / KEYS * KEYS; k0 < pu__end_seen(h, last); k0 += KEYS)
-                block(f, &s, t0, k0);
+            const int64_t first_keys = pu__first_seen(h, t0) / KEYS * KEYS;
+            for (int64_t k0 = first_keys; k0 < pu__end_seen(h, last); k0 += KEYS)
+                block(f, &s, t0, k0, k0 > first_keys);
         }
         write_head(f, &s, b, first);
     }
