@@ -12,6 +12,7 @@ typedef struct forward {
 typedef struct head {
     float *k, *k_transposed, *v; /* [key_rows][padded], [padded][key_rows], [key_rows][padded] */
     float *scores;               /* [TILE_ROWS][key_rows] */
+    int64_t next;                /* elements to the head that this worker takes next; 0 if that is not known */
     int64_t finite_keys;         /* the first key whose v is not finite, else the number of keys */
 } head;
 
@@ -39,8 +40,8 @@ static void pack_head(const forward *f, const float *k, const float *v, head *to
     const pu__heads *h = &f->heads;
     for (int64_t u = 0; u < h->of.keys; ++u, k += h->of.kv_stride, v += h->of.kv_stride) {
         float *restrict row = to->v + u * h->padded;
-        pu__fetch(k, h->of.kv_stride, h->of.size);
-        pu__fetch(v, h->of.kv_stride, h->of.size);
+        pu__fetch(k, h->of.kv_stride, h->of.size, to->next);
+        pu__fetch(v, h->of.kv_stride, h->of.size, to->next);
         pu__turn(to->k + u * h->padded, k, f->angles, h, u, 1.0f, 1.0f);
         for (int64_t d = 0; d < h->of.size; ++d) row[d] = v[d];
         pu__round_row(to->k + u * h->padded, h->of.size, h->of.precision);
@@ -96,8 +97,8 @@ static void attend_tile(const forward *f, const head *s, const float *qs, float 
     memset(q + rows * h->padded, 0, (size_t)((PU__TILE_ROWS - rows) * h->padded) * sizeof *q);
     for (int64_t r = 0; r < rows; ++r) {
         const float *row = qs + (t0 + r) * h->of.q_stride;
-        pu__fetch(row, h->of.q_stride, h->of.size);
-        pu__fetch_to_write(y + (t0 + r) * h->width, h->width, h->of.size);
+        pu__fetch(row, h->of.q_stride, h->of.size, s->next);
+        pu__fetch_to_write(y + (t0 + r) * h->width, h->width, h->of.size, s->next);
         pu__pack_query(h, f->angles, row, t0 + r, q + r * h->padded);
     }
     pu__tile scores = {.a = q,
@@ -150,6 +151,7 @@ static void attend_heads(void *context, int64_t begin, int64_t end, int worker) 
         const int64_t b = task / of->heads, first = task % of->heads * of->size;
         const int64_t kv = b * of->keys * of->kv_stride + first;
         const float *q = of->q + b * of->queries * of->q_stride + first;
+        s.next = task + 1 < end ? of->size : 0;
         pu__fetch_first(of->k + kv, of->kv_stride, of->size);
         pu__fetch_first(of->v + kv, of->kv_stride, of->size);
         pu__fetch_first(q, of->q_stride, of->size);
@@ -165,7 +167,7 @@ pu_status pu__attention_cpu(const pu__call *call) {
     f.scratch = f.angles + pu__angle_count(&f.heads);
     f.scratch_count = scratch_count(&f.heads);
     pu__angles_fill(&f.heads, call->pool, f.angles);
-    pu_parallel_for(call->pool, f.heads.of.batch * f.heads.of.heads, 1, attend_heads, &f);
+    pu_parallel_for(call->pool, f.heads.of.batch * f.heads.of.heads, pu__head_grain(&f.heads), attend_heads, &f);
     return PU_OK;
 }
 

@@ -13,7 +13,7 @@
 #include "kernels/common/tile.h"
 #include "plusultra/pool.h"
 
-enum { PU__HEAD_MAX = 128, PU__ANGLE_BARS = 32, PU__FETCH_ROWS = 16, PU__LINE_FLOATS = 16 };
+enum { PU__HEAD_MAX = 128, PU__ANGLE_BARS = 32, PU__FETCH_ROWS = 16, PU__LINE_FLOATS = 16, PU__WINDOWS_MANY = 32 };
 
 typedef struct pu__heads {
     pu__attention of;
@@ -36,6 +36,11 @@ static inline pu__heads pu__heads_of(const pu__call *call, int backward) {
         h.angle_rows = h.turns + h.of.queries > h.of.keys ? h.turns + h.of.queries : h.of.keys;
     }
     return h;
+}
+
+/* Heads of a chunk: a window's where there are windows enough for any number of threads. */
+static inline int64_t pu__head_grain(const pu__heads *h) {
+    return h->of.batch >= PU__WINDOWS_MANY ? h->of.heads : 1;
 }
 
 /* Floats of the table of angles, in whole cache lines. */
@@ -92,17 +97,23 @@ static inline void pu__angles_fill(const pu__heads *h, pu_pool *pool, float *out
     pu_parallel_for(pool, h->of.queries, PU__ANGLE_BARS, pu__angles_chunk, &angles);
 }
 
-/* Asks for the row PU__FETCH_ROWS further on: a head's rows are too short and lie too far apart for the processor's own
- * prefetchers. */
-PU__INLINE void pu__fetch(const float *row, int64_t stride, int64_t size) {
-    for (int64_t d = 0; d < size; d += PU__LINE_FLOATS) __builtin_prefetch(row + PU__FETCH_ROWS * stride + d);
+/* Asks for the row PU__FETCH_ROWS further on, and for this row of the next head: a head's rows are too short and lie too
+ * far apart for the processor's own prefetchers. `next`: elements to the next head, 0 for none. */
+PU__INLINE void pu__fetch(const float *row, int64_t stride, int64_t size, int64_t next) {
+    for (int64_t d = 0; d < size; d += PU__LINE_FLOATS) {
+        __builtin_prefetch(row + PU__FETCH_ROWS * stride + d);
+        __builtin_prefetch(row + next + d, 0, 2);
+    }
 }
-PU__INLINE void pu__fetch_to_write(const float *row, int64_t stride, int64_t size) {
-    for (int64_t d = 0; d < size; d += PU__LINE_FLOATS) __builtin_prefetch(row + PU__FETCH_ROWS * stride + d, 1);
+PU__INLINE void pu__fetch_to_write(const float *row, int64_t stride, int64_t size, int64_t next) {
+    for (int64_t d = 0; d < size; d += PU__LINE_FLOATS) {
+        __builtin_prefetch(row + PU__FETCH_ROWS * stride + d, 1);
+        __builtin_prefetch(row + next + d, 1, 2);
+    }
 }
 /* The rows before those that pu__fetch asks for. */
 static inline void pu__fetch_first(const float *rows, int64_t stride, int64_t size) {
-    for (int64_t t = -PU__FETCH_ROWS; t < 0; ++t) pu__fetch(rows + t * stride, stride, size);
+    for (int64_t t = -PU__FETCH_ROWS; t < 0; ++t) pu__fetch(rows + t * stride, stride, size, 0);
 }
 
 /* out = scale * in, turned by row t of the angles (or back: direction -1). */

@@ -20,6 +20,7 @@ typedef struct head {
     float *k_transposed, *v_transposed, *delta;
     float *p, *ds; /* [QUERIES][KEYS] */
     const float *lse;
+    int64_t next; /* elements to the head that this worker takes next; 0 if that is not known */
 } head;
 
 static int64_t padded_rows(int64_t bars) { return pu__round_up(bars, QUERIES) + PU__PANEL; }
@@ -70,9 +71,9 @@ static void pack_queries(const backward *f, int64_t b, int64_t first, head *s) {
     pu__fetch_first(y, h->width, h->of.size);
     for (int64_t t = 0; t < h->of.queries; ++t, q += h->of.q_stride, dy += h->width, y += h->width) {
         const int64_t row = t * h->padded;
-        pu__fetch(q, h->of.q_stride, h->of.size);
-        pu__fetch(dy, h->width, h->of.size);
-        pu__fetch(y, h->width, h->of.size);
+        pu__fetch(q, h->of.q_stride, h->of.size, s->next);
+        pu__fetch(dy, h->width, h->of.size, s->next);
+        pu__fetch(y, h->width, h->of.size, s->next);
         pu__pack_query(h, f->angles, q, t, s->q + row);
         copy(s->dy + row, dy, h->of.size);
         pu__round_row(s->dy + row, h->of.size, h->of.precision);
@@ -88,8 +89,8 @@ static void pack_keys(const backward *f, int64_t b, int64_t first, head *s) {
     pu__fetch_first(v, h->of.kv_stride, h->of.size);
     for (int64_t u = 0; u < h->of.keys; ++u, k += h->of.kv_stride, v += h->of.kv_stride) {
         const int64_t row = u * h->padded;
-        pu__fetch(k, h->of.kv_stride, h->of.size);
-        pu__fetch(v, h->of.kv_stride, h->of.size);
+        pu__fetch(k, h->of.kv_stride, h->of.size, s->next);
+        pu__fetch(v, h->of.kv_stride, h->of.size, s->next);
         pu__turn(s->k + row, k, f->angles, h, u, 1.0f, 1.0f);
         copy(s->v + row, v, h->of.size);
         pu__round_row(s->k + row, h->of.size, h->of.precision);
@@ -208,12 +209,12 @@ static void write_head(const backward *f, const head *s, int64_t b, int64_t firs
     const int64_t at = b * h->of.keys * h->of.kv_stride + first;
     float *dq = h->of.dq + b * h->of.queries * h->of.q_stride + first, *dk = h->of.dk + at, *dv = h->of.dv + at;
     for (int64_t t = 0; t < h->of.queries; ++t, dq += h->of.q_stride) {
-        pu__fetch_to_write(dq, h->of.q_stride, h->of.size);
+        pu__fetch_to_write(dq, h->of.q_stride, h->of.size, s->next);
         pu__turn(dq, s->dq + t * h->padded, f->angles, h, h->turns + t, h->of.scale, -1.0f);
     }
     for (int64_t u = 0; u < h->of.keys; ++u, dk += h->of.kv_stride, dv += h->of.kv_stride) {
-        pu__fetch_to_write(dk, h->of.kv_stride, h->of.size);
-        pu__fetch_to_write(dv, h->of.kv_stride, h->of.size);
+        pu__fetch_to_write(dk, h->of.kv_stride, h->of.size, s->next);
+        pu__fetch_to_write(dv, h->of.kv_stride, h->of.size, s->next);
         pu__turn(dk, s->dk + u * h->padded, f->angles, h, u, 1.0f, -1.0f);
         copy(dv, s->dv + u * h->padded, h->of.size);
     }
@@ -230,6 +231,7 @@ static void grad_heads(void *context, int64_t begin, int64_t end, int worker) {
     pu__clear_padding(s.v, h, h->of.keys, h->key_rows);
     for (int64_t task = begin; task < end; ++task) {
         const int64_t b = task / h->of.heads, first = task % h->of.heads * h->of.size;
+        s.next = task + 1 < end ? h->of.size : 0;
         s.lse = h->of.lse + task * h->of.queries;
         pack_queries(f, b, first, &s);
         pack_keys(f, b, first, &s);
@@ -248,7 +250,7 @@ pu_status pu__attention_grad_cpu(const pu__call *call) {
     if (f.heads.of.batch == 0 || !call->workspace) return PU_OK;
     f.scratch = f.angles + pu__angle_count(&f.heads);
     pu__angles_fill(&f.heads, call->pool, f.angles);
-    pu_parallel_for(call->pool, f.heads.of.batch * f.heads.of.heads, 1, grad_heads, &f);
+    pu_parallel_for(call->pool, f.heads.of.batch * f.heads.of.heads, pu__head_grain(&f.heads), grad_heads, &f);
     return PU_OK;
 }
 
