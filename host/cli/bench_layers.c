@@ -1,6 +1,6 @@
-/* A machine's speed drifts while it measures, so every round times each system once, one after the other, and what is
- * printed of a peer is the median over the rounds of its time by ours in the same round. A pause before each sample lets
- * the other systems' threads, which spin a while for more work, go to sleep. */
+/* A machine's speed drifts while it measures, so every round times each system once, one after the other, and what
+ * is printed of a peer is the median over the rounds of its time by ours in the same round. A pause before each
+ * sample lets the other systems' threads, which spin a while for more work, go to sleep. */
 #include "host/cli/bench_layers.h"
 
 #include <stdio.h>

@@ -1,4 +1,5 @@
-/* `plusultra bench layers`: forward and backward passes of the heavy layers in rounds that alternate with other systems. */
+/* `plusultra bench layers`: forward and backward passes of the heavy layers, in rounds that alternate with other
+ * systems. */
 #ifndef PU_HOST_CLI_BENCH_LAYERS_H
 #define PU_HOST_CLI_BENCH_LAYERS_H
 

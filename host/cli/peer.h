@@ -1,5 +1,5 @@
-/* Another system that is measured beside ours: a Python program that runs the embedded bench/peers/kernels.py and answers
- * line by line on its standard input and output. */
+/* Another system that is measured beside ours: a Python program that runs the embedded bench/peers/kernels.py and
+ * answers line by line on its standard input and output. */
 #ifndef PU_HOST_CLI_PEER_H
 #define PU_HOST_CLI_PEER_H
 

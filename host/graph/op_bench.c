@@ -60,16 +60,16 @@ static int first_of_s4(pu_op_id op) {
     return op == PU_OP_S4 ? 1 : op == PU_OP_S4_GRAD || op == PU_OP_S4_STEP ? 2 : 0;
 }
 
-/* The usual initial values, S4D-Lin with steps of 0.001 to 0.1: with steps near 1 every kernel would have ended after a
- * few bars. */
+/* The usual initial values, S4D-Lin with steps of 0.001 to 0.1: with steps near 1 every kernel would have ended after
+ * a few bars. */
 static void fill_s4(float *x, int parameter, int64_t n, int64_t channels) {
     for (int64_t i = 0; i < n && parameter == 0; ++i) x[i] = -6.9077553f + 4.6051702f * x[i];
     for (int64_t i = 0; i < n && parameter == 1; ++i) x[i] = -0.6931472f;
     for (int64_t i = 0; i < n && parameter == 2; ++i) x[i] = 3.1415927f * (float)(i / channels);
 }
 
-/* Elsewhere values do not change the work as long as they are finite: uniforms in [0, 1), a pattern repeated; small ones
- * where a window multiplies them up. Window starts are a window apart. */
+/* Elsewhere values do not change the work as long as they are finite: uniforms in [0, 1), a pattern repeated; small
+ * ones where a window multiplies them up. Window starts are a window apart. */
 static pu_status fill_input(pu_device *device, const pu__workload *w, int slot, void *to) {
     static const float hyper[8] = {1e-6f, 0.9f, 0.99f, 1e-8f, 0.01f, 1.0f, 0.1f, 0.01f};
     const int64_t n = pu__count(&w->in[slot]);

@@ -97,8 +97,8 @@ static inline void pu__angles_fill(const pu__heads *h, pu_pool *pool, float *out
     pu_parallel_for(pool, h->of.queries, PU__ANGLE_BARS, pu__angles_chunk, &angles);
 }
 
-/* Asks for the row PU__FETCH_ROWS further on, and for this row of the next head: a head's rows are too short and lie too
- * far apart for the processor's own prefetchers. `next`: elements to the next head, 0 for none. */
+/* Asks for the row PU__FETCH_ROWS further on, and for this row of the next head: a head's rows are too short and
+ * lie too far apart for the processor's own prefetchers. `next`: elements to the next head, 0 for none. */
 PU__INLINE void pu__fetch(const float *row, int64_t stride, int64_t size, int64_t next) {
     for (int64_t d = 0; d < size; d += PU__LINE_FLOATS) {
         __builtin_prefetch(row + PU__FETCH_ROWS * stride + d);

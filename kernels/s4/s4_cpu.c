@@ -56,9 +56,16 @@ size_t pu__s4_workspace_cpu(const pu__call *call) {
 
 /* ---- tables ---- */
 
-/* Powers of a that are smaller are taken for zero: they add nothing that shows, and arithmetic on denormal numbers is a
- * hundred times slower. */
-static const float power_least = 1e-30f;
+/* Parts of a and its powers that are smaller are taken for zero: they add nothing that shows, their products are still
+ * normal numbers, and arithmetic on denormal ones is a hundred times slower. */
+static const float power_least = 1e-18f;
+
+static float shown(double part) { return fabs(part) < (double)power_least ? 0.0f : (float)part; }
+
+PU__INLINE pu__vec shown_lanes(pu__vec x) {
+    const pu__vec_mask small = (x < power_least) & (x > -power_least);
+    return (pu__vec)((pu__vec_mask)x & ~small);
+}
 
 typedef struct coefficients {
     pu__vec a_re, a_im, w_re, w_im; /* of one state: a, and 2 C b */
@@ -85,18 +92,13 @@ static void fill_table(const pu__s4 *s, int64_t block, float *table) {
                                  kept = s->bilinear ? (1 + half) / (1 - half) : cexp(2 * half);
             const double complex input = s->bilinear ? step / (1 - half) : (kept - 1) / pole;
             float *row = table + n * PU__S4_ROWS * PU__LANES + c % PU__LANES;
-            const double shows = cabs(kept) >= (double)power_least ? 1.0 : 0.0;
-            row[PU__S4_A_RE * PU__LANES] = (float)(shows * creal(kept));
-            row[PU__S4_A_IM * PU__LANES] = (float)(shows * cimag(kept));
+            row[PU__S4_A_RE * PU__LANES] = shown(creal(kept));
+            row[PU__S4_A_IM * PU__LANES] = shown(cimag(kept));
             row[PU__S4_W_RE * PU__LANES] = (float)creal(2 * weight * input);
             row[PU__S4_W_IM * PU__LANES] = (float)cimag(2 * weight * input);
         }
     }
 }
-
-PU__INLINE pu__vec_mask beyond(pu__vec x, float limit) { return (x > limit) | (x < -limit); }
-
-PU__INLINE pu__vec keep(pu__vec x, pu__vec_mask which) { return (pu__vec)((pu__vec_mask)x & which); }
 
 /* Adds 2 Re C_n b_n a_n^k of some states to K. */
 static void add_powers(const float *table, int64_t bars, float *kernel) {
@@ -113,11 +115,9 @@ static void add_powers(const float *table, int64_t bars, float *kernel) {
         for (int n = 0; n < STATES; ++n) {
             out = pu__multiply_add(of[n].w_re, re[n], out);
             out = pu__multiply_add(-of[n].w_im, im[n], out);
-            const pu__vec next_re = pu__multiply_add(of[n].a_re, re[n], -of[n].a_im * im[n]),
-                          next_im = pu__multiply_add(of[n].a_re, im[n], of[n].a_im * re[n]);
-            const pu__vec_mask shows = beyond(next_re, power_least) | beyond(next_im, power_least);
-            re[n] = keep(next_re, shows);
-            im[n] = keep(next_im, shows);
+            const pu__vec turned = of[n].a_im * re[n];
+            re[n] = shown_lanes(pu__multiply_add(of[n].a_re, re[n], -of[n].a_im * im[n]));
+            im[n] = shown_lanes(pu__multiply_add(of[n].a_re, im[n], turned));
         }
         pu__store(kernel + k * PU__LANES, out);
     }
