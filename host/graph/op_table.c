@@ -4,6 +4,8 @@
 
 static double out_elements(const pu__call *call) { return (double)pu__count(&call->out[0].shape); }
 
+static double lesser(double a, double b) { return a < b ? a : b; }
+
 static double flops_one(const pu__call *call) { return out_elements(call); }
 static double flops_two(const pu__call *call) { return 2.0 * out_elements(call); }
 static double flops_layer_norm(const pu__call *call) { return 7.0 * out_elements(call); }
@@ -57,10 +59,14 @@ static double flops_conv_dense_grad(const pu__call *call) {
     return 4.0 * out_elements(call) * call->attributes->conv.kernel_bars * (double)call->in[0].shape.dim[2];
 }
 
-/* Multiply-adds count two. The counts are the scan's: the least work for long windows. */
+/* Multiply-adds count two. The scan's count, or the convolution's where the window is so short that it is less. */
 static double s4_states(const pu__call *call, int rate) { return (double)call->in[rate].shape.dim[0]; }
-static double flops_s4(const pu__call *call) { return 12.0 * out_elements(call) * s4_states(call, 2); }
-static double flops_s4_grad(const pu__call *call) { return 28.0 * out_elements(call) * s4_states(call, 3); }
+static double flops_s4(const pu__call *call) {
+    return out_elements(call) * lesser(12.0 * s4_states(call, 2), (double)call->in[0].shape.dim[1]);
+}
+static double flops_s4_grad(const pu__call *call) {
+    return out_elements(call) * lesser(28.0 * s4_states(call, 3), 3.0 * (double)call->in[0].shape.dim[1]);
+}
 static double flops_s4_step(const pu__call *call) { return 12.0 * out_elements(call) * s4_states(call, 3); }
 
 static double flops_window_norm(const pu__call *call) {

@@ -22,7 +22,7 @@
  * neighbouring lanes. No aliasing. Outputs are overwritten. B = 0 or T = 0 gives zero parameter gradients.
  * Determinism: a fixed order, no atomics; y(t) depends on u up to t only and its bits do not change when T grows
  * (within one form).
- * Floor: bytes 4 (2 B T C) forward and 4 (3 B T C) backward; the scan 12 B T C N flops forward and 32 backward,
+ * Floor: bytes 4 (2 B T C) forward and 4 (3 B T C) backward; the scan 12 B T C N flops forward and 28 backward,
  * the convolution B C T^2 forward and 3 B C T^2 backward. */
 #ifndef PU_KERNELS_S4_S4_H
 #define PU_KERNELS_S4_S4_H
