@@ -173,13 +173,12 @@ static pu_status time_rounds(pu_device *device, bound *const *calls, int call_co
 static pu_status time_hot(const pu__op_bench *bench, bound *b, double *seconds) {
     double rough = 0;
     PU_TRY(time_rounds(bench->device, &b, 1, 1, &rough));
-    if (bench->quick) {
+    const double wanted = sample_s / (rough > 1e-7 ? rough : 1e-7);
+    if (bench->quick || wanted < 2) {
         *seconds = rough;
         return PU_OK;
     }
-    const double wanted = sample_s / (rough > 1e-7 ? rough : 1e-7);
-    const int rounds = wanted < 1 ? 1 : wanted > ROUNDS_MAX ? ROUNDS_MAX : (int)wanted;
-    return time_rounds(bench->device, &b, 1, rounds, seconds);
+    return time_rounds(bench->device, &b, 1, wanted > ROUNDS_MAX ? ROUNDS_MAX : (int)wanted, seconds);
 }
 
 /* Where the difference drowns in noise, a cold run is taken to be as fast as a hot one. */
