@@ -15,6 +15,7 @@ typedef struct part {
     const char *total;   /* rows of all owners */
     const char *meaning; /* for the message */
     bool whole;          /* one owner, 0; unsealed while nothing of this library wrote to it */
+    const char *one;     /* the row of an owner that has the key ?2, for pu__checksum_extend */
 } part;
 
 static const part parts[PU__PART_COUNT] = {
@@ -47,10 +48,12 @@ static const part parts[PU__PART_COUNT] = {
                         "the record of stress sweep", false},
     [PU__PART_CELLS] = {"stress_cells", "SELECT * FROM stress_cells WHERE sweep_id = ?1",
                         "SELECT DISTINCT sweep_id FROM stress_cells", "SELECT count(*) FROM stress_cells",
-                        "the cells of stress sweep", false},
+                        "the cells of stress sweep", false,
+                        "SELECT * FROM stress_cells WHERE sweep_id = ?1 AND cell = ?2"},
     [PU__PART_FANS] = {"stress_fans", "SELECT * FROM stress_fans WHERE sweep_id = ?1",
                        "SELECT DISTINCT sweep_id FROM stress_fans", "SELECT count(*) FROM stress_fans",
-                       "the fans of stress sweep", false},
+                       "the fans of stress sweep", false,
+                       "SELECT * FROM stress_fans WHERE sweep_id = ?1 AND cell = ?2"},
     [PU__PART_BENCHMARKS] = {"benchmarks", "SELECT universe, asset_id FROM benchmarks WHERE ?1 = 0", "SELECT 0",
                              "SELECT count(*) FROM benchmarks", "the benchmarks, owner", false},
     [PU__PART_REGIMES] = {"regimes", "SELECT name, published_ts, ts, label FROM regimes WHERE ?1 = 0", "SELECT 0",
@@ -115,24 +118,60 @@ static pu_status add_up(pu_store *store, pu__part which, int64_t owner_id, sum *
     return status;
 }
 
-pu_status pu__checksum_seal(pu_store *store, pu__part which, int64_t owner_id) {
-    sum now;
+static pu_status write_sum(pu_store *store, pu__part which, int64_t owner_id, const sum *now) {
     sqlite3_stmt *write = NULL;
-    PU_TRY(add_up(store, which, owner_id, &now));
     PU_TRY(pu__sql_prepare(store,
-                           now.rows > 0 ? "INSERT INTO checksums (part, owner_id, rows, checksum) "
-                                          "VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET rows = "
-                                          "excluded.rows, checksum = excluded.checksum"
-                                        : "DELETE FROM checksums WHERE part = ?1 AND owner_id = ?2",
+                           now->rows > 0 ? "INSERT INTO checksums (part, owner_id, rows, checksum) "
+                                           "VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET rows = "
+                                           "excluded.rows, checksum = excluded.checksum"
+                                         : "DELETE FROM checksums WHERE part = ?1 AND owner_id = ?2",
                            &write));
     int code =
         sqlite3_bind_text(write, 1, parts[which].name, -1, SQLITE_STATIC) | sqlite3_bind_int64(write, 2, owner_id);
-    if (now.rows > 0)
-        code |= sqlite3_bind_int64(write, 3, now.rows) | sqlite3_bind_int64(write, 4, (int64_t)now.checksum);
+    if (now->rows > 0)
+        code |= sqlite3_bind_int64(write, 3, now->rows) | sqlite3_bind_int64(write, 4, (int64_t)now->checksum);
     const pu_status status =
         code == SQLITE_OK ? pu__sql_run(store, write, "seal") : pu__store_failure(store, "seal");
     sqlite3_finalize(write);
     return status;
+}
+
+pu_status pu__checksum_seal(pu_store *store, pu__part which, int64_t owner_id) {
+    sum now;
+    PU_TRY(add_up(store, which, owner_id, &now));
+    return write_sum(store, which, owner_id, &now);
+}
+
+static pu_status read_sum(pu_store *store, pu__part which, int64_t owner_id, sum *out) {
+    sqlite3_stmt *query = NULL;
+    bool row = false;
+    *out = (sum){0};
+    PU_TRY(
+        pu__sql_prepare(store, "SELECT rows, checksum FROM checksums WHERE part = ?1 AND owner_id = ?2", &query));
+    const int code =
+        sqlite3_bind_text(query, 1, parts[which].name, -1, SQLITE_STATIC) | sqlite3_bind_int64(query, 2, owner_id);
+    const pu_status status =
+        code == SQLITE_OK ? pu__sql_step(store, query, &row, "seal") : pu__store_failure(store, "seal");
+    if (status == PU_OK && row)
+        *out = (sum){sqlite3_column_int64(query, 0), (uint64_t)sqlite3_column_int64(query, 1)};
+    sqlite3_finalize(query);
+    return status;
+}
+
+pu_status pu__checksum_extend(pu_store *store, pu__part which, int64_t owner_id, int64_t key) {
+    sqlite3_stmt *query = NULL;
+    bool row = false;
+    sum now;
+    PU_TRY(read_sum(store, which, owner_id, &now));
+    PU_TRY(pu__sql_prepare(store, parts[which].one, &query));
+    const int code = sqlite3_bind_int64(query, 1, owner_id) | sqlite3_bind_int64(query, 2, key);
+    const pu_status status =
+        code == SQLITE_OK ? pu__sql_step(store, query, &row, "seal") : pu__store_failure(store, "seal");
+    now.rows += row;
+    now.checksum += status == PU_OK && row ? row_hash(query) : 0;
+    sqlite3_finalize(query);
+    PU_TRY(status);
+    return write_sum(store, which, owner_id, &now);
 }
 
 /* The owners' rows are not changed while their list is open: `checksums` is another table. */

@@ -25,6 +25,10 @@ typedef enum pu__part {
  * with it, inside the same transaction. */
 pu_status pu__checksum_seal(pu_store *store, pu__part part, int64_t owner_id);
 
+/* The same after one row was added to what was sealed, named by its key below the owner; reads that row alone. For the
+ * parts of a stress sweep. */
+pu_status pu__checksum_extend(pu_store *store, pu__part part, int64_t owner_id, int64_t key);
+
 /* Seals everything there is: the last act of the step to version 2. */
 pu_status pu__checksum_seal_all(pu_store *store);
 

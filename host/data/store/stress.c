@@ -147,8 +147,9 @@ pu_status pu__stress_put(pu_store *store, int64_t sweep_id, const pu__stress_cel
     bool began = false;
     PU_TRY(pu__sql_enter(store, &began));
     pu_status status = write_cell(store, sweep_id, cell, figures);
+    if (status == PU_OK) status = pu__checksum_extend(store, PU__PART_CELLS, sweep_id, cell->number);
     if (status == PU_OK && fan) status = write_fan(store, sweep_id, cell->number, fan);
-    if (status == PU_OK) status = seal(store, sweep_id);
+    if (status == PU_OK && fan) status = pu__checksum_extend(store, PU__PART_FANS, sweep_id, cell->number);
     return pu__sql_leave(store, began, status);
 }
 
