@@ -8,6 +8,7 @@
 
 #include "host/base/file.h"
 #include "host/stress/plugin.h"
+#include "host/stress/process.h"
 #include "plusultra/memory.h"
 
 static const double fan_quantile[PU__FAN_QUANTILES] = {0.05, 0.25, 0.5, 0.75, 0.95};
@@ -288,13 +289,15 @@ static pu_status worst_json(pu__stress *s, const pu__grid *grid, const pu__stres
 
 static pu_status fill(pu__stress *s, const pu__grid *grid, const pu__stress_figures *figures,
                       const pu__answers *answers, const pu__stress_record *record, json_t *out) {
+    json_t *calibration = NULL;
+    PU_TRY(pu__stress_calibration_json(s, &calibration));
     json_t *warnings = json_array(), *fans = json_array(), *worst = json_array();
     char *config = pu_config_text(s->config);
     for (int i = 0; i < s->warnings; ++i) json_array_append_new(warnings, json_string(s->warning[i]));
     put(out, "format", json_string("plusultra-stress-1"));
     if (config) put(out, "meta", meta_json(s, record, config));
     put(out, "warnings", warnings);
-    put(out, "calibration", json_null());
+    put(out, "calibration", calibration);
     put(out, "scenarios", scenarios_json(s));
     put(out, "base", json_integer(grid->base));
     put(out, "cells", cells_json(grid, figures));

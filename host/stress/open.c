@@ -12,8 +12,7 @@
 #include "plusultra/memory.h"
 #include "plusultra/validate.h"
 
-static void warn(pu__stress *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void warn(pu__stress *s, const char *format, ...) {
+void pu__stress_warn(pu__stress *s, const char *format, ...) {
     if (s->warnings == PU__STRESS_WARNINGS) return;
     va_list arguments;
     va_start(arguments, format);
@@ -32,7 +31,7 @@ static pu_status accept_faults(pu__stress *s) {
     PU_TRY(pu_validate_gate(s->config, &accepted));
     for (const char *line = accepted; *line;) {
         const size_t length = strcspn(line, "\n");
-        warn(s, "The data are faulty, and accepted by data.accept: %.*s", (int)length, line);
+        pu__stress_warn(s, "The data are faulty, and accepted by data.accept: %.*s", (int)length, line);
         line += length + (line[length] == '\n');
     }
     pu_free(accepted);
@@ -57,8 +56,8 @@ static pu_status open_market(pu__stress *s) {
         return pu_fail(PU_ERR_CONFIG, "a history of %lld bars is too long: shorten stress.fit",
                        (long long)s->market.rows);
     if (s->market.left_out > 0)
-        warn(s, "%lld times of the history are left out: some asset has no bar there.",
-             (long long)s->market.left_out);
+        pu__stress_warn(s, "%lld times of the history are left out: some asset has no bar there.",
+                        (long long)s->market.left_out);
     pu_store *store = NULL;
     pu_status status = pu_store_open(s->config->data.store, PU_STORE_READ, &store);
     if (status == PU_OK) status = pu_store_data_hash(store, s->market.assets, s->market.asset, s->data_hash);
@@ -102,7 +101,8 @@ static pu_status open_volume(pu__stress *s) {
     for (int a = 0; a < s->market.assets; ++a) {
         s->volume[a] = s->market.volume[a] / c->stress.capital;
         if (a < s->market.traded && !(s->volume[a] > 0.0))
-            warn(s, "%s has no volume: its orders fill whole, without impact.", s->market.asset[a].symbol);
+            pu__stress_warn(s, "%s has no volume: its orders fill whole, without impact.",
+                            s->market.asset[a].symbol);
     }
     return PU_OK;
 }
@@ -155,16 +155,17 @@ static pu_status open_scenarios(pu__stress *s) {
     for (int i = 1; i < s->scenarios; ++i) {
         PU_TRY(pu__scenario_check(s->scenario[i], s->steps, s->market.assets, s->market.asset));
         if (pu__scenario_cut(s->scenario[i], s->steps) > 0)
-            warn(s, "Scenario %s does not end within %lld bars: what lies behind them is cut off.",
-                 s->scenario[i]->name, (long long)s->steps);
+            pu__stress_warn(s, "Scenario %s does not end within %lld bars: what lies behind them is cut off.",
+                            s->scenario[i]->name, (long long)s->steps);
         correlated += has_correlation(s->scenario[i]);
     }
     const bool drawn = s->process.process != PU_PROCESS_BOOTSTRAP && s->process.process != PU_PROCESS_REPLAY;
     if (correlated > 0 && !drawn)
-        warn(s,
-             "Shocks to the correlation of %d scenarios do nothing: a row of the history keeps its own. A "
-             "process that is drawn (stress.process) takes them.",
-             correlated);
+        pu__stress_warn(
+            s,
+            "Shocks to the correlation of %d scenarios do nothing: a row of the history keeps its own. A "
+            "process that is drawn (stress.process) takes them.",
+            correlated);
     return PU_OK;
 }
 
@@ -234,7 +235,6 @@ static pu_status add_plugin(pu__stress *s) {
     *policy = (pu__stress_policy){.name = "plugin", .source = PU__SOURCE_PLUGIN, .rule = PU_POLICY_BUY_HOLD};
     policy->weight = pu_calloc((size_t)s->market.assets, sizeof *policy->weight);
     if (!policy->weight) return PU_ERR_MEMORY;
-    PU_TRY(pu_pool_new((int)s->config->run.threads, &s->pool));
     return pu__policy_plugin_open(s->config->stress.plugin, &s->market, s->steps, &s->plugin);
 }
 
@@ -269,14 +269,15 @@ static void choose_base(pu__stress *s) {
 static void warn_of_settings(pu__stress *s) {
     const pu_config *c = s->config;
     if (c->backtest.spread_bps + c->backtest.slippage_bps + c->backtest.fee_bps == 0.0)
-        warn(s, "Trading is free: spread, slippage and fee of the backtest are all 0.");
+        pu__stress_warn(s, "Trading is free: spread, slippage and fee of the backtest are all 0.");
     if (s->base_cost_factor != 1.0)
-        warn(s, "1 is not among stress.cost_factors: limits are judged at %g.", s->base_cost_factor);
+        pu__stress_warn(s, "1 is not among stress.cost_factors: limits are judged at %g.", s->base_cost_factor);
     if (s->base_latency != c->backtest.latency_bars)
-        warn(s, "backtest.latency_bars (%lld) is not among stress.latencies: limits are judged at %lld.",
-             (long long)c->backtest.latency_bars, (long long)s->base_latency);
+        pu__stress_warn(s,
+                        "backtest.latency_bars (%lld) is not among stress.latencies: limits are judged at %lld.",
+                        (long long)c->backtest.latency_bars, (long long)s->base_latency);
     if (strcmp(c->stress.process, "replay") == 0)
-        warn(s, "A replay is one path: there is no distribution, and no error of a mean.");
+        pu__stress_warn(s, "A replay is one path: there is no distribution, and no error of a mean.");
 }
 
 pu_status pu__stress_open(const pu_config *config, pu__stress *out) {
@@ -285,6 +286,7 @@ pu_status pu__stress_open(const pu_config *config, pu__stress *out) {
                         .steps = config->stress.steps_bars,
                         .seeds = config->stress.seeds};
     choose_base(out);
+    PU_TRY(pu_pool_new((int)config->run.threads, &out->pool));
     PU_TRY(open_market(out));
     PU_TRY(pu__stress_process_open(out));
     PU_TRY(open_scenarios(out));
@@ -303,7 +305,7 @@ void pu__stress_close(pu__stress *s) {
     pu_pool_free(s->pool);
     pu_free(s->decisions.weight);
     pu_free(s->coefficient);
-    pu_free(s->factor);
+    pu__calibration_free(&s->calibration);
     pu_free(s->volume);
     pu_free(s->shock);
     pu_free(s->scenario);

@@ -3,6 +3,7 @@
 #define PU_HOST_STRESS_STRESS_H
 
 #include "host/data/store/stress.h"
+#include "host/sim/calibrate.h"
 #include "host/sim/market.h"
 #include "host/sim/shocks.h"
 #include "kernels/paths/paths.h"
@@ -45,14 +46,15 @@ typedef struct pu__stress {
     pu__scenarios library;
     int scenarios; /* chosen; the first is the baseline */
     const pu__scenario **scenario;
-    pu__path_scenario process; /* process, assets and history of every run; its tables belong to this struct */
-    pu__process_asset *coefficient;
-    float *factor;
+    pu__path_scenario process;   /* process, assets and history of every run; its tables belong to this struct */
+    pu__calibration calibration; /* where the process is fitted */
+    bool fitted;
+    pu__process_asset *coefficient; /* where it is the history */
     int policies;
     pu__stress_policy policy[PU__STRESS_POLICIES]; /* [0] is the one that is tested */
     struct pu__policy *model;                      /* null unless the policy is one */
     struct pu__policy_plugin *plugin;              /* the same */
-    pu_pool *pool;                                 /* runs it */
+    pu_pool *pool;
     pu__decisions decisions;
     pu_device *device;
     int64_t paths, steps, seeds;
@@ -72,6 +74,8 @@ void pu__stress_close(pu__stress *stress); /* accepts a zeroed one */
 
 /* SHA-256 of all that a cell depends on. */
 pu_status pu__stress_recipe(const pu__stress *stress, char out[65]);
+
+void pu__stress_warn(pu__stress *stress, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* The cost factor at which a kind of cost is as large as what is traded. */
 double pu__stress_cost_factor_max(const pu__stress *stress);

@@ -143,7 +143,12 @@ static pu_status run_grid(sweep *w) {
 static pu_status answer(sweep *w, double started_s) {
     char path[PATH_BYTES];
     json_t *document = NULL;
-    PU_TRY(pu__answers_find(&w->stress, &w->grid, w->figures, &w->answers));
+    pu_log(PU_LOG_INFO, "stress.answers",
+           "every cell is stored; looking for break-even costs and breaking severities");
+    const pu_status found = pu__answers_find(&w->stress, &w->grid, w->figures, &w->answers);
+    if (found == PU_ERR_INTERRUPTED)
+        return pu_fail(found, "interrupted with all cells stored: the same command goes on with the answers");
+    PU_TRY(found);
     const pu__stress_record record = {w->store, w->sweep_id, pu_clock_s() - started_s, w->result->simulated};
     PU_TRY(pu__stress_document(&w->stress, &w->grid, w->figures, &w->answers, &record, &document));
     const pu_status status = pu__stress_write(w->stress.config, "stress.json", document, path, sizeof path);

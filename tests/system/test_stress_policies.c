@@ -1,6 +1,6 @@
-/* Sweeps of policies that are no rule: a trained model, stored predictions, a shared object. Their cells are those of the
- * path kernel with the weights that the policy decides, beside buy and hold on the same paths; what makes them is part
- * of the recipe, and what cannot be tested is refused. */
+/* Sweeps of policies that are no rule: a trained model, stored predictions, a shared object. Their cells are those of
+ * the path kernel with the weights that the policy decides, beside buy and hold on the same paths; what makes them is
+ * part of the recipe, and what cannot be tested is refused. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

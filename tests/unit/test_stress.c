@@ -320,6 +320,23 @@ static void break_even_says_why_there_is_none(void **state) {
     }
 }
 
+/* Fitted processes run, and the document has their fit. */
+static void every_process_can_be_tested(void **state) {
+    (void)state;
+    static const char *const processes[] = {"gbm", "merton", "heston", "garch", "regimes", "bootstrap", "replay"};
+    test_market_walk(&market, "WALK", 5, 800, true);
+    for (size_t i = 0; i < sizeof processes / sizeof *processes; ++i) {
+        char other[200];
+        snprintf(other, sizeof other,
+                 "data.symbols=[WALK]|stress.scenarios=[correlation_to_one]|stress.process=%s", processes[i]);
+        json_t *document = run(config_of("process", other), NULL);
+        const json_t *calibration = json_object_get(document, "calibration");
+        assert_true(i < 5 ? json_is_object(calibration) : json_is_null(calibration));
+        assert_true(isfinite(real_at(cell_of(document, "correlation_to_one", 1), "mean_return")));
+        json_decref(document);
+    }
+}
+
 /* What is said of the base cell adds up, and every kind of cost has its part. */
 static void attribution_adds_up(void **state) {
     (void)state;
@@ -489,6 +506,7 @@ int main(void) {
         cmocka_unit_test(break_even_of_buy_and_hold),
         cmocka_unit_test(break_even_of_a_rule_that_trades_every_bar),
         cmocka_unit_test(break_even_says_why_there_is_none),
+        cmocka_unit_test(every_process_can_be_tested),
         cmocka_unit_test(attribution_adds_up),
         cmocka_unit_test(a_path_is_replayed_by_its_number),
         cmocka_unit_test(a_finished_sweep_runs_nothing),

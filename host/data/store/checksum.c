@@ -23,29 +23,29 @@ static const part parts[PU__PART_COUNT] = {
                         "SELECT symbol, asset_class, bar_s, currency, periods_per_year, price_basis FROM assets "
                         "WHERE asset_id = ?1",
                         "SELECT asset_id FROM assets", "SELECT count(*) FROM assets", "the description of asset",
-                        false},
+                        false, NULL},
     [PU__PART_INDICATORS] = {"indicators", "SELECT name, ts, value FROM indicators WHERE asset_id = ?1",
                              "SELECT DISTINCT asset_id FROM indicators", "SELECT count(*) FROM indicators",
-                             "the indicators of asset", false},
+                             "the indicators of asset", false, NULL},
     [PU__PART_ACTIONS] =
         {"corporate_actions",
          "SELECT ex_ts, kind, value, published_ts, basis FROM corporate_actions WHERE asset_id = ?1",
          "SELECT DISTINCT asset_id FROM corporate_actions", "SELECT count(*) FROM corporate_actions",
-         "the corporate actions of asset", false},
+         "the corporate actions of asset", false, NULL},
     [PU__PART_RUN] = {"runs",
                       "SELECT name, started_ts, seed, config, data_hash, feature_hash, result FROM runs "
                       "WHERE run_id = ?1",
-                      "SELECT run_id FROM runs", "SELECT count(*) FROM runs", "the record of run", false},
+                      "SELECT run_id FROM runs", "SELECT count(*) FROM runs", "the record of run", false, NULL},
     [PU__PART_TRADES] = {"trades",
                          "SELECT asset_id, decided_ts, filled_ts, price, weight_before, weight_after, cost_ratio "
                          "FROM trades WHERE run_id = ?1",
                          "SELECT DISTINCT run_id FROM trades", "SELECT count(*) FROM trades", "the trades of run",
-                         false},
+                         false, NULL},
     [PU__PART_SWEEP] = {"stress_sweeps",
                         "SELECT run_id, recipe, config, data_hash, cells FROM stress_sweeps "
                         "WHERE sweep_id = ?1",
                         "SELECT sweep_id FROM stress_sweeps", "SELECT count(*) FROM stress_sweeps",
-                        "the record of stress sweep", false},
+                        "the record of stress sweep", false, NULL},
     [PU__PART_CELLS] = {"stress_cells", "SELECT * FROM stress_cells WHERE sweep_id = ?1",
                         "SELECT DISTINCT sweep_id FROM stress_cells", "SELECT count(*) FROM stress_cells",
                         "the cells of stress sweep", false,
@@ -55,14 +55,14 @@ static const part parts[PU__PART_COUNT] = {
                        "the fans of stress sweep", false,
                        "SELECT * FROM stress_fans WHERE sweep_id = ?1 AND cell = ?2"},
     [PU__PART_BENCHMARKS] = {"benchmarks", "SELECT universe, asset_id FROM benchmarks WHERE ?1 = 0", "SELECT 0",
-                             "SELECT count(*) FROM benchmarks", "the benchmarks, owner", false},
+                             "SELECT count(*) FROM benchmarks", "the benchmarks, owner", false, NULL},
     [PU__PART_REGIMES] = {"regimes", "SELECT name, published_ts, ts, label FROM regimes WHERE ?1 = 0", "SELECT 0",
-                          "SELECT count(*) FROM regimes", "the regimes, owner", true},
+                          "SELECT count(*) FROM regimes", "the regimes, owner", true, NULL},
     [PU__PART_ALTERNATIVE] = {"alternative_series",
                               "SELECT name, asset_id, kind, unit, stale_after_s FROM alternative_series "
                               "WHERE ?1 = 0",
                               "SELECT 0", "SELECT count(*) FROM alternative_series",
-                              "the descriptions of the alternative series, owner", true},
+                              "the descriptions of the alternative series, owner", true, NULL},
 };
 
 static uint64_t bits_of(double value) {
