@@ -324,7 +324,7 @@ static void break_even_says_why_there_is_none(void **state) {
 static void every_process_can_be_tested(void **state) {
     (void)state;
     static const char *const processes[] = {"gbm", "merton", "heston", "garch", "regimes", "bootstrap", "replay"};
-    test_market_walk(&market, "WALK", 5, 800, true);
+    test_market_walk(&market, "WALK", 5, 1200, true);
     for (size_t i = 0; i < sizeof processes / sizeof *processes; ++i) {
         char other[200];
         snprintf(other, sizeof other,
