@@ -1,10 +1,11 @@
-/* Simulated paths with costs and metrics on the CPU: time, the floor under it, how it grows, and the same work in NumPy
+/* Simulated paths with costs and metrics on the CPU: time, memory, the floor under the time, and the same work in NumPy
  * and PyTorch (bench/peers/paths.py) in the same run.
  *
  *   bench_paths [paths] [python]     1,000,000 paths of 252 steps; PU_PEER_PYTHON or /opt/peer/bin/python */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "kernels/paths/paths.h"
 #include "kernels/physics/philox_lanes.h"
@@ -70,6 +71,11 @@ static double ours_s(const pu__path_scenario *scenario, int64_t paths, pu_pool *
     return best;
 }
 
+static double peak_mib(void) {
+    struct rusage usage;
+    return getrusage(RUSAGE_SELF, &usage) == 0 ? (double)usage.ru_maxrss / 1024.0 : NAN;
+}
+
 static void peers(int64_t paths, double seconds, int threads) {
     const char *python = getenv("PU_PEER_PYTHON");
     const int64_t fewer = paths < PEER_PATHS_MAX ? paths : PEER_PATHS_MAX;
@@ -82,7 +88,7 @@ static void peers(int64_t paths, double seconds, int threads) {
         if (!tab) continue;
         *tab = '\0';
         const double theirs = atof(tab + 1) / (double)fewer * (double)paths;
-        printf("%-40s %8.2f s for %lld paths (from %lld), ours %.1f times as fast\n", line, theirs,
+        printf("%-44s %7.2f s for %lld paths (from %lld), ours %.1f times as fast\n", line, theirs,
                (long long)paths, (long long)fewer, theirs / seconds);
     }
     if (!pipe || pclose(pipe) != 0) printf("peers: not available here (%s)\n", command);
@@ -105,7 +111,7 @@ int main(int argc, char **argv) {
     const struct {
         int32_t assets;
         int64_t paths;
-    } cases[] = {{1, paths}, {1, paths / 4}, {4, paths / 4}, {11, paths / 10}};
+    } cases[] = {{1, paths / 4}, {1, paths}, {4, paths / 4}, {11, paths / 10}};
     for (size_t c = 0; c < sizeof cases / sizeof cases[0]; ++c) {
         s.assets = cases[c].assets;
         for (int a = 0; a < s.assets; ++a) {
@@ -114,10 +120,12 @@ int main(int argc, char **argv) {
             weight[a] = 0.6 / s.assets;
         }
         const double seconds = ours_s(&s, cases[c].paths, pool, summary);
-        if (c == 0) one = seconds;
-        printf("%9lld paths x %2d assets: %7.3f s, %6.2f ns a step and asset; mean wealth %.6f\n",
+        if (c == 1) one = seconds;
+        printf("%9lld paths x %2d assets: %7.3f s, %6.2f ns a step and asset, peak memory %.1f MiB; mean wealth "
+               "%.6f\n",
                (long long)cases[c].paths, (int)s.assets, seconds,
-               1e9 * seconds / (double)cases[c].paths / STEPS / s.assets, pu__path_mean(summary, PU_PATH_WEALTH));
+               1e9 * seconds / (double)cases[c].paths / STEPS / s.assets, peak_mib(),
+               pu__path_mean(summary, PU_PATH_WEALTH));
     }
     const double least = floor_s(asset, paths, pool);
     printf("floor (Philox, normal, price): %.3f s, %.2f ns a step; measured / floor %.2f\n", least,

@@ -1,12 +1,15 @@
 """The work of bench_paths in NumPy and PyTorch on the CPU: paths of geometric Brownian motion, a constant weight restored at
-every bar, spread and fee on what is traded, drawdown, time under water and turnover.
+every bar, spread and fee on what is traded, drawdown, time under water and turnover; the mean of each at the end.
 
-Vectorised over paths, a loop over bars, in place, in chunks that stay in the cache: the fastest of several sizes counts.
+Vectorised over paths, in chunks that stay in the cache: the fastest of several sizes counts. Costs by kind are split at the
+end, as the kernel does. NumPy works in place, in one process, and again on THREADS threads with a generator each (ufuncs and
+generators release the interpreter's lock). PyTorch runs eagerly and compiled, normals drawn for several bars at a time.
 Usage: paths.py PATHS STEPS THREADS; prints `system<TAB>seconds` for each.
 """
 import os
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 paths, steps, threads = (int(a) for a in sys.argv[1:4])
 os.environ["OMP_NUM_THREADS"] = str(threads)
@@ -15,89 +18,106 @@ import numpy as np
 DRIFT, VOLATILITY, WEIGHT, SPREAD, FEE = -0.5 * 0.04 / 252, 0.2 / 252 ** 0.5, 0.6, 5e-4, 1e-4
 
 
-def with_numpy(count, rng):
-    equity, peak = np.ones(count), np.ones(count)
-    value, drawdown, turnover = np.zeros(count), np.zeros(count), np.zeros(count)
-    spread, fee, under = np.zeros(count), np.zeros(count), np.zeros(count, np.int32)
-    z, trade, work = np.empty(count, np.float32), np.empty(count), np.empty(count)
+def with_numpy(count, rng, accounts):
+    equity, peak = np.ones(count, accounts), np.ones(count, accounts)
+    value, drawdown, turnover, traded, under, work = (np.zeros(count, accounts) for _ in range(6))
+    z, simple, below = np.empty(count, np.float32), np.zeros(count, accounts), np.empty(count, bool)
     for bar in range(steps + 1):
         if bar > 0:
             rng.standard_normal(out=z, dtype=np.float32)
             z *= np.float32(VOLATILITY)
             z += np.float32(DRIFT)
             np.expm1(z, out=z)
-            np.multiply(value, z, out=work)
-            value += work
-            equity += work
+            simple[:] = z
+            simple *= value
+            value += simple
+            equity += simple
         np.multiply(equity, WEIGHT, out=work)
-        np.subtract(work, value, out=trade)
-        value[:] = work
-        np.abs(trade, out=trade)
-        np.divide(trade, equity, out=work)
-        turnover += work
-        np.multiply(trade, SPREAD, out=work)
-        spread += work
-        equity -= work
-        np.multiply(trade, FEE, out=work)
-        fee += work
-        equity -= work
+        value -= work
+        np.abs(value, out=value)
+        traded += value
+        np.divide(value, equity, out=simple)
+        turnover += simple
+        value *= SPREAD + FEE
+        equity -= value
+        value, work = work, value
         np.maximum(peak, equity, out=peak)
-        np.divide(equity, peak, out=work)
-        np.subtract(1.0, work, out=work)
-        np.maximum(drawdown, work, out=drawdown)
-        under += work > 0
-    return equity.mean(), drawdown.mean(), turnover.mean(), spread.mean(), fee.mean(), under.mean()
+        np.divide(equity, peak, out=simple)
+        np.subtract(1.0, simple, out=simple)
+        np.maximum(drawdown, simple, out=drawdown)
+        np.greater(simple, 0.0, out=below)
+        under += below
+    return [float(x.mean()) for x in (equity, drawdown, turnover, traded * SPREAD, traded * FEE, under)]
 
 
-def with_torch(torch, count):
-    equity, peak = torch.ones(count), torch.ones(count)
-    value, drawdown, turnover = torch.zeros(count), torch.zeros(count), torch.zeros(count)
-    spread, fee, under = torch.zeros(count), torch.zeros(count), torch.zeros(count)
-    z, trade, work = torch.empty(count), torch.empty(count), torch.empty(count)
-    for bar in range(steps + 1):
-        if bar > 0:
-            z.normal_(DRIFT, VOLATILITY)
-            torch.expm1(z, out=z)
-            torch.mul(value, z, out=work)
-            value += work
-            equity += work
-        torch.mul(equity, WEIGHT, out=work)
-        torch.sub(work, value, out=trade)
-        value.copy_(work)
-        trade.abs_()
-        torch.div(trade, equity, out=work)
-        turnover += work
-        torch.mul(trade, SPREAD, out=work)
-        spread += work
-        equity -= work
-        torch.mul(trade, FEE, out=work)
-        fee += work
-        equity -= work
-        torch.maximum(peak, equity, out=peak)
-        torch.div(equity, peak, out=work)
-        work.neg_().add_(1.0)
-        torch.maximum(drawdown, work, out=drawdown)
-        under += work > 0
-    return equity.mean(), drawdown.mean(), turnover.mean(), spread.mean(), fee.mean(), under.mean()
+def bars(z, equity, peak, value, drawdown, turnover, traded, under):
+    for i in range(z.shape[0]):
+        gain = value * z[i].expm1()
+        value, equity = value + gain, equity + gain
+        target = equity * WEIGHT
+        trade = (target - value).abs()
+        value = target
+        traded = traded + trade
+        turnover = turnover + trade / equity
+        equity = equity - trade * (SPREAD + FEE)
+        peak = peak.maximum(equity)
+        loss = 1.0 - equity / peak
+        drawdown = drawdown.maximum(loss)
+        under = under + (loss > 0)
+    return equity, peak, value, drawdown, turnover, traded, under
+
+
+def with_torch(torch, count, step, generator=None):
+    state = [torch.ones(count), torch.ones(count)] + [torch.zeros(count) for _ in range(5)]
+    z = torch.zeros(1, count)
+    state = bars(z, *state)
+    z = torch.empty(12, count)
+    for bar in range(0, steps, 12):
+        z.normal_(DRIFT, VOLATILITY, generator=generator)
+        state = step(z[: min(12, steps - bar)], *state)
+    equity, _, _, drawdown, turnover, traded, under = state
+    return [float(x.mean()) for x in (equity, drawdown, turnover, traded * SPREAD, traded * FEE, under)]
 
 
 def best_s(run, chunks):
     best = float("inf")
     for chunk in chunks:
+        rounds = max(1, paths // chunk)
         begin = time.perf_counter()
-        for _ in range(max(1, paths // chunk)):
-            run(chunk)
-        best = min(best, (time.perf_counter() - begin) * paths / (max(1, paths // chunk) * chunk))
+        run(chunk, rounds)
+        best = min(best, (time.perf_counter() - begin) * paths / (rounds * chunk))
     return best
 
 
-rng = np.random.Generator(np.random.SFC64(1))
-print(f"NumPy {np.__version__}, float64 accounts\t{best_s(lambda n: with_numpy(n, rng), (4096, 16384)):.6g}", flush=True)
+def on_threads(work):
+    """work(chunk, thread) once a round, rounds shared by threads."""
+    def run(chunk, rounds):
+        share = [rounds // threads + (t < rounds % threads) for t in range(threads)]
+        list(pool.map(lambda t: [work(chunk, t) for _ in range(share[t])], range(threads)))
+    return run
+
+
+def report(name, seconds):
+    print(f"{name}\t{seconds:.6g}", flush=True)
+
+
+pool = ThreadPoolExecutor(threads)
+generators = [np.random.Generator(np.random.SFC64(t)) for t in range(threads)]
+for accounts in (np.float64, np.float32):
+    name = f"NumPy {np.__version__}, {np.dtype(accounts).name} accounts"
+    report(name, best_s(lambda n, rounds: [with_numpy(n, generators[0], accounts) for _ in range(rounds)], (4096, 16384)))
+    report(f"{name}, {threads} threads", best_s(on_threads(lambda n, t: with_numpy(n, generators[t], accounts)), (4096, 16384)))
 try:
     import torch
 
     torch.set_num_threads(threads)
+    name = f"PyTorch {torch.__version__}, float32"
     with torch.inference_mode():
-        print(f"PyTorch {torch.__version__}, float32\t{best_s(lambda n: with_torch(torch, n), (16384, 131072)):.6g}", flush=True)
+        report(f"{name}, eager", best_s(lambda n, rounds: [with_torch(torch, n, bars) for _ in range(rounds)], (16384, 65536)))
+        compiled = torch.compile(bars, dynamic=False)
+        for n in (16384, 65536):
+            with_torch(torch, n, compiled)
+        report(f"{name}, compiled",
+               best_s(lambda n, rounds: [with_torch(torch, n, compiled) for _ in range(rounds)], (16384, 65536)))
 except ImportError:
     pass

@@ -15,6 +15,7 @@
 #include "tests/support/op_cases.h"
 
 #define PU_STALE(name)
+#define PU_PATH_MUTANT(name) /* test_path_mutants.c */
 #define PU_MUTANT(name, upper, op) pu_status name##_##op(const pu__call *call);
 #define PU_MUTANT_WITH_WORKSPACE(name, upper, op) \
     PU_MUTANT(name, upper, op)                    \
@@ -33,6 +34,7 @@ static const struct mutant {
 #define PU_MUTANT(name, upper, op) {#name, PU_OP_##upper, {name##_##op, NULL}},
 #define PU_MUTANT_WITH_WORKSPACE(name, upper, op) {#name, PU_OP_##upper, {name##_##op, name##_##op##_workspace}},
 #include "mutants/mutants.inc"
+#undef PU_PATH_MUTANT
 };
 enum { MUTANTS = sizeof mutants / sizeof mutants[0], ORDERS = 4 };
 
