@@ -413,9 +413,9 @@ static void kinds_and_lengths(void **state) {
 static void a_sweep_becomes_a_report(void **state) {
     (void)state;
     test_market market = test_market_new();
-    test_market_walk(&market, "AAA", 1, 400, true);
-    test_market_walk(&market, "BBB", 2, 400, true);
-    static const char *const processes[] = {"stress.process=bootstrap", "stress.process=gbm"};
+    test_market_walk(&market, "AAA", 1, 700, true);
+    test_market_walk(&market, "BBB", 2, 700, true);
+    static const char *const processes[] = {"stress.process=bootstrap", "stress.process=garch"};
     for (int i = 0; i < 2; ++i) {
         char out[160];
         snprintf(out, sizeof out, "run.out=%s", folder);
