@@ -2,9 +2,9 @@
 # Checks this machine's GPU and measures it: `make gpu-check`. Needs CMake, a C and C++ compiler and the CUDA Toolkit.
 #
 # Builds kernels, graph and device alone, runs every op case on the GPU against the reference and the CPU kernels (under
-# compute-sanitizer too where it is installed), times every op and the training step, and the same work in PyTorch where
-# a PyTorch with CUDA is found. Writes bench/results/<date>-<device>-<commit>.md. Without a GPU, or with a failed test,
-# it writes nothing and ends with status 1.
+# compute-sanitizer too where it is installed), times every op (attention in f32, tf32 and bf16) and the training step, and
+# the same work in PyTorch, flash-attn, accelerated-scan and mamba-ssm, as far as they are found. Writes
+# bench/results/<date>-<device>-<commit>.md. Without a GPU, or with a failed test, it writes nothing and ends with status 1.
 #
 # Usage: sh scripts/gpu_check.sh [BUILD_FOLDER]
 # PU_PEER_PYTHON names the Python that has PyTorch (default python3).

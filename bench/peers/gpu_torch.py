@@ -3,8 +3,10 @@
 Usage: gpu_torch.py LINES
 LINES is what `gpu_check bench LINES` wrote: name, hot seconds, cold seconds; steps also their sizes. Prints Markdown
 tables. An op is recorded many times over as a CUDA graph, as ours is, so that the GPU's time is compared and not the
-launches. Float32 throughout, without TF32. Ops that have no counterpart in PyTorch are left out.
+launches. Float32 without TF32, but where a name ends in tf32 or bf16: there PyTorch works in that precision, bf16 from tensors
+of half the bytes of ours. Ops that have no counterpart are left out, libraries that are not installed named.
 """
+import importlib.util
 import os
 import statistics
 import subprocess
@@ -63,11 +65,19 @@ def adamw_work(count):
     return optimiser.step
 
 
+def precision_of(name):
+    """The last word of a name where it is a precision, else f32."""
+    last = name.split()[-1]
+    return last if last in ("f32", "tf32", "bf16") else "f32"
+
+
 def attention_peers(name):
-    """The same attention through one library each, in bfloat16, which they ask for: causal, without rotary positions."""
+    """The same attention through one library each, causal, without rotary positions, from tensors in the name's precision: in
+    bfloat16, which reads and writes half of our bytes, those made for it; else what PyTorch has for float32."""
     batch, bars, heads, width = (kernels.size(name, letter) for letter in "BTHD")
+    half = precision_of(name) == "bf16"
     shape = (batch, heads, bars, width)
-    inputs = [torch.rand(shape, dtype=torch.bfloat16) for _ in range(3)]
+    inputs = [torch.rand(shape, dtype=torch.bfloat16 if half else torch.float32) for _ in range(3)]
     from torch.nn.attention import SDPBackend, sdpa_kernel
 
     def through(backend):
@@ -77,59 +87,94 @@ def attention_peers(name):
 
         return run
 
-    peers = {"cuDNN bf16": (through(SDPBackend.CUDNN_ATTENTION), inputs),
-             "PyTorch's FlashAttention bf16": (through(SDPBackend.FLASH_ATTENTION), inputs)}
-    try:
+    backends = {"SDPA, cuDNN": SDPBackend.CUDNN_ATTENTION, "SDPA, FlashAttention": SDPBackend.FLASH_ATTENTION} if half else {
+        "SDPA, memory-efficient": SDPBackend.EFFICIENT_ATTENTION}
+    peers = {system: (through(backend), inputs) for system, backend in backends.items()}
+    if half and installed("flash_attn"):
         from flash_attn import flash_attn_func
 
-        peers["flash-attn bf16"] = (lambda q, k, v: flash_attn_func(q, k, v, causal=True),
-                                    [x.transpose(1, 2).contiguous() for x in inputs])
-    except ImportError:
-        pass
+        peers["flash-attn"] = (lambda q, k, v: flash_attn_func(q, k, v, causal=True),
+                               [x.transpose(1, 2).contiguous() for x in inputs])
     return peers
 
 
 def scan_peers(name):
     """accelerated-scan's first-order scan over [B, C, T], where it is installed."""
     batch, bars, channels = (kernels.size(name, letter) for letter in "BTC")
-    try:
-        from accelerated_scan.warp import scan
-    except ImportError:
+    if not installed("accelerated_scan"):
         return {}
+    from accelerated_scan.warp import scan
+
     return {"accelerated-scan": (scan, [torch.rand(batch, channels, bars) for _ in range(2)])}
 
 
+def state_space_peers(name):
+    """Mamba's selective scan with the parameters of S4D (complex states, the same at every bar), where it is installed."""
+    batch, bars, channels, states = (kernels.size(name, letter) for letter in "BTCN")
+    if not installed("mamba_ssm"):
+        return {}
+    from mamba_ssm.ops.selective_scan_interface import selective_scan_fn
+
+    def run(u, step, pole, into, out, skip):
+        return selective_scan_fn(u, step, pole, into, out, skip)
+
+    def complex_of():
+        return torch.complex(-torch.rand(channels, states), torch.rand(channels, states))
+
+    u, step = torch.rand(batch, channels, bars), torch.rand(batch, channels, bars) * 0.1
+    return {"Mamba's selective scan": (run, [u, step, complex_of(), complex_of(), complex_of(), torch.rand(channels)])}
+
+
+def installed(package):
+    return importlib.util.find_spec(package) is not None
+
+
+MORE = {"attention": attention_peers, "scan": scan_peers, "s4": state_space_peers}
+
+
 def systems_of(name):
-    """What to compare a line with: system -> function that makes the work."""
+    """What to compare a line with: system -> functions that make the work, one for each form of it."""
     op = name.split()[0]
     backward = op.endswith("_grad")
-    found = kernels.torch_work(name)
+    base = op.removesuffix("_grad")
+    heavy = kernels.HEAVY.get(base)
+    kind = torch.bfloat16 if precision_of(name) == "bf16" else torch.float32
     systems = {}
-    if found:
-        function, inputs = found
-        systems["PyTorch"] = run_of(function, inputs, backward)
-        if op.removesuffix("_grad") in ("attention", "conv", "conv_dense", "s4", "layer_norm", "glu"):
-            systems["PyTorch compiled"] = run_of(torch.compile(function), inputs, backward)
+    for label, function, shapes in heavy(name) if heavy else kernels.row_forms(name):
+        if label in ("recurrence", "loop"):  # a launch for each bar
+            continue
+        inputs = [(x if torch.is_tensor(x) else torch.randn(x)).to(kind) for x in shapes]
+        systems.setdefault("PyTorch", []).append(run_of(function, inputs, backward))
+        if "complex" not in label:
+            systems.setdefault("PyTorch compiled", []).append(run_of(torch.compile(function), inputs, backward))
     if op == "adamw":
-        systems["PyTorch"] = lambda: adamw_work(kernels.size(name, "P"))
-    more = attention_peers(name) if op.startswith("attention") else scan_peers(name) if op.startswith("scan") else {}
-    for system, (function, inputs) in more.items():
-        systems[system] = run_of(function, inputs, backward)
+        systems["PyTorch"] = [lambda: adamw_work(kernels.size(name, "P"))]
+    for system, (function, inputs) in MORE.get(base, lambda _: {})(name).items():
+        systems[system] = [run_of(function, inputs, backward)]
     return systems
+
+
+def fastest_s(name, system, makes):
+    """Of the forms that this system can do; None where it can do none."""
+    best = None
+    for make in makes:
+        torch._dynamo.reset()
+        try:
+            seconds = seconds_of(make)
+            best = seconds if best is None else min(best, seconds)
+        except (RuntimeError, ValueError) as error:
+            print(f"{name}, {system}: {error}", file=sys.stderr)
+        torch.cuda.empty_cache()
+    return best
 
 
 def compare_ops(lines):
     print("| op | ours us | system | its us | its / ours |\n|---|---:|---|---:|---:|")
     for name, hot, *_ in lines:
-        for system, make in systems_of(name).items():
-            torch._dynamo.reset()
-            try:
-                seconds = seconds_of(make)
-                cells = f"{1e6 * seconds:.2f} | {seconds / float(hot):.2f}"
-            except (RuntimeError, ValueError) as error:
-                print(f"{name}, {system}: {error}", file=sys.stderr)
-                cells = "failed | "
-            torch.cuda.empty_cache()
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision_of(name) == "tf32"
+        for system, makes in systems_of(name).items():
+            seconds = fastest_s(name, system, makes)
+            cells = f"{1e6 * seconds:.2f} | {seconds / float(hot):.2f}" if seconds else "failed | "
             print(f"| {name} | {1e6 * float(hot):.2f} | {system} | {cells} |", flush=True)
 
 
@@ -150,12 +195,14 @@ def compare_steps(lines):
 
 
 def main():
+    if not torch.cuda.is_available():
+        sys.exit("gpu_torch.py: this PyTorch finds no CUDA device")
     torch.set_default_device("cuda")
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False
     with open(sys.argv[1], encoding="utf-8") as file:
         lines = [line.rstrip("\n").split("\t") for line in file]
-    print(f"PyTorch {torch.__version__}, {torch.cuda.get_device_name()}, float32 without TF32.\n")
+    print(f"PyTorch {torch.__version__}, {torch.cuda.get_device_name()}. Float32 without TF32, but for names that end in tf32 or bf16.")
+    missing = [package for package in ("flash_attn", "mamba_ssm", "accelerated_scan") if not installed(package)]
+    print(f"Not installed, so not compared: {', '.join(missing) or 'none'}.\n")
     compare_ops([line for line in lines if not line[0].startswith("step ")])
     compare_steps([line for line in lines if line[0].startswith("step ")])
 

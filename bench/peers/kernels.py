@@ -91,7 +91,7 @@ def attention_forms(name):
     def form(rotate, attend):
         def run(qkv):
             q, k, v = qkv.view(b, t, 3, h, d).permute(2, 0, 3, 1, 4)
-            return attend(rotate(q), rotate(k), v).transpose(1, 2).reshape(b, t, h * d)
+            return attend(rotate(q).to(v.dtype), rotate(k).to(v.dtype), v).transpose(1, 2).reshape(b, t, h * d)
 
         return run
 

@@ -26,6 +26,7 @@ struct pu__op_bench {
     pu__workload flush_work;
     bound flush;
     pu__device_rates rates;
+    double lower_flops_per_s[2]; /* of products in tf32 and bf16; 0: not yet measured */
 };
 
 static int by_value(const void *a, const void *b) {
@@ -217,24 +218,54 @@ static pu_status time_workload(const pu__op_bench *bench, const pu__workload *w,
     return status;
 }
 
+/* The rate of a large product. Lower precisions round copies of their factors first, which a larger product hides. */
+static pu_status measure_product(pu__op_bench *bench, pu_precision precision, double *flops_per_s) {
+    const bool large = precision != PU_PRECISION_F32 && !pu_device_is_host(bench->device);
+    const int64_t side = bench->quick ? 64 : large ? 8192 : 2048;
+    const pu__workload product = {.op = PU_OP_GEMM,
+                                  .name = "product",
+                                  .in_count = 2,
+                                  .out_count = 1,
+                                  .in = {PU_SHAPE2(side, side), PU_SHAPE2(side, side)},
+                                  .attributes = {.gemm = {.precision = precision}}};
+    double bytes = 0, flops = 0, seconds = 1;
+    PU_TRY(time_workload(bench, &product, &bytes, &flops, &seconds));
+    *flops_per_s = flops / seconds;
+    return PU_OK;
+}
+
 static pu_status measure_rates(pu__op_bench *bench, int64_t flush_floats) {
-    const int64_t side = bench->quick ? 64 : 2048;
     const pu__workload copy = {.op = PU_OP_AFFINE,
                                .name = "copy",
                                .in_count = 1,
                                .out_count = 1,
                                .in = {PU_SHAPE1(flush_floats)},
                                .attributes = {.affine = {1.0f, 0.0f}}};
-    const pu__workload product = {.op = PU_OP_GEMM,
-                                  .name = "product",
-                                  .in_count = 2,
-                                  .out_count = 1,
-                                  .in = {PU_SHAPE2(side, side), PU_SHAPE2(side, side)}};
     double bytes = 0, flops = 0, seconds = 1;
     PU_TRY(time_workload(bench, &copy, &bytes, &flops, &seconds));
     bench->rates.copy_bytes_per_s = bytes / seconds;
-    PU_TRY(time_workload(bench, &product, &bytes, &flops, &seconds));
-    bench->rates.matrix_flops_per_s = flops / seconds;
+    return measure_product(bench, PU_PRECISION_F32, &bench->rates.matrix_flops_per_s);
+}
+
+static pu_precision precision_of(const pu__workload *w) {
+    switch (w->op) {
+    case PU_OP_GEMM: return w->attributes.gemm.precision;
+    case PU_OP_ATTENTION:
+    case PU_OP_ATTENTION_GRAD:
+    case PU_OP_CROSS_ATTENTION:
+    case PU_OP_CROSS_ATTENTION_GRAD: return w->attributes.attention.precision;
+    default: return PU_PRECISION_F32;
+    }
+}
+
+/* Of products in the workload's precision; a lower one is measured when it is first asked for. */
+static pu_status product_rate(pu__op_bench *bench, const pu__workload *w, double *flops_per_s) {
+    const pu_precision precision = precision_of(w);
+    *flops_per_s = bench->rates.matrix_flops_per_s;
+    if (precision == PU_PRECISION_F32) return PU_OK;
+    double *const known = &bench->lower_flops_per_s[precision == PU_PRECISION_BF16];
+    if (*known == 0) PU_TRY(measure_product(bench, precision, known));
+    *flops_per_s = *known;
     return PU_OK;
 }
 
@@ -267,12 +298,13 @@ const pu__device_rates *pu__op_bench_rates(const pu__op_bench *bench) { return &
 
 pu_status pu__op_bench_run(pu__op_bench *bench, const pu__workload *workload, pu__workload_time *out) {
     bound b;
+    double flops_per_s = 0;
     *out = (pu__workload_time){0};
+    PU_TRY(product_rate(bench, workload, &flops_per_s));
     PU_TRY(prepare(bench->device, workload, &b));
     out->bytes = pu__op_bytes(&b.call);
     out->flops = pu__op_row(workload->op)->flops(&b.call);
-    const double moving = out->bytes / bench->rates.copy_bytes_per_s,
-                 working = out->flops / bench->rates.matrix_flops_per_s;
+    const double moving = out->bytes / bench->rates.copy_bytes_per_s, working = out->flops / flops_per_s;
     out->limit_s = moving > working ? moving : working;
     pu_status status = time_hot(bench, &b, &out->hot_s);
     if (status == PU_OK) status = time_cold(bench, &b, out->hot_s, &out->cold_s);

@@ -35,13 +35,13 @@ pu_status pu__workloads_add(pu__workloads *list, const pu__workload_sizes *sizes
 /* Rates that the device reaches at work that has no other limit. */
 typedef struct pu__device_rates {
     double copy_bytes_per_s;   /* read and written, over more than any cache holds */
-    double matrix_flops_per_s; /* a product of 2048 x 2048 matrices; smaller when quick */
+    double matrix_flops_per_s; /* a product of 2048 x 2048 matrices in f32; smaller when quick */
 } pu__device_rates;
 
 typedef struct pu__workload_time {
     double bytes, flops;  /* least traffic and work, by the op table */
     double hot_s, cold_s; /* medians */
-    double limit_s;       /* the larger of bytes and flops at the device's rates */
+    double limit_s;       /* the larger of bytes and flops at the device's rates, in the workload's precision */
 } pu__workload_time;
 
 /* Opened once for a device: the buffer that empties the caches, and the rates. `quick`: small buffers, to see that all

@@ -35,35 +35,52 @@ static __device__ inline float half_turns(float position, float frequency, float
     return (product - 2.0f * rintf(0.5f * product)) + fmaf(position, rest, error);
 }
 
-/* Rotations for `count` positions from `first` on: (cos, sin) of the low and the high part of a position, to be
- * combined by the sum formulas. A sincosf for each (position, pair) would cost as much as a third of the scores. */
+/* (cos, sin) of the angle of a pair of dimensions at a position. */
+static __device__ inline float2 turn_of(const attention_args *args, int position, int pair) {
+    float angle = 0.0f, sine, cosine;
+    if (pair < args->head_size / 2)
+        angle = half_turns((float)position, args->frequency[pair], args->frequency_rest[pair]);
+    sincospif(angle, &sine, &cosine);
+    return make_float2(cosine, sine);
+}
+
+/* The turn by the sum of two angles. */
+static __device__ inline float2 combined(float2 low, float2 high) {
+    return make_float2(low.x * high.x - low.y * high.y, low.y * high.x + low.x * high.y);
+}
+
+/* A pair turned; sign -1 turns back. */
+static __device__ inline float2 turned(float2 v, float2 turn, float sign) {
+    const float sine = sign * turn.y;
+    return make_float2(v.x * turn.x - v.y * sine, v.x * sine + v.y * turn.x);
+}
+
+/* Rotations for `count` positions from `first` on: those of the low and the high part of a position, to be
+ * combined. A sincosf for each (position, pair) would cost as much as a third of the scores. */
 template <int HEAD>
 static __device__ void fill_table(float2 *table, const attention_args *args, int first, int count) {
     const int pairs = HEAD / 2, rows = LOW_POSITIONS + (count + LOW_POSITIONS - 1) / LOW_POSITIONS;
     for (int i = (int)threadIdx.x; i < rows * pairs; i += (int)blockDim.x) {
-        const int row = i / pairs, pair = i % pairs;
+        const int row = i / pairs;
         const int position = row < LOW_POSITIONS ? row : first + (row - LOW_POSITIONS) * LOW_POSITIONS;
-        float angle = 0.0f, sine, cosine;
-        if (pair < args->head_size / 2)
-            angle = half_turns((float)position, args->frequency[pair], args->frequency_rest[pair]);
-        sincospif(angle, &sine, &cosine);
-        table[i] = make_float2(cosine, sine);
+        table[i] = turn_of(args, position, i % pairs);
     }
 }
 
-/* Turns the two pairs of dimensions c .. c+3 by the angle of position first + r; sign -1 turns back. */
-template <int HEAD>
-static __device__ inline void rotate4(float v[4], const float2 *table, int r, int c, float sign) {
+/* Turns the two pairs of dimensions c .. c+3 by `low` and `high` of c's pair and the next; sign -1 turns back. */
+static __device__ inline void rotate4(float v[4], const float2 *low, const float2 *high, float sign) {
     for (int half = 0; half < 2; ++half) {
-        const int pair = c / 2 + half;
-        const float2 low = table[(r % LOW_POSITIONS) * (HEAD / 2) + pair];
-        const float2 high = table[(LOW_POSITIONS + r / LOW_POSITIONS) * (HEAD / 2) + pair];
-        const float cosine = low.x * high.x - low.y * high.y;
-        const float sine = sign * (low.y * high.x + low.x * high.y);
-        const float a = v[2 * half], b = v[2 * half + 1];
-        v[2 * half] = a * cosine - b * sine;
-        v[2 * half + 1] = a * sine + b * cosine;
+        const float2 to = turned(make_float2(v[2 * half], v[2 * half + 1]), combined(low[half], high[half]), sign);
+        v[2 * half] = to.x;
+        v[2 * half + 1] = to.y;
     }
+}
+
+/* The same by the angle of position first + r of a table. */
+template <int HEAD>
+static __device__ inline void rotate4_at(float v[4], const float2 *table, int r, int c, float sign) {
+    rotate4(v, table + (r % LOW_POSITIONS) * (HEAD / 2) + c / 2,
+            table + (LOW_POSITIONS + r / LOW_POSITIONS) * (HEAD / 2) + c / 2, sign);
 }
 
 /* tile[r][.] = rows[(first + r) * stride ..] for tile_rows rows, turned if there is a table; zero from row `bars` of
@@ -77,7 +94,7 @@ static __device__ void load_tile(float *tile, const float *rows, int64_t stride,
         const int r = i / chunks, c = 4 * (i % chunks);
         float v[4] = {0.0f, 0.0f, 0.0f, 0.0f};
         if (first + r < bars) pu__load4(v, rows + (first + r) * stride, c, args->head_size, args->vector);
-        if (table) rotate4<HEAD>(v, table, r, c, 1.0f);
+        if (table) rotate4_at<HEAD>(v, table, r, c, 1.0f);
         *(float4 *)(tile + r * HEAD + c) = make_float4(v[0], v[1], v[2], v[3]);
     }
 }
@@ -116,5 +133,50 @@ static __device__ inline bool visible(seen range, int i) { return i >= range.old
 typedef struct softmax_state {
     float high, sum; /* of exp2 of the scores so far; scores are in units of log 2 */
 } softmax_state;
+
+/* ---- the launchers' part ---- */
+
+/* One block has a window's head where it is no longer than RESIDENT_BARS and fits into RESIDENT_BYTES, the most
+ * that one block may have on sm_89 and sm_120. */
+enum { RESIDENT_BARS = 256, RESIDENT_BYTES = 99 * 1024, STATIC_BYTES = 48 * 1024 };
+
+static inline pu_status args_of(const pu__attention *a, attention_args *args) {
+    if (a->size > HEAD_MAX || a->size % 2 != 0) {
+        return pu_fail(PU_ERR_UNSUPPORTED, "attention with a head size of %lld: it must be even and at most %d",
+                       (long long)a->size, (int)HEAD_MAX);
+    }
+    args->q = a->q, args->k = a->k, args->v = a->v, args->dy = a->dy, args->y = a->y, args->lse = a->lse;
+    args->y_out = a->y_out, args->lse_out = a->lse_out, args->dq = a->dq, args->dk = a->dk, args->dv = a->dv;
+    args->q_stride = a->q_stride;
+    args->kv_stride = a->kv_stride;
+    args->queries = (int)a->queries;
+    args->keys = (int)a->keys;
+    args->heads = (int)a->heads;
+    args->head_size = (int)a->size;
+    args->shift = (int)a->shift;
+    args->span = (int)a->span;
+    args->offset = (int)a->offset;
+    args->rotary = a->rotary_base > 0.0f;
+    args->scale = a->scale;
+    args->vector = a->size % 4 == 0;
+    const void *const moved[] = {a->q, a->k, a->v, a->dy, a->y, a->y_out, a->dq, a->dk, a->dv};
+    for (const void *pointer : moved) args->vector = args->vector && pu__aligned16(pointer);
+    for (int i = 0; args->rotary && i < HEAD_MAX / 2; ++i) {
+        const double frequency = pow((double)a->rotary_base, -2.0 * i / (double)a->size) / M_PI;
+        args->frequency[i] = (float)frequency;
+        args->frequency_rest[i] = (float)(frequency - args->frequency[i]);
+    }
+    return PU_OK;
+}
+
+/* Asks for more dynamic shared memory than a kernel has without asking. */
+template <class Kernel> static pu_status allow_shared(Kernel *kernel, size_t bytes) {
+    if (bytes <= STATIC_BYTES) return PU_OK;
+    const cudaError_t error =
+        cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)bytes);
+    if (error == cudaSuccess) return PU_OK;
+    return pu_fail(PU_ERR_DEVICE, "attention: %zu bytes of shared memory were refused: %s", bytes,
+                   cudaGetErrorString(error));
+}
 
 #endif

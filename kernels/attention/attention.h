@@ -20,13 +20,15 @@
  * dv_u = sum_t p dy_t.
  * Precision tf32, bf16: the factors of the products are rounded (kernels/common/rounding.h): rot(q), rot(k), v, dy, and
  * p and ds, p relative to a maximum of its row in the forward pass. Scale, softmax, lse, delta and all sums are f32.
- * That is the CPU's; CUDA computes with f32 factors whatever the precision, which is nearer to the exact result.
+ * CUDA computes these on matrix units (16 by 16 by 8 and 16, any GPU from sm_80 on), f32 on CUDA cores.
  * Layout: dense, row-major. No aliasing. Outputs are overwritten.
  * Workspace: as the backend needs (CPU: rotary angles, and packed copies of one head per thread of the call's
  * pool). Determinism: a fixed order per (b, h), no atomics. Under the causal mask a row of y depends on the keys up to
  * its own only, and its bits do not change when later bars do or when T grows.
+ * A v that is not finite reaches the queries that see it; on CUDA in tf32 and bf16 it makes NaN of all their y and lse.
+ * Gradients of what is not finite may reach the rows beside.
  * Floor: with P pairs (t, u) seen, about B H T^2 / 2 under the causal mask: forward 4 D P flops and P exp, backward
- * 10 D P flops and P exp; bytes 4 B T H D 4 forward, 4 B T H D 8 backward. */
+ * 10 D P flops and P exp; bytes 4 B T H D 4 forward, 4 B T H D 8 backward, of f32 in any precision. */
 #ifndef PU_KERNELS_ATTENTION_ATTENTION_H
 #define PU_KERNELS_ATTENTION_ATTENTION_H
 
@@ -47,6 +49,9 @@ pu_status pu__cross_attention_cpu(const pu__call *call);
 pu_status pu__cross_attention_cuda(const pu__call *call);
 pu_status pu__cross_attention_grad_cpu(const pu__call *call);
 pu_status pu__cross_attention_grad_cuda(const pu__call *call);
+/* In f32 whatever the precision; outputs are not empty. */
+pu_status pu__attention_rows_cuda(const pu__call *call);
+pu_status pu__attention_grad_rows_cuda(const pu__call *call);
 /* The CPU's for both ops. */
 size_t pu__attention_workspace_cpu(const pu__call *call);
 size_t pu__attention_grad_workspace_cpu(const pu__call *call);

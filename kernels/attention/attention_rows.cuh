@@ -1,4 +1,4 @@
-/* Attention in f32 by threads that own rows: a part of attention.cu.
+/* Attention in f32 by threads that own rows: a part of attention_rows.cu.
  *
  * Two ways to lay the work out, one algorithm and the same bits. RESIDENT: a block owns a window's head; all keys and
  * values (all queries and their gradients, in the second half of the backward pass) are loaded once and stay in
@@ -81,7 +81,7 @@ static __device__ inline void load_slice(float slice[SLICE], const float *row, b
         float v[4] = {0.0f, 0.0f, 0.0f, 0.0f};
         const int c = 4 * (j * L::LANES + lane);
         if (live) pu__load4(v, row, c, args->head_size, args->vector);
-        if (table) rotate4<HEAD>(v, table, r, c, 1.0f);
+        if (table) rotate4_at<HEAD>(v, table, r, c, 1.0f);
         for (int k = 0; k < 4; ++k) slice[4 * j + k] = v[k] * scale;
     }
 }
@@ -95,7 +95,7 @@ static __device__ inline void store_slice(float *row, const float slice[SLICE], 
         const int c = 4 * (j * L::LANES + lane);
         float v[4];
         for (int k = 0; k < 4; ++k) v[k] = slice[4 * j + k] * scale;
-        if (table) rotate4<HEAD>(v, table, r, c, -1.0f);
+        if (table) rotate4_at<HEAD>(v, table, r, c, -1.0f);
         if (c < args->head_size) pu__store4(row, v, c, args->head_size, args->vector);
     }
 }

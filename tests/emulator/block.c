@@ -7,7 +7,7 @@
  *     it, or wait elsewhere, are a fault.
  *  3. A warp collective completes when all lanes of its mask wait at it with one mask, operation and call site. A
  *     mask without the caller, or with a lane that exited or does not exist, is a fault. Only __syncwarp orders
- *     memory.
+ *     memory. Products of matrices and loads of their fragments are collectives of the whole warp.
  *  4. A fault ends the launch: no thread of it runs again. */
 #include "internal.h"
 
@@ -30,6 +30,12 @@ typedef struct thread {
     unsigned mask;
     int operand, width;
     uint64_t value; /* in, then out */
+    pu__warp_operation operation;
+    const char *name;
+    uint32_t *words;
+    int word_count;
+    pu__emulated_copy copy[PU__COPIES_MAX]; /* under way, the oldest first */
+    int copies, copies_done;
     uint64_t barrier_token, warp_token;
 } thread;
 
@@ -37,7 +43,8 @@ uint3 pu__emulated_thread, pu__emulated_block, pu__emulated_block_dim, pu__emula
 
 static thread threads[PU__THREADS_MAX];
 static int thread_count;
-static int running = -1; /* -1: the host */
+int pu__running_thread = -1;
+const char *pu__running_stack, *pu__running_stack_end;
 static bool failed;
 static const pu__launch *current;
 static pu__order order;
@@ -56,13 +63,6 @@ void pu__set_order(pu__order new_order, uint64_t seed) {
     order_state = seed;
 }
 
-int pu__running_thread(void) { return running; }
-
-void pu__running_stack(const char **begin, const char **end) {
-    *begin = threads[running].fiber.stack;
-    *end = *begin + threads[running].fiber.stack_bytes;
-}
-
 static const char *base_name(const char *path) {
     const char *slash = strrchr(path, '/');
     return slash ? slash + 1 : path;
@@ -73,7 +73,7 @@ static void describe(const thread *t, char *text, size_t bytes) {
                                              "__shfl_down_sync", "__shfl_xor_sync", "__ballot_sync",
                                              "__all_sync",       "__any_sync"};
     const char *what = t->state == AT_BARRIER      ? "__syncthreads"
-                       : t->state == AT_COLLECTIVE ? collective[t->kind]
+                       : t->state == AT_COLLECTIVE ? t->kind == PU__OPERATION ? t->name : collective[t->kind]
                                                    : "";
     if (t->state == EXITED)
         snprintf(text, bytes, "thread (%u,%u,%u) has exited", t->index.x, t->index.y, t->index.z);
@@ -100,12 +100,12 @@ static void block_fault(pu__fault_kind kind, const thread *a, const thread *b) {
 }
 
 _Noreturn static void leave_for_good(void) {
-    pu__fiber_switch(&threads[running].fiber, pu__fiber_host());
+    pu__fiber_switch(&threads[pu__running_thread].fiber, pu__fiber_host());
     abort(); /* an ended fiber was resumed: a fault of the scheduler */
 }
 
 _Noreturn void pu__thread_fault(pu__fault_kind kind, const char *format, ...) {
-    if (running < 0) abort(); /* a launcher, on the host, did what only a kernel may */
+    if (pu__running_thread < 0) abort(); /* a launcher, on the host, did what only a kernel may */
     char text[384];
     va_list arguments;
     va_start(arguments, format);
@@ -125,7 +125,7 @@ static void wait_for_turn(thread *t) { pu__fiber_switch(&t->fiber, pu__fiber_hos
 /* ---- barriers ---- */
 
 void pu__emulated_barrier(const char *file, int line) {
-    thread *t = &threads[running];
+    thread *t = &threads[pu__running_thread];
     t->state = AT_BARRIER;
     t->file = file;
     t->line = line;
@@ -188,9 +188,22 @@ static uint64_t shuffled(const thread *warp, int lane, const thread *t) {
     return warp[source].value;
 }
 
+/* All lanes are there: their words to the operation and back. */
+static void operate(thread *warp) {
+    static uint32_t lanes[PU__WARP][PU__WARP_WORDS];
+    pu__order_ignore(true);
+    for (int lane = 0; lane < PU__WARP; ++lane)
+        memcpy(lanes[lane], warp[lane].words, (size_t)warp[lane].word_count * sizeof(uint32_t));
+    warp[0].operation(lanes);
+    for (int lane = 0; lane < PU__WARP; ++lane)
+        memcpy(warp[lane].words, lanes[lane], (size_t)warp[lane].word_count * sizeof(uint32_t));
+    pu__order_ignore(false);
+}
+
 static void complete(thread *warp, unsigned mask, int kind) {
     unsigned ballot = 0;
     uint64_t result[PU__WARP];
+    if (kind == PU__OPERATION) operate(warp);
     for (unsigned rest = mask; rest; rest &= rest - 1) {
         const int lane = __builtin_ctz(rest);
         if (warp[lane].value & 1u) ballot |= 1u << lane;
@@ -223,7 +236,7 @@ static bool mismatch(const thread *warp, int lane, int lanes) {
         const thread *o = &warp[i];
         const bool paired = o->state == AT_COLLECTIVE && (named || o->mask >> lane & 1u);
         const bool same = o->mask == t->mask && o->kind == t->kind && o->width == t->width && o->line == t->line &&
-                          !strcmp(o->file, t->file);
+                          o->operation == t->operation && !strcmp(o->file, t->file);
         if ((named && o->state == EXITED) || (paired && !same)) {
             block_fault(PU__FAULT_WARP, t, o);
             return true;
@@ -232,10 +245,10 @@ static bool mismatch(const thread *warp, int lane, int lanes) {
     return false;
 }
 
-uint64_t pu__emulated_collective(int kind, unsigned mask, uint64_t value, int operand, int width, const char *file,
-                                 int line) {
-    thread *t = &threads[running];
-    const int lane = running % PU__WARP, first = running - lane;
+static uint64_t collective(int kind, unsigned mask, uint64_t value, int operand, int width, const char *file,
+                           int line) {
+    thread *t = &threads[pu__running_thread];
+    const int lane = pu__running_thread % PU__WARP, first = pu__running_thread - lane;
     const int lanes = thread_count - first < PU__WARP ? thread_count - first : PU__WARP;
     if (!(mask >> lane & 1u))
         pu__thread_fault(PU__FAULT_WARP, "mask %08x at %s:%d leaves out the caller", mask, base_name(file), line);
@@ -264,6 +277,41 @@ uint64_t pu__emulated_collective(int kind, unsigned mask, uint64_t value, int op
     }
     if (kind == PU__SYNC) pu__order_acquire(&warp_token[first / PU__WARP]);
     return t->value;
+}
+
+uint64_t pu__emulated_collective(int kind, unsigned mask, uint64_t value, int operand, int width, const char *file,
+                                 int line) {
+    threads[pu__running_thread].operation = NULL;
+    return collective(kind, mask, value, operand, width, file, line);
+}
+
+void pu__emulated_warp(pu__warp_operation operation, uint32_t *words, int count, const char *name,
+                       const char *file, int line) {
+    thread *t = &threads[pu__running_thread];
+    t->operation = operation;
+    t->words = words;
+    t->word_count = count;
+    t->name = name;
+    collective(PU__OPERATION, 0xffffffffu, 0, 0, PU__WARP, file, line);
+}
+
+/* ---- asynchronous copies ---- */
+
+void pu__emulated_copy_begin(float *to, const float *from, int live, int count) {
+    thread *t = &threads[pu__running_thread];
+    if (t->copies == PU__COPIES_MAX)
+        pu__thread_fault(PU__FAULT_COPY, "more than %d copies under way", (int)PU__COPIES_MAX);
+    t->copy[t->copies++] = (pu__emulated_copy){to, from, live, count};
+}
+
+int pu__emulated_copy_end(pu__emulated_copy *copy) {
+    thread *t = &threads[pu__running_thread];
+    if (t->copies_done < t->copies) {
+        *copy = t->copy[t->copies_done++];
+        return 1;
+    }
+    t->copies = t->copies_done = 0;
+    return 0;
 }
 
 /* ---- shared memory ---- */
@@ -296,7 +344,10 @@ static void thread_main(void) {
     pu__fiber_entered();
     pu__order_acquire(&start_token);
     current->body(current->state);
-    threads[running].state = EXITED;
+    if (threads[pu__running_thread].copies > 0)
+        pu__thread_fault(PU__FAULT_COPY, "ends with %d copies that it has not waited for",
+                         threads[pu__running_thread].copies);
+    threads[pu__running_thread].state = EXITED;
     pu__order_release(&end_token);
     leave_for_good();
 }
@@ -320,10 +371,12 @@ static void run_ready(void) {
             thread *t = &threads[turn[i]];
             if (t->state != READY) continue;
             any = true;
-            running = turn[i];
+            pu__running_thread = turn[i];
+            pu__running_stack = t->fiber.stack;
+            pu__running_stack_end = t->fiber.stack + t->fiber.stack_bytes;
             pu__emulated_thread = t->index;
             pu__fiber_switch(pu__fiber_host(), &t->fiber);
-            running = -1;
+            pu__running_thread = -1;
         }
     }
 }
@@ -333,6 +386,7 @@ static bool start_threads(uint3 block) {
         thread *t = &threads[i];
         const unsigned linear = (unsigned)i;
         t->state = READY;
+        t->copies = t->copies_done = 0;
         t->index = (uint3){linear % block.x, linear / block.x % block.y, linear / block.x / block.y};
         if (!pu__fiber_start(&t->fiber, i, thread_main)) {
             pu__fault_record(PU__FAULT_API, "no memory for the stacks of %d threads", thread_count);

@@ -157,13 +157,13 @@ static bool unordered(const touch *old, uint32_t epoch, unsigned bytes) {
     if (old->block != block_number || old->flags & MANY_BLOCKS) return true;
     if (old->interval != interval) return false;
     if (old->flags & MANY_WARPS) return true;
-    const int me = pu__running_thread(), warp = me / PU__WARP;
+    const int me = pu__running_thread, warp = me / PU__WARP;
     if (old->thread / PU__WARP != warp) return true;
     return old->warp_interval == warp_interval[warp] && (old->thread != me || old->flags & MANY_THREADS);
 }
 
 static void remember(touch *old, uint32_t epoch, unsigned bytes, uint32_t code) {
-    const int me = pu__running_thread(), warp = me / PU__WARP;
+    const int me = pu__running_thread, warp = me / PU__WARP;
     unsigned flags = 0;
     if (old->epoch == epoch) {
         flags |= old->flags & MANY_BLOCKS;
@@ -216,10 +216,9 @@ static void check_device(const char *address, size_t bytes, access_kind kind, ui
 }
 
 static void check(const void *memory, size_t bytes, access_kind kind, const void *pc) {
-    if (pu__running_thread() < 0) return; /* a launcher, on the host */
-    const char *address = memory, *stack_begin = NULL, *stack_end = NULL;
-    pu__running_stack(&stack_begin, &stack_end);
-    if (inside(address, bytes, stack_begin, stack_end)) return;
+    if (pu__running_thread < 0) return; /* a launcher, on the host */
+    const char *address = memory;
+    if (inside(address, bytes, pu__running_stack, pu__running_stack_end)) return;
     const uint32_t code = (uint32_t)((const char *)pc - __executable_start);
     if (pu__device_address(address)) {
         check_device(address, bytes, kind, code);
@@ -256,7 +255,7 @@ void __tsan_func_exit(void) {}
 
 #define HOOK_ALIGNED(name, bytes, kind)                                                                       \
     void name(void *address) {                                                                                \
-        if ((uintptr_t)address % (bytes) && pu__running_thread() >= 0)                                        \
+        if ((uintptr_t)address % (bytes) && pu__running_thread >= 0)                                          \
             pu__thread_fault(PU__FAULT_ALIGNMENT, "an access of %d bytes at an address that is %d modulo %d", \
                              bytes, (int)((uintptr_t)address % (bytes)), bytes);                              \
         check(address, bytes, kind, __builtin_return_address(0));                                             \
@@ -290,14 +289,14 @@ static const char *base_name(const char *path) {
 }
 
 void __ubsan_handle_type_mismatch_v1(struct pu__ubsan_type_mismatch *data, uintptr_t address) {
-    if (pu__running_thread() < 0) return;
+    if (pu__running_thread < 0) return;
     const unsigned long alignment = 1ul << data->log_alignment;
     pu__thread_fault(PU__FAULT_ALIGNMENT, "%s:%u: an address that is %lu modulo %lu", base_name(data->place.file),
                      data->place.line, (unsigned long)address % alignment, alignment);
 }
 
 void __ubsan_handle_out_of_bounds(struct pu__ubsan_out_of_bounds *data, uintptr_t index) {
-    if (pu__running_thread() < 0) return;
+    if (pu__running_thread < 0) return;
     pu__thread_fault(PU__FAULT_BOUNDS, "%s:%u: array index %ld", base_name(data->place.file), data->place.line,
                      (long)index);
 }

@@ -32,6 +32,7 @@ void pu__emulator_set_schedule(pu__schedule schedule, uint64_t seed);
     X(BOUNDS, "out of bounds")                      \
     X(ALIGNMENT, "misaligned access")               \
     X(ATOMIC, "atomic float sum")                   \
+    X(COPY, "asynchronous copy")                    \
     X(GUARD, "guard zone overwritten")              \
     X(API, "misuse of the runtime")
 

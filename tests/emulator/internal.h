@@ -55,8 +55,8 @@ void pu__set_order(pu__order order, uint64_t seed);
 /* On a fiber: records a fault of the running thread and ends the launch; does not return. */
 _Noreturn void pu__thread_fault(pu__fault_kind kind, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-int pu__running_thread(void); /* -1: the host */
-void pu__running_stack(const char **begin, const char **end);
+extern int pu__running_thread; /* -1: the host */
+extern const char *pu__running_stack, *pu__running_stack_end;
 
 /* ---- check.c: every memory access of an instrumented kernel ---- */
 void pu__check_launch(const pu__launch *launch);

@@ -195,6 +195,73 @@ static void test_votes(void **state) {
     no_faults();
 }
 
+/* Products of small integers, which any order of sums leaves exact, and of the maps that the PTX ISA documents. */
+static void test_matrix_units(void **state) {
+    (void)state;
+    for (int run = 0; run < 2 * ORDERS; ++run) {
+        const int bf16 = run % 2, depth = bf16 ? 16 : 8;
+        float a[256], b[128], d[128];
+        for (int i = 0; i < 256; ++i) a[i] = (float)((i * 7 + i / 16) % 17 - 8);
+        for (int i = 0; i < 128; ++i) b[i] = (float)((i * 5 + i / 8) % 13 - 6);
+        use_order(run / 2);
+        cudaStream_t stream = new_stream();
+        void *device_a = on_device(stream, a, sizeof a), *device_b = on_device(stream, b, sizeof b),
+             *out = on_device(stream, NULL, sizeof d);
+        model_product(stream, device_a, device_b, out, bf16);
+        take(stream, out, d, sizeof d);
+        OK(cudaFree(device_a));
+        OK(cudaFree(device_b));
+        OK(cudaStreamDestroy(stream));
+        no_faults();
+        for (int row = 0; row < 16; ++row)
+            for (int n = 0; n < 8; ++n) {
+                float sum = 1.0f;
+                for (int k = 0; k < depth; ++k) sum += a[row * depth + k] * b[k * 8 + n];
+                assert_true(d[row * 8 + n] == sum);
+            }
+    }
+}
+
+static void test_matrix_loads(void **state) {
+    (void)state;
+    unsigned x[128], y[256];
+    uint16_t number[256];
+    for (unsigned i = 0; i < 256; ++i) number[i] = (uint16_t)(i * 257 + 3);
+    memcpy(x, number, sizeof x);
+    cudaStream_t stream = new_stream();
+    void *device_x = on_device(stream, x, sizeof x), *out = on_device(stream, NULL, sizeof y);
+    model_matrices(stream, device_x, out);
+    take(stream, out, y, sizeof y);
+    OK(cudaFree(device_x));
+    OK(cudaStreamDestroy(stream));
+    no_faults();
+    for (int lane = 0; lane < 32; ++lane)
+        for (int i = 0; i < 4; ++i) {
+            const int g = lane / 4, t = lane % 4;
+            assert_int_equal(y[8 * lane + i], x[(8 * i + g) * 4 + t]);
+            assert_int_equal(y[8 * lane + 4 + i], number[(8 * i + 2 * t) * 8 + g] |
+                                                      (unsigned)number[(8 * i + 2 * t + 1) * 8 + g] << 16);
+        }
+}
+
+static void test_asynchronous_copies(void **state) {
+    (void)state;
+    static float x[512], y[512];
+    for (int i = 0; i < 512; ++i) x[i] = (float)(i + 1);
+    for (int run = 0; run < 2 * ORDERS; ++run) {
+        const int n = run % 2 ? 498 : 500;
+        use_order(run / 2);
+        cudaStream_t stream = new_stream();
+        void *device_x = on_device(stream, x, (size_t)n * sizeof *x), *out = on_device(stream, NULL, sizeof y);
+        model_copies(stream, device_x, n, out, run % 2);
+        take(stream, out, y, sizeof y);
+        OK(cudaFree(device_x));
+        OK(cudaStreamDestroy(stream));
+        no_faults();
+        for (int i = 0; i < 512; ++i) assert_true(y[i] == ((i ^ 4) < n ? x[i ^ 4] : 0.0f));
+    }
+}
+
 /* ---- faults ---- */
 
 static void test_wrong_kernels(void **state) {
@@ -214,6 +281,11 @@ static void test_wrong_kernels(void **state) {
         {WRONG_SHUFFLE_AND_BARRIER, PU__FAULT_DEADLOCK, PU__SEES_VALUES},
         {WRONG_WIDTH, PU__FAULT_WARP, PU__SEES_VALUES},
         {WRONG_FLOAT_ATOMIC, PU__FAULT_ATOMIC, PU__SEES_VALUES},
+        {WRONG_HALF_A_WARP, PU__FAULT_WARP, PU__SEES_VALUES},
+        {WRONG_MATRIX_MISALIGNED, PU__FAULT_ALIGNMENT, PU__SEES_VALUES},
+        {WRONG_COPY_READ_EARLY, PU__FAULT_RACE, PU__SEES_ACCESSES},
+        {WRONG_COPY_FORGOTTEN, PU__FAULT_COPY, PU__SEES_VALUES},
+        {WRONG_COPY_OVER_READER, PU__FAULT_RACE, PU__SEES_ACCESSES},
         {WRONG_SHARED_RACE, PU__FAULT_RACE, PU__SEES_RACES},
         {WRONG_WARP_RACE, PU__FAULT_RACE, PU__SEES_RACES},
         {WRONG_TAIL_RACE, PU__FAULT_RACE, PU__SEES_RACES},
@@ -404,6 +476,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_values, setup, teardown),
         cmocka_unit_test_setup_teardown(test_transpose, setup, teardown),
         cmocka_unit_test_setup_teardown(test_votes, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_matrix_units, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_matrix_loads, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_asynchronous_copies, setup, teardown),
         cmocka_unit_test_setup_teardown(test_wrong_kernels, setup, teardown),
         cmocka_unit_test_setup_teardown(test_launch_limits, setup, teardown),
         cmocka_unit_test_setup_teardown(test_work_waits_for_a_reason, setup, teardown),

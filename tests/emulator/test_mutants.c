@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "emulator.h"
+#include "kernels/attention/attention.h"
 #include "plusultra/log.h"
 #include "tests/support/op_cases.h"
 
@@ -20,10 +21,18 @@
 #define PU_MUTANT_WITH_WORKSPACE(name, upper, op) \
     PU_MUTANT(name, upper, op)                    \
     size_t name##_##op##_workspace(const pu__call *call);
+#define PU_MUTANT_OF_PART(name, upper, op) PU_MUTANT(name, upper, op)
 #include "mutants/mutants.inc"
 #undef PU_STALE
 #undef PU_MUTANT
 #undef PU_MUTANT_WITH_WORKSPACE
+#undef PU_MUTANT_OF_PART
+
+/* What the real kernels of the op need: of a part of them, which the mutant is alone. */
+static size_t workspace_of_part(const pu__call *call) {
+    const bool backward = call->op == PU_OP_ATTENTION_GRAD || call->op == PU_OP_CROSS_ATTENTION_GRAD;
+    return backward ? pu__attention_grad_workspace_cuda(call) : 0;
+}
 
 static const struct mutant {
     const char *name;
@@ -33,6 +42,7 @@ static const struct mutant {
 #define PU_STALE(name) {#name, PU_OP_COUNT, {NULL, NULL}},
 #define PU_MUTANT(name, upper, op) {#name, PU_OP_##upper, {name##_##op, NULL}},
 #define PU_MUTANT_WITH_WORKSPACE(name, upper, op) {#name, PU_OP_##upper, {name##_##op, name##_##op##_workspace}},
+#define PU_MUTANT_OF_PART(name, upper, op) {#name, PU_OP_##upper, {name##_##op, workspace_of_part}},
 #include "mutants/mutants.inc"
 #undef PU_PATH_MUTANT
 };

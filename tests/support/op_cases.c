@@ -196,6 +196,46 @@ static void attention_form_cases(void) {
     }
 }
 
+/* On matrix units: 16s of rows and groups of 32 plus and minus one, windows that one block holds and longer ones,
+ * every padded head size, rows that no vector access fits. */
+static void attention_unit_cases(void) {
+    static const int form[][8] = {
+        /* queries, keys, heads, size, span, rotary, full, offset */
+        {1, 1, 2, 16, 0, 100, 0, 0},        {15, 15, 1, 40, 0, 10000, 0, 0},    {16, 16, 2, 24, 5, 0, 0, 0},
+        {31, 31, 1, 64, 0, 300, 1, 0},      {47, 47, 2, 32, 20, 10000, 0, 0},   {97, 97, 1, 32, 0, 10000, 0, 0},
+        {64, 64, 1, 128, 0, 10000, 0, 0},   {129, 129, 1, 16, 0, 500, 0, 0},    {161, 161, 1, 64, 0, 10000, 0, 0},
+        {17, 33, 1, 8, 0, 0, 1, 0},         {49, 330, 1, 64, 100, 500, 0, 281}, {33, 130, 1, 128, 0, 500, 1, 0},
+        {21, 540, 1, 10, 70, 100, 0, 519},  {289, 40, 1, 32, 0, 10000, 1, 7},   {5, 513, 1, 40, 0, 0, 0, 508},
+        {17, 577, 1, 32, 0, 10000, 0, 560}, {133, 8, 1, 16, 0, 100, 1, 0}};
+    for (size_t s = 0; s < 2 * sizeof form / sizeof form[0]; ++s) {
+        const int *v = form[s / 2];
+        const pu_precision precision = s % 2 ? PU_PRECISION_BF16 : PU_PRECISION_TF32;
+        const int64_t q = v[0], k = v[1], h = v[2], width = h * v[3];
+        const pu_attributes attributes = {.attention = {.heads = v[2],
+                                                        .span = v[4],
+                                                        .rotary_base = (float)v[5],
+                                                        .mask = (pu_attention_mask)v[6],
+                                                        .offset = v[7],
+                                                        .precision = precision}};
+        char note[80];
+        snprintf(note, sizeof note, "%s heads %d span %d rotary %d offset %d %s", v[6] ? "full" : "causal", v[2],
+                 v[4], v[5], v[7], s % 2 ? "bf16" : "tf32");
+        const int before = case_count;
+        if (q == k && v[7] == 0) {
+            add(PU_OP_ATTENTION, note, &attributes, 2, 1, (pu_shape[]){S3(1, q, 3 * width)});
+            add(PU_OP_ATTENTION_GRAD, note, &attributes, 1, 4,
+                (pu_shape[]){S3(1, q, width), S3(1, q, 3 * width), S3(1, q, width), S3(1, h, q)});
+        } else {
+            add(PU_OP_CROSS_ATTENTION, note, &attributes, 2, 2,
+                (pu_shape[]){S3(1, q, width), S3(1, k, 2 * width)});
+            add(PU_OP_CROSS_ATTENTION_GRAD, note, &attributes, 2, 5,
+                (pu_shape[]){S3(1, q, width), S3(1, q, width), S3(1, k, 2 * width), S3(1, q, width), S3(1, h, q)});
+        }
+        for (int i = before; i < case_count; ++i)
+            cases[i].seed -= 0x10000; /* the first of their op: they are quick */
+    }
+}
+
 static void conv_cases(void) {
     static const int size[][5] = {/* B, T, C, K, groups */
                                   {1, 1, 1, 1, 1},   {2, 7, 3, 3, 1},   {1, 33, 8, 3, 4},   {2, 65, 6, 2, 3},
@@ -425,6 +465,7 @@ const pu__op_case *pu__op_cases(int *count) {
         residual_cases();
         precision_cases();
         pnl_cases();
+        attention_unit_cases();
         qsort(cases, (size_t)case_count, sizeof *cases, by_op);
     }
     *count = case_count;

@@ -20,6 +20,8 @@
 #define __host__
 #define __forceinline__ inline __attribute__((always_inline))
 #define __launch_bounds__(...)
+/* For what stands for hardware, not for a thread: no access of it is checked. */
+#define PU__EMULATOR_ONLY __attribute__((no_sanitize("thread", "address", "undefined")))
 #define __align__(bytes) alignas(bytes)
 /* Function-local statics of .cu files are gathered by shared.ld, and filled with NaN before each block. */
 #define __shared__ static
@@ -76,7 +78,9 @@ PU__EMULATED_VECTOR4(int4, int)
 #undef PU__EMULATED_VECTOR
 #undef PU__EMULATED_VECTOR2
 #undef PU__EMULATED_VECTOR4
+static inline int2 make_int2(int x, int y) { return int2(x, y); }
 static inline float2 make_float2(float x, float y) { return float2(x, y); }
+static inline int4 make_int4(int x, int y, int z, int w) { return int4(x, y, z, w); }
 static inline float4 make_float4(float x, float y, float z, float w) { return float4(x, y, z, w); }
 
 /* ---- the running thread ---- */

@@ -1,3 +1,4 @@
+#include "kernels/common/mma.cuh"
 #include "kernels/model.h"
 
 static int ceil_div(int a, int b) { return (a + b - 1) / b; }
@@ -95,6 +96,44 @@ static __global__ void add(float *x, int n, float a) {
     if (i < n) x[i] += a;
 }
 
+static __global__ void product(const float *a, const float *b, float *d, int bf16) {
+    const int g = threadIdx.x / 4, t = threadIdx.x % 4;
+    float sum[4] = {1.0f, 1.0f, 1.0f, 1.0f};
+    uint32_t left[4], right[2];
+    for (int i = 0; i < 4; ++i) {
+        const float *row = a + (g + i % 2 * 8) * (bf16 ? 16 : 8);
+        left[i] = bf16 ? pu__bf16_pair_of(row[2 * t + i / 2 * 8], row[2 * t + i / 2 * 8 + 1])
+                       : pu__tf32_of(row[t + i / 2 * 4]);
+    }
+    for (int i = 0; i < 2; ++i)
+        right[i] = bf16 ? pu__bf16_pair_of(b[(2 * t + 8 * i) * 8 + g], b[(2 * t + 8 * i + 1) * 8 + g])
+                        : pu__tf32_of(b[(t + 4 * i) * 8 + g]);
+    if (bf16) pu__mma_bf16(sum, left, right);
+    else pu__mma_tf32(sum, left, right);
+    for (int i = 0; i < 4; ++i) d[(g + i / 2 * 8) * 8 + 2 * t + i % 2] = sum[i];
+}
+
+static __global__ void matrices(const unsigned *x, unsigned *out) {
+    PU_DYNAMIC_SHARED(uint32_t, tile);
+    const int lane = threadIdx.x;
+    for (int i = 0; i < 4; ++i) tile[4 * lane + i] = x[4 * lane + i];
+    __syncwarp();
+    pu__load_matrices(out + 8 * lane, tile + 4 * lane);
+    pu__load_matrices_transposed(out + 8 * lane + 4, tile + 4 * lane);
+}
+
+static __global__ void copies(const float *x, int n, float *y, int pairs) {
+    PU_DYNAMIC_SHARED(float, held);
+    const int first = 4 * threadIdx.x;
+    for (int i = first; i < first + 4; i += pairs ? 2 : 4) {
+        if (pairs) pu__copy_async<2>(held + i, i < n ? x + i : x, i < n);
+        else pu__copy_async<4>(held + i, i < n ? x + i : x, i < n);
+    }
+    pu__copy_wait();
+    __syncthreads();
+    for (int i = first; i < first + 4; ++i) y[i] = held[i ^ 4];
+}
+
 void model_indices(cudaStream_t stream, int *out, uint3 grid, uint3 block) {
     PU_LAUNCH(indices, grid, block, 0, stream, out);
 }
@@ -125,4 +164,13 @@ void model_previous(cudaStream_t stream, const float *x, int n, float *y) {
 }
 void model_add(cudaStream_t stream, float *x, int n, float a) {
     PU_LAUNCH(add, ceil_div(n, 128), 128, 0, stream, x, n, a);
+}
+void model_product(cudaStream_t stream, const float *a, const float *b, float *d, int bf16) {
+    PU_LAUNCH(product, 1, 32, 0, stream, a, b, d, bf16);
+}
+void model_matrices(cudaStream_t stream, const unsigned *x, unsigned *out) {
+    PU_LAUNCH(matrices, 1, 32, 512, stream, x, out);
+}
+void model_copies(cudaStream_t stream, const float *x, int n, float *y, int pairs) {
+    PU_LAUNCH(copies, 1, 128, 512 * sizeof(float), stream, x, n, y, pairs);
 }

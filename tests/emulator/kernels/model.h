@@ -24,6 +24,12 @@ void model_warp_exchange(cudaStream_t stream, const int *x, int n,
 void model_previous(cudaStream_t stream, const float *x, int n,
                     float *y); /* y[i] = x[i - 1], through shared memory, by a template */
 void model_add(cudaStream_t stream, float *x, int n, float a);
+/* d[16][8] = 1 + a[16][K] b[K][8] by one product of kernels/common/mma.cuh: bf16 with K = 16, else tf32 with K = 8. */
+void model_product(cudaStream_t stream, const float *a, const float *b, float *d, int bf16);
+/* x: 32 rows of four words. out[lane][8]: what a lane gets of four matrices of eight rows, and of them transposed. */
+void model_matrices(cudaStream_t stream, const unsigned *x, unsigned *out);
+/* y[i] = x[i ^ 4] below n, else 0, for 512 floats: by asynchronous copies of four floats, or (pairs) of two. */
+void model_copies(cudaStream_t stream, const float *x, int n, float *y, int pairs);
 
 /* Wrong ones, each in one way. x holds n floats. */
 typedef enum model_wrong {
@@ -50,6 +56,11 @@ typedef enum model_wrong {
     WRONG_SHARED_INDEX,
     WRONG_DYNAMIC_SHARED_SIZE,
     WRONG_FLOAT_ATOMIC,
+    WRONG_HALF_A_WARP,
+    WRONG_MATRIX_MISALIGNED,
+    WRONG_COPY_READ_EARLY,
+    WRONG_COPY_FORGOTTEN,
+    WRONG_COPY_OVER_READER,
     WRONG_COUNT
 } model_wrong;
 void model_launch_wrong(cudaStream_t stream, model_wrong wrong, float *x, int n);

@@ -1,4 +1,5 @@
 /* Kernels that are wrong in one way each, so that the test can see the emulator say so. */
+#include "kernels/common/mma.cuh"
 #include "kernels/model.h"
 
 static __global__ void barrier_branches(float *x, int) {
@@ -120,6 +121,51 @@ static __global__ void dynamic_shared_size(float *x, int) {
 
 static __global__ void float_atomic(float *x, int) { atomicAdd(x, 1.0f); }
 
+static __global__ void half_a_warp(float *x, int) {
+    float sum[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+    const uint32_t left[4] = {0, 0, 0, 0}, right[2] = {0, 0};
+    if (threadIdx.x % 32 < 16) pu__mma_bf16(sum, left, right);
+    x[threadIdx.x] = sum[0];
+}
+
+static __global__ void matrix_misaligned(float *x, int) {
+    PU_DYNAMIC_SHARED(uint32_t, tile);
+    uint32_t words[4];
+    for (int i = threadIdx.x; i < 33 * 4; i += 32) tile[i] = 0;
+    __syncwarp();
+    pu__load_matrices(words, tile + 4 * threadIdx.x + 1);
+    x[threadIdx.x] = static_cast<float>(words[0]);
+}
+
+static __global__ void copy_read_early(float *x, int) {
+    PU_DYNAMIC_SHARED(float, held);
+    pu__copy_async<2>(held + 2 * (threadIdx.x % 32), x + 2 * (threadIdx.x % 32), true);
+    __syncthreads();
+    const float other = held[2 * (threadIdx.x % 32) ^ 2];
+    pu__copy_wait();
+    __syncthreads();
+    x[threadIdx.x] = other;
+}
+
+static __global__ void copy_forgotten(float *x, int) {
+    PU_DYNAMIC_SHARED(float, held);
+    pu__copy_async<4>(held + 4 * threadIdx.x, x, true);
+}
+
+/* The next copy begins while a neighbour may still read what the last one brought. */
+static __global__ void copy_over_reader(float *x, int) {
+    PU_DYNAMIC_SHARED(float, held);
+    const int i = 2 * threadIdx.x;
+    pu__copy_async<2>(held + i, x + i % 64, true);
+    pu__copy_wait();
+    __syncthreads();
+    const float other = held[i ^ 2];
+    pu__copy_async<2>(held + i, x + i % 64, true);
+    pu__copy_wait();
+    __syncthreads();
+    x[threadIdx.x] = other;
+}
+
 void model_launch_wrong(cudaStream_t stream, model_wrong wrong, float *x, int n) {
     float *host = nullptr;
     switch (wrong) {
@@ -150,6 +196,11 @@ void model_launch_wrong(cudaStream_t stream, model_wrong wrong, float *x, int n)
     case WRONG_SHARED_INDEX: PU_LAUNCH(shared_index, 1, 64, 0, stream, x, n); break;
     case WRONG_DYNAMIC_SHARED_SIZE: PU_LAUNCH(dynamic_shared_size, 1, 64, 63 * sizeof(float), stream, x, n); break;
     case WRONG_FLOAT_ATOMIC: PU_LAUNCH(float_atomic, 1, 64, 0, stream, x, n); break;
+    case WRONG_HALF_A_WARP: PU_LAUNCH(half_a_warp, 1, 64, 0, stream, x, n); break;
+    case WRONG_MATRIX_MISALIGNED: PU_LAUNCH(matrix_misaligned, 1, 32, 33 * 16, stream, x, n); break;
+    case WRONG_COPY_READ_EARLY: PU_LAUNCH(copy_read_early, 1, 32, 64 * sizeof(float), stream, x, n); break;
+    case WRONG_COPY_FORGOTTEN: PU_LAUNCH(copy_forgotten, 1, 64, 256 * sizeof(float), stream, x, n); break;
+    case WRONG_COPY_OVER_READER: PU_LAUNCH(copy_over_reader, 1, 64, 128 * sizeof(float), stream, x, n); break;
     case WRONG_COUNT: break;
     }
 }
