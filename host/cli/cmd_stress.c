@@ -134,6 +134,7 @@ static pu_status run_sweep(pu__cli *cli) {
     json_t *document = load(path);
     if (!document) return PU_ERR_CORRUPT;
     print_summary(document, &result, path);
+    fflush(stdout); /* before messages, which are not buffered */
     fill_result(cli->result, document, &result, path);
     json_decref(document);
     return make_report(cli);

@@ -81,6 +81,7 @@ pu_status pu__process_named(const char *name, pu_process_kind *out); /* PU_ERR_C
     X(SKEWNESS, "skewness")                                       \
     X(LEVERAGE, "correlation of a return and the next 5 squares") \
     X(DRAWDOWN, "largest drawdown")                               \
+    X(MEAN, "mean log-return of a bar")                           \
     X(CORRELATION, "mean correlation with the other assets")
 typedef enum pu__misfit_kind {
 #define PU__MISFIT_ENUM(upper, text) PU__MISFIT_##upper,

@@ -81,6 +81,7 @@ void pu__facts(const double *x, int64_t rows, double *work, double out[PU__MISFI
     out[PU__MISFIT_SKEWNESS] = third / pow(second, 1.5);
     out[PU__MISFIT_LEVERAGE] = leverage(x, mean, work, rows);
     out[PU__MISFIT_DRAWDOWN] = largest_drawdown(x, rows);
+    out[PU__MISFIT_MEAN] = mean;
     out[PU__MISFIT_CORRELATION] = (double)NAN;
     memcpy(work, x, (size_t)rows * sizeof *work);
     pu__facts_sort(work, rows);

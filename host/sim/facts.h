@@ -7,7 +7,8 @@
 /* Of one asset's x [rows], all but PU__MISFIT_CORRELATION, which is NaN. work [rows]. Definitions, with y the returns
  * less their mean: autocorrelations of y^2; kurtosis (3 for a normal) and skewness by rows; quantiles of x between
  * order statistics (type 7); Hill (1975) of |y| over its largest twentieth; the correlation of y and the mean of the
- * five next y^2; the largest fall of the sum of x from its peak, as a share of the price. */
+ * five next y^2; the largest fall of the sum of x from its peak, as a share of the price; the
+ * mean of x. */
 void pu__facts(const double *x, int64_t rows, double *work, double out[PU__MISFIT_COUNT]);
 
 /* Each asset's mean correlation with the others; x [assets][rows]. */

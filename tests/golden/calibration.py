@@ -152,6 +152,7 @@ def facts(x):
         float(stats.skew(x)),
         float(np.corrcoef(y[: ROWS - 5], later)[0, 1]),
         float((1 - price / np.maximum.accumulate(price)).max()),
+        float(x.mean()),
     ]
 
 

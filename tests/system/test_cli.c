@@ -225,6 +225,23 @@ static void a_full_output_is_a_failure(void **state) {
     expect(1, NULL, "cannot write to standard output", test_run(folder, argv));
 }
 
+/* Both streams into one file: "report: ..." is a message, "written: ..." the last line of the result before it. */
+static void messages_stand_between_lines(void **state) {
+    (void)state;
+    const char *const argv[] = {
+        "sh", "-c",
+        "exec 2>&1; p=\"$PU_BINARY/plusultra\"; \"$p\" synth -s order.db --assets 2 --bars 300 >/dev/null && "
+        "\"$p\" stress --set data.store=order.db --set data.symbols=[SYN01] --set run.name=order --set run.out=. "
+        "--set stress.policy=buy_hold --set stress.paths=4 --set stress.steps_bars=20 "
+        "--set stress.scenarios=[gap_down] --set stress.severities=[1]",
+        NULL};
+    test_outcome outcome = test_run(folder, argv);
+    if (outcome.code != 0) fail_msg("%s", outcome.out);
+    const char *written = strstr(outcome.out, "\nwritten: "), *report = strstr(outcome.out, "\nreport: ");
+    if (!written || !report || report < written) fail_msg("%s", outcome.out);
+    test_outcome_free(&outcome);
+}
+
 static int make_folder(void **state) {
     (void)state;
     folder = test_folder_new();
@@ -248,6 +265,7 @@ int main(void) {
         cmocka_unit_test(the_result_on_standard_output),
         cmocka_unit_test(errors_are_one_line),
         cmocka_unit_test(a_full_output_is_a_failure),
+        cmocka_unit_test(messages_stand_between_lines),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
