@@ -5,7 +5,8 @@
 
 #include "plusultra/memory.h"
 
-enum { MISFIT_SAMPLES = 200 };
+/* A history that is drawn from is this many blocks long, or it is said how few it has. */
+enum { MISFIT_SAMPLES = 200, BLOCKS_LEAST = 10 };
 
 static const char *repaired_words(const pu_correlation_repair *repair) {
     return repair->clipped == 1 ? "eigenvalue" : "eigenvalues";
@@ -51,6 +52,12 @@ static pu_status open_history(pu__stress *s, bool replay) {
             "stress.steps_bars is %lld, but the history that is replayed has %lld steps: take fewer, or "
             "widen stress.fit",
             (long long)s->steps, (long long)rows);
+    if (!replay && rows < BLOCKS_LEAST * s->config->stress.block_bars)
+        pu__stress_warn(
+            s,
+            "The history has %lld steps, fewer than %d blocks of %lld: all paths repeat these few. Widen "
+            "stress.fit, or lower stress.block_bars.",
+            (long long)rows, (int)BLOCKS_LEAST, (long long)s->config->stress.block_bars);
     PU_TRY(open_means(s));
     s->process.process = replay ? PU_PROCESS_REPLAY : PU_PROCESS_BOOTSTRAP;
     s->process.assets = s->market.assets;

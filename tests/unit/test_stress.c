@@ -486,6 +486,7 @@ static void what_a_reader_has_to_know_is_said(void **state) {
         {"stress.scenarios=[correlation_to_one]", "Shocks to the correlation of 1 scenarios do nothing"},
         {"stress.scenarios=[rates_2022]", "Scenario rates_2022 does not end within 20 bars"},
         {"stress.process=replay", "A replay is one path"},
+        {"stress.block_bars=1000", "fewer than 10 blocks of 1000"},
         {"backtest.spread_bps=0|backtest.slippage_bps=0|backtest.fee_bps=0", "Trading is free"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
