@@ -29,11 +29,11 @@ static void describe(const pu__stress *s, const pu__stress_figures *at, double s
     out->bps_one_way =
         out->cost_factor * out->configured_bps_one_way * (paid > 0.0 ? 1.0 + at->impact / paid : 1.0);
     out->error_bps = out->error * out->bps_one_way / out->cost_factor;
-    snprintf(
-        out->text, sizeof out->text,
-        "At %.3g times the configured costs (standard error %.2g), %.3g bp one way on what is traded, the mean "
-        "return over %lld bars is 0.",
-        out->cost_factor, out->error, out->bps_one_way, (long long)s->steps);
+    snprintf(out->text, sizeof out->text,
+             "At %.3g times the configured costs (standard error %.2g), %.3g bp one way on what is traded%s, the "
+             "mean return over %lld bars is 0.",
+             out->cost_factor, out->error, out->bps_one_way, at->impact > 0.0 ? ", impact included" : "",
+             (long long)s->steps);
 }
 
 /* The mean return is above 0 at `low`, and not at `high`. */

@@ -56,8 +56,8 @@ static pu_status open_market(pu__stress *s) {
         return pu_fail(PU_ERR_CONFIG, "a history of %lld bars is too long: shorten stress.fit",
                        (long long)s->market.rows);
     if (s->market.left_out > 0)
-        pu__stress_warn(s, "%lld times of the history are left out: some asset has no bar there.",
-                        (long long)s->market.left_out);
+        pu__stress_warn(s, "%lld times of the history are left out: some asset has no bar there; %lld are used.",
+                        (long long)s->market.left_out, (long long)s->market.rows);
     pu_store *store = NULL;
     pu_status status = pu_store_open(s->config->data.store, PU_STORE_READ, &store);
     if (status == PU_OK) status = pu_store_data_hash(store, s->market.assets, s->market.asset, s->data_hash);
@@ -109,7 +109,14 @@ static pu_status open_volume(pu__stress *s) {
 
 static pu_status open_execution(pu__stress *s) {
     const pu_real_list *factors = &s->config->stress.cost_factors;
+    const pu_int_list *latencies = &s->config->stress.latencies;
     PU_TRY(open_volume(s));
+    for (int i = 0; i < latencies->count; ++i) {
+        if (latencies->value[i] >= s->steps)
+            pu__stress_warn(s,
+                            "A latency of %lld bars is not below stress.steps_bars, %lld: hardly an order fills.",
+                            (long long)latencies->value[i], (long long)s->steps);
+    }
     const double asked = factors->value[factors->count - 1], most = pu__stress_cost_factor_max(s);
     if (asked <= most) return PU_OK;
     return pu_fail(

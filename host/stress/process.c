@@ -1,15 +1,49 @@
 /* The price process of a stress test: fitted to the market, or rows of its history. */
 #include "host/stress/process.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "plusultra/memory.h"
 
 /* A history that is drawn from is this many blocks long, or it is said how few it has. */
 enum { MISFIT_SAMPLES = 200, BLOCKS_LEAST = 10 };
+static const double DRIFT_TOLD = 0.01; /* a year: smaller corrections of the drift go without saying */
 
 static const char *repaired_words(const pu_correlation_repair *repair) {
     return repair->clipped == 1 ? "eigenvalue" : "eigenvalues";
+}
+
+static double history_mean(const pu__stress *s, int64_t asset) {
+    const int64_t rows = s->market.rows - 1, assets = s->market.assets;
+    double sum = 0.0;
+    for (int64_t r = 0; r < rows; ++r) sum += (double)s->market.log_return[r * assets + asset];
+    return sum / (double)rows;
+}
+
+/* Likelihoods with heavy tails or a leverage effect weigh returns unevenly and need not keep their mean: a policy would
+ * be judged by a trend that the history does not have. A mixture of regimes keeps it. */
+static pu_status take_drift_of_history(pu__stress *s, pu_process_kind kind) {
+    const int64_t assets = s->market.assets;
+    if (kind == PU_SIM_REGIMES || strcmp(s->config->stress.drift, "history") != 0) return PU_OK;
+    s->coefficient = pu_calloc((size_t)assets, sizeof *s->coefficient);
+    if (!s->coefficient) return PU_ERR_MEMORY;
+    for (int64_t a = 0; a < assets; ++a) {
+        pu__process_asset *p = &s->coefficient[a];
+        *p = s->calibration.asset[a];
+        const double mean = history_mean(s, a), before = (double)p->mean;
+        p->drift[0] = (float)((double)p->drift[0] + mean - before);
+        p->mean = (float)mean;
+        if (fabs(mean - before) * s->market.periods_per_year > DRIFT_TOLD)
+            pu__stress_warn(
+                s,
+                "%s drifts as in its history, by %.1f %% a year in logarithms; the fit alone has %.1f %% "
+                "(stress.drift).",
+                s->market.asset[a].symbol, 100.0 * mean * s->market.periods_per_year,
+                100.0 * before * s->market.periods_per_year);
+    }
+    s->process.asset = s->coefficient;
+    return PU_OK;
 }
 
 static pu_status fit(pu__stress *s, pu_process_kind kind) {
@@ -28,19 +62,14 @@ static pu_status fit(pu__stress *s, pu_process_kind kind) {
             pu__stress_warn(s, "The fit of %s to %s did not converge: its parameters are uncertain.",
                             pu__process_name(kind), s->market.asset[a].symbol);
     }
-    return PU_OK;
+    return take_drift_of_history(s, kind);
 }
 
 /* Means of the log-returns, which shocks scale about. */
 static pu_status open_means(pu__stress *s) {
-    const int64_t rows = s->market.rows - 1, assets = s->market.assets;
-    s->coefficient = pu_calloc((size_t)assets, sizeof *s->coefficient);
+    s->coefficient = pu_calloc((size_t)s->market.assets, sizeof *s->coefficient);
     if (!s->coefficient) return PU_ERR_MEMORY;
-    for (int64_t a = 0; a < assets; ++a) {
-        double sum = 0.0;
-        for (int64_t r = 0; r < rows; ++r) sum += (double)s->market.log_return[r * assets + a];
-        s->coefficient[a].mean = (float)(sum / (double)rows);
-    }
+    for (int64_t a = 0; a < s->market.assets; ++a) s->coefficient[a].mean = (float)history_mean(s, a);
     return PU_OK;
 }
 

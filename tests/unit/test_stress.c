@@ -337,6 +337,47 @@ static void every_process_can_be_tested(void **state) {
     }
 }
 
+static double estimate_of(const json_t *document, const char *name) {
+    const json_t *fit = json_array_get(json_object_get(json_object_get(document, "calibration"), "fits"), 0);
+    size_t i;
+    const json_t *estimate;
+    json_array_foreach(json_object_get(fit, "estimates"), i, estimate) {
+        if (strcmp(json_string_value(json_object_get(estimate, "name")), name) == 0)
+            return real_at(estimate, "value");
+    }
+    fail_msg("no estimate %s", name);
+    return 0.0;
+}
+
+/* Wealth of who holds is the price: another drift multiplies every path's by the same factor. */
+static void a_fitted_process_drifts_as_the_history(void **state) {
+    (void)state;
+    static const char *const drifts[] = {"history", "fit"};
+    double wealth[2], fitted = 0.0, sum = 0.0;
+    test_market_walk(&market, "WALK", 5, 1200, true);
+    for (int i = 0; i < 2; ++i) {
+        char other[300];
+        snprintf(other, sizeof other,
+                 "data.symbols=[WALK]|stress.process=garch|backtest.spread_bps=0|backtest.slippage_bps=0|"
+                 "backtest.fee_bps=0|stress.drift=%s",
+                 drifts[i]);
+        json_t *document = run(config_of("drift", other), NULL);
+        wealth[i] = 1.0 + real_at(cell_of(document, PU__BASELINE, 0), "mean_return");
+        fitted = estimate_of(document, "mean");
+        json_decref(document);
+    }
+    pu_config *config = config_of("drift", "data.symbols=[WALK]");
+    pu__market history;
+    assert_int_equal(pu__market_load(config, false, INT64_MIN, INT64_MAX, &history), PU_OK);
+    for (int64_t r = 0; r < history.rows - 1; ++r) sum += (double)history.log_return[r];
+    const double expected = 20.0 * (sum / (double)(history.rows - 1) - fitted);
+    assert_true(fabs(expected) > 1e-4);
+    /* 20 float returns a path, each wrong by less than 1e-8 */
+    assert_true(fabs(log(wealth[0] / wealth[1]) - expected) < 2e-7);
+    pu__market_free(&history);
+    pu_config_free(config);
+}
+
 /* What is said of the base cell adds up, and every kind of cost has its part. */
 static void attribution_adds_up(void **state) {
     (void)state;
@@ -508,6 +549,7 @@ int main(void) {
         cmocka_unit_test(break_even_of_a_rule_that_trades_every_bar),
         cmocka_unit_test(break_even_says_why_there_is_none),
         cmocka_unit_test(every_process_can_be_tested),
+        cmocka_unit_test(a_fitted_process_drifts_as_the_history),
         cmocka_unit_test(attribution_adds_up),
         cmocka_unit_test(a_path_is_replayed_by_its_number),
         cmocka_unit_test(a_finished_sweep_runs_nothing),
