@@ -178,13 +178,17 @@ static void backward(const pnl *p, account *w, int64_t window) {
 
 static void forward_windows(void *context, int64_t begin, int64_t end, int worker) {
     const pnl *p = context;
-    account w = account_in(p, p->workspace + worker * walk_doubles(p), false);
+    double none[1]; /* windows of nothing need no workspace */
+    double *const space = p->workspace ? p->workspace + worker * walk_doubles(p) : none;
+    account w = account_in(p, space, false);
     for (int64_t window = begin; window < end; ++window) forward(p, &w, window);
 }
 
 static void backward_windows(void *context, int64_t begin, int64_t end, int worker) {
     const pnl *p = context;
-    account w = account_in(p, p->workspace + worker * gradient_doubles(p), true);
+    double none[1];
+    double *const space = p->workspace ? p->workspace + worker * gradient_doubles(p) : none;
+    account w = account_in(p, space, true);
     for (int64_t window = begin; window < end; ++window) backward(p, &w, window);
 }
 
