@@ -31,3 +31,15 @@ function(change text from to occurrence)
     set(changed "${done}${text}" PARENT_SCOPE)
     set(found ${found} PARENT_SCOPE)
 endfunction()
+
+# The two lines that follow a mutant's head, "- text to be replaced" and "+ text that replaces it", from the text in `variable`; then
+# as change() does, in a file of the project.
+macro(take_change variable file occurrence)
+    take_line(${variable} from)
+    take_line(${variable} to)
+    string(REGEX REPLACE "^- " "" from "${from}")
+    string(REGEX REPLACE "^\\+ ?" "" to "${to}")
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${file})
+    file(READ ${CMAKE_SOURCE_DIR}/${file} text)
+    change("${text}" "${from}" "${to}" ${occurrence})
+endmacro()

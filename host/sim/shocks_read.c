@@ -7,15 +7,14 @@
 
 #include "host/base/file.h"
 #include "host/base/nearest.h"
-#include "host/config/value.h"
-#include "host/config/yaml.h"
+#include "host/config/entry.h"
 #include "host/data/store/digest.h"
 #include "host/sim/shocks.h"
 #include "plusultra/memory.h"
 
 extern const char pu__scenarios_library[];
 
-enum { FILE_BYTES_MAX = 1 << 20, KEYS_MAX = 16, SYMBOLS_MAX = 256, ABOUT_BYTES_MAX = 400 };
+enum { FILE_BYTES_MAX = 1 << 20, SYMBOLS_MAX = 256, ABOUT_BYTES_MAX = 400 };
 
 /* ---- what a kind takes ---- */
 
@@ -68,18 +67,8 @@ static const pu__shock defaults[PU__SHOCK_KINDS] = {
 
 /* ---- reader ---- */
 
-typedef struct pair {
-    char key[64];
-    const char *text; /* arena */
-    size_t length;
-    bool plain;
-    int64_t line;
-} pair;
-
 typedef struct entry {
-    int64_t line;
-    int count;
-    pair pair[KEYS_MAX];
+    pu__entry keys;
     int symbol_count;
     const char *const *symbol;
 } entry;
@@ -97,13 +86,6 @@ typedef struct reader {
 
 static yaml_event_type_t event_type(const reader *r) { return r->yaml.event.type; }
 
-static const pair *find_pair(const entry *e, const char *key) {
-    for (int i = 0; i < e->count; ++i) {
-        if (strcmp(e->pair[i].key, key) == 0) return &e->pair[i];
-    }
-    return NULL;
-}
-
 static pu_status fail_nearest(const reader *r, int64_t line, const char *what, const char *word, int count,
                               const char *const *names) {
     const char *nearest = pu__nearest(word, count, names);
@@ -115,12 +97,8 @@ static pu_status fail_nearest(const reader *r, int64_t line, const char *what, c
     return pu__yaml_fail(&r->yaml, line, "%s '%.60s'; there are %s", what, word, all);
 }
 
-/* One scalar by the rules of the configuration: numbers are decimal and finite, words are among their choices. */
-static pu_status read_value(const reader *r, const pair *from, const char *kind, pu__key *key, void *target) {
-    key->section = kind;
-    key->name = from->key;
-    const pu__place place = {.source = r->source, .line = from->line, .key = key};
-    return pu__value_read(&place, from->text, from->length, from->plain, r->arena, target);
+static pu_status read_value(const reader *r, const pu__pair *from, const char *kind, pu__key *key, void *target) {
+    return pu__entry_value(r->source, r->arena, kind, from, key, target);
 }
 
 static const field *find_field(const char *name, pu__shock_kind kind) {
@@ -130,7 +108,7 @@ static const field *find_field(const char *name, pu__shock_kind kind) {
     return NULL;
 }
 
-static pu_status fail_key(const reader *r, const pair *from, pu__shock_kind kind) {
+static pu_status fail_key(const reader *r, const pu__pair *from, pu__shock_kind kind) {
     const char *names[FIELDS + OWN_NAMES];
     char what[96];
     int count = 0;
@@ -147,7 +125,7 @@ static pu_status fail_key(const reader *r, const pair *from, pu__shock_kind kind
     return fail_nearest(r, from->line, what, from->key, count, names);
 }
 
-static pu_status read_shape(const reader *r, const pair *from, pu__shock *shock) {
+static pu_status read_shape(const reader *r, const pu__pair *from, pu__shock *shock) {
     static const char *const shapes[PU__SHAPE_COUNT] = {"step", "decay", "ramp", "triangle"};
     const char *word = NULL;
     pu__key key = {.kind = PU__WORD, .choices = "step|decay|ramp|triangle"};
@@ -158,7 +136,7 @@ static pu_status read_shape(const reader *r, const pair *from, pu__shock *shock)
     return PU_OK;
 }
 
-static pu_status read_field(const reader *r, const pair *from, pu__shock *shock) {
+static pu_status read_field(const reader *r, const pu__pair *from, pu__shock *shock) {
     const bool shape = strcmp(from->key, "shape") == 0;
     if (strcmp(from->key, "kind") == 0) return PU_OK;
     if (shape && (SHAPED >> shock->kind & 1u)) return read_shape(r, from, shock);
@@ -176,8 +154,8 @@ static pu_status read_field(const reader *r, const pair *from, pu__shock *shock)
 
 static pu_status find_kind(const reader *r, const entry *e, pu__shock_kind *out) {
     const char *names[PU__SHOCK_KINDS];
-    const pair *kind = find_pair(e, "kind");
-    if (!kind) return pu__yaml_fail(&r->yaml, e->line, "%s: a shock needs a kind", r->where);
+    const pu__pair *kind = pu__entry_find(&e->keys, "kind");
+    if (!kind) return pu__yaml_fail(&r->yaml, e->keys.line, "%s: a shock needs a kind", r->where);
     for (int i = 0; i < PU__SHOCK_KINDS; ++i) {
         names[i] = pu__shock_kind_name((pu__shock_kind)i);
         if (strcmp(names[i], kind->text) == 0) {
@@ -193,20 +171,21 @@ static pu_status make_shock(const reader *r, const entry *e, pu__shock *shock) {
     PU_TRY(find_kind(r, e, &kind));
     *shock = defaults[kind];
     shock->kind = kind;
-    shock->line = e->line;
+    shock->line = e->keys.line;
     shock->at = 0.5;
     shock->asset_count = e->symbol_count;
     shock->asset = e->symbol;
-    for (int i = 0; i < e->count; ++i) PU_TRY(read_field(r, &e->pair[i], shock));
+    for (int i = 0; i < e->keys.count; ++i) PU_TRY(read_field(r, &e->keys.pair[i], shock));
     for (int i = 0; i < FIELDS; ++i) {
-        if ((fields[i].required >> kind & 1u) && !find_pair(e, fields[i].name))
-            return pu__yaml_fail(&r->yaml, e->line, "%s: a shock of kind %s needs %s", r->where,
+        if ((fields[i].required >> kind & 1u) && !pu__entry_find(&e->keys, fields[i].name))
+            return pu__yaml_fail(&r->yaml, e->keys.line, "%s: a shock of kind %s needs %s", r->where,
                                  pu__shock_kind_name(kind), fields[i].name);
     }
-    if (find_pair(e, "at") && find_pair(e, "at_bar"))
-        return pu__yaml_fail(&r->yaml, e->line, "%s: at and at_bar exclude each other", r->where);
+    if (pu__entry_find(&e->keys, "at") && pu__entry_find(&e->keys, "at_bar"))
+        return pu__yaml_fail(&r->yaml, e->keys.line, "%s: at and at_bar exclude each other", r->where);
     if (kind == PU__SHOCK_CORRELATION && e->symbol_count > 0)
-        return pu__yaml_fail(&r->yaml, e->line, "%s: a correlation is of all assets: leave assets out", r->where);
+        return pu__yaml_fail(&r->yaml, e->keys.line, "%s: a correlation is of all assets: leave assets out",
+                             r->where);
     return PU_OK;
 }
 
@@ -237,19 +216,9 @@ static pu_status read_symbols(reader *r, entry *e) {
 }
 
 static pu_status read_pair(reader *r, entry *e, const char *key) {
-    if (find_pair(e, key)) return fail_here(r, "%s: %.60s: duplicate key", r->where, key);
-    if (event_type(r) != YAML_SCALAR_EVENT)
-        return fail_here(r, "%s: %.60s: expects a single value", r->where, key);
-    if (e->count == KEYS_MAX) return fail_here(r, "%s: too many keys in one shock", r->where);
-    pair *to = &e->pair[e->count++];
-    snprintf(to->key, sizeof to->key, "%s", key);
-    to->length = r->yaml.event.data.scalar.length;
-    to->plain = pu__yaml_is_plain(&r->yaml);
-    to->line = pu__yaml_line(&r->yaml);
-    if (strlen(pu__yaml_scalar(&r->yaml)) != to->length)
-        return fail_here(r, "%s: %.60s: control characters are not accepted", r->where, key);
-    to->text = pu_arena_strdup(r->arena, pu__yaml_scalar(&r->yaml));
-    return to->text ? PU_OK : PU_ERR_MEMORY;
+    char where[PU__SCENARIO_NAME_BYTES + 2];
+    snprintf(where, sizeof where, "%s: ", r->where);
+    return pu__entry_add(&r->yaml, r->arena, where, "shock", &e->keys, key);
 }
 
 /* The key of a mapping's pair; the current event becomes its value. */
@@ -262,7 +231,7 @@ static pu_status read_key(reader *r, char key[64]) {
 
 /* The current event is the mapping's start, and becomes its end. */
 static pu_status read_shock(reader *r, pu__shock *out) {
-    entry e = {.line = pu__yaml_line(&r->yaml)};
+    entry e = {.keys.line = pu__yaml_line(&r->yaml)};
     if (event_type(r) != YAML_MAPPING_START_EVENT)
         return fail_here(r, "%s: shocks expects entries such as {kind: gap, size: -0.1}", r->where);
     for (;;) {

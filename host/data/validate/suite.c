@@ -8,10 +8,9 @@
 #include <string.h>
 
 #include "host/base/nearest.h"
-#include "host/config/value.h"
-#include "host/config/yaml.h"
+#include "host/config/entry.h"
 
-enum { KEYS_MAX = 16, SYMBOLS_MAX = 4096, NAMES_MAX = PU__CHECKS_MAX };
+enum { SYMBOLS_MAX = 4096, NAMES_MAX = PU__CHECKS_MAX };
 
 extern const char pu__checks_common[], pu__checks_equity[], pu__checks_index[], pu__checks_future[],
     pu__checks_forex[], pu__checks_crypto[], pu__checks_synthetic[];
@@ -26,19 +25,8 @@ enum { BUILTINS = sizeof builtins / sizeof *builtins };
 int pu__builtin_count(void) { return BUILTINS; }
 const char *pu__builtin_name(int index) { return builtins[index].name; }
 
-/* A scalar of an entry as it stands in the file. */
-typedef struct pair {
-    char key[64];
-    const char *text; /* arena */
-    size_t length;
-    bool plain;
-    int64_t line;
-} pair;
-
 typedef struct entry {
-    int64_t line;
-    int count;
-    pair pair[KEYS_MAX];
+    pu__entry keys;
     int symbol_count; /* -1: not given */
     const char *const *symbol;
     int64_t symbols_line;
@@ -56,22 +44,11 @@ typedef struct reader {
 
 static yaml_event_type_t event_type(const reader *r) { return r->yaml.event.type; }
 
-/* One scalar by the rules of the configuration: numbers are decimal and finite, words are among their choices. */
-static pu_status read_value(const reader *r, const pair *from, const char *check, pu__key *key, void *target) {
-    key->section = check;
-    key->name = from->key;
-    const pu__place place = {.source = r->source, .line = from->line, .key = key};
-    return pu__value_read(&place, from->text, from->length, from->plain, r->suite->arena, target);
+static pu_status read_value(const reader *r, const pu__pair *from, const char *check, pu__key *key, void *target) {
+    return pu__entry_value(r->source, r->suite->arena, check, from, key, target);
 }
 
 /* ---- one entry ---- */
-
-static const pair *find_pair(const entry *e, const char *key) {
-    for (int i = 0; i < e->count; ++i) {
-        if (strcmp(e->pair[i].key, key) == 0) return &e->pair[i];
-    }
-    return NULL;
-}
 
 static pu__check *find_check(const pu__suite *suite, const char *name) {
     for (int i = 0; i < suite->count; ++i) {
@@ -80,7 +57,7 @@ static pu__check *find_check(const pu__suite *suite, const char *name) {
     return NULL;
 }
 
-static pu_status fail_kind(const reader *r, const pair *from, const char *check) {
+static pu_status fail_kind(const reader *r, const pu__pair *from, const char *check) {
     const char *names[64];
     for (int i = 0; i < pu__check_kind_count(); ++i) names[i] = pu__check_kind_at(i)->name;
     const char *nearest = pu__nearest(from->text, pu__check_kind_count(), names);
@@ -109,8 +86,8 @@ static pu_status fail_name(const reader *r, int64_t line, const char *name) {
 
 /* The name, from the file into the check's room. */
 static pu_status read_name(const reader *r, const entry *e, char out[PU_CHECK_NAME_BYTES]) {
-    const pair *name = find_pair(e, "name");
-    if (!name) return pu__yaml_fail(&r->yaml, e->line, "a check needs a name");
+    const pu__pair *name = pu__entry_find(&e->keys, "name");
+    if (!name) return pu__yaml_fail(&r->yaml, e->keys.line, "a check needs a name");
     if (name->length == 0 || name->length >= PU_CHECK_NAME_BYTES ||
         strspn(name->text, "abcdefghijklmnopqrstuvwxyz0123456789_") != name->length) {
         return pu__yaml_fail(&r->yaml, name->line,
@@ -127,11 +104,11 @@ static pu_status locate(reader *r, const entry *e, pu__check **out) {
     PU_TRY(read_name(r, e, name));
     pu__suite *suite = r->suite;
     pu__check *check = find_check(suite, name);
-    const pair *kind_pair = find_pair(e, "kind");
+    const pu__pair *kind_pair = pu__entry_find(&e->keys, "kind");
     const pu__check_kind *kind = kind_pair ? pu__check_kind_find(kind_pair->text) : NULL;
     if (kind_pair && !kind) return fail_kind(r, kind_pair, name);
     if (check && r->seen[check - suite->check] > 0) {
-        return pu__yaml_fail(&r->yaml, e->line, "%s: duplicate check, first given in line %lld", name,
+        return pu__yaml_fail(&r->yaml, e->keys.line, "%s: duplicate check, first given in line %lld", name,
                              (long long)r->seen[check - suite->check]);
     }
     if (check && kind && kind != check->kind) {
@@ -139,21 +116,21 @@ static pu_status locate(reader *r, const entry *e, pu__check **out) {
                              "%s.kind: is %s in the set it extends, not %s: choose another name for a new check",
                              name, check->kind->name, kind->name);
     }
-    if (!check && !kind) return fail_name(r, e->line, name);
+    if (!check && !kind) return fail_name(r, e->keys.line, name);
     if (!check) {
         if (suite->count == PU__CHECKS_MAX)
-            return pu__yaml_fail(&r->yaml, e->line, "more than %d checks", PU__CHECKS_MAX);
+            return pu__yaml_fail(&r->yaml, e->keys.line, "more than %d checks", PU__CHECKS_MAX);
         check = &suite->check[suite->count++];
         *check = (pu__check){.kind = kind, .severity = PU_SEVERITY_WARNING, .enabled = true};
         memcpy(check->name, name, sizeof name);
         for (int i = 0; i < kind->parameter_count; ++i) check->value[i] = kind->parameter[i].fallback;
     }
-    r->seen[check - suite->check] = e->line;
+    r->seen[check - suite->check] = e->keys.line;
     *out = check;
     return PU_OK;
 }
 
-static pu_status fail_key(const reader *r, const pair *from, const pu__check *check) {
+static pu_status fail_key(const reader *r, const pu__pair *from, const pu__check *check) {
     const char *names[PU__PARAMETERS_MAX + 5] = {"name", "kind", "severity", "enabled", "symbols"};
     int count = 5;
     char all[256] = "none";
@@ -171,7 +148,7 @@ static pu_status fail_key(const reader *r, const pair *from, const pu__check *ch
                          from->key, check->kind->name, all);
 }
 
-static pu_status apply_parameter(const reader *r, const pair *from, pu__check *check) {
+static pu_status apply_parameter(const reader *r, const pu__pair *from, pu__check *check) {
     for (int i = 0; i < check->kind->parameter_count; ++i) {
         const pu__parameter *parameter = &check->kind->parameter[i];
         if (strcmp(parameter->name, from->key) != 0) continue;
@@ -191,8 +168,8 @@ static pu_status apply_parameter(const reader *r, const pair *from, pu__check *c
 static pu_status apply_entry(reader *r, const entry *e) {
     pu__check *check = NULL;
     PU_TRY(locate(r, e, &check));
-    for (int i = 0; i < e->count; ++i) {
-        const pair *from = &e->pair[i];
+    for (int i = 0; i < e->keys.count; ++i) {
+        const pu__pair *from = &e->keys.pair[i];
         if (strcmp(from->key, "name") == 0 || strcmp(from->key, "kind") == 0) continue;
         if (strcmp(from->key, "severity") == 0) {
             const char *word = NULL;
@@ -245,24 +222,9 @@ static pu_status read_symbols(reader *r, entry *e) {
     return PU_OK;
 }
 
-static pu_status read_pair(reader *r, entry *e, const char *key) {
-    if (find_pair(e, key)) return fail_here(r, "%.60s: duplicate key", key);
-    if (event_type(r) != YAML_SCALAR_EVENT) return fail_here(r, "%.60s: expects a single value", key);
-    if (e->count == KEYS_MAX) return fail_here(r, "%.60s: too many keys in one check", key);
-    pair *to = &e->pair[e->count++];
-    snprintf(to->key, sizeof to->key, "%s", key);
-    to->length = r->yaml.event.data.scalar.length;
-    to->plain = pu__yaml_is_plain(&r->yaml);
-    to->line = pu__yaml_line(&r->yaml);
-    if (strlen(pu__yaml_scalar(&r->yaml)) != to->length)
-        return fail_here(r, "%.60s: control characters are not accepted", key);
-    to->text = pu_arena_strdup(r->suite->arena, pu__yaml_scalar(&r->yaml));
-    return to->text ? PU_OK : PU_ERR_MEMORY;
-}
-
 /* The current event is the mapping's start, and becomes its end. */
 static pu_status read_entry(reader *r) {
-    entry e = {.line = pu__yaml_line(&r->yaml), .symbol_count = -1};
+    entry e = {.keys.line = pu__yaml_line(&r->yaml), .symbol_count = -1};
     if (event_type(r) != YAML_MAPPING_START_EVENT)
         return fail_here(r, "checks: expects entries such as {name: jump, kind: jump}");
     for (;;) {
@@ -273,7 +235,8 @@ static pu_status read_entry(reader *r) {
         if (snprintf(key, sizeof key, "%s", pu__yaml_scalar(&r->yaml)) >= (int)sizeof key)
             return fail_here(r, "%.60s...: unknown key", key);
         PU_TRY(pu__yaml_next(&r->yaml));
-        if (strcmp(key, "symbols") != 0) PU_TRY(read_pair(r, &e, key));
+        if (strcmp(key, "symbols") != 0)
+            PU_TRY(pu__entry_add(&r->yaml, r->suite->arena, "", "check", &e.keys, key));
         else if (e.symbol_count >= 0) return fail_here(r, "symbols: duplicate key");
         else PU_TRY(read_symbols(r, &e));
     }
