@@ -38,7 +38,7 @@ static __global__ void RESIDENT_BOUNDS attention_resident_kernel(const __grid_co
     PU_DYNAMIC_SHARED(uint32_t, shared);
     const place at = place_of(&args, blockIdx.x);
     shared_parts p = parts_of<UNITS, HEAD, BACKWARD, false>(shared, &args);
-    const tensors keys = keys_of(&args, &at), queries = queries_of(&args, &at);
+    const tensors keys = keys_of(&args, &at);
     fill_low<HEAD>(&p, &args);
     load_window<UNITS, HEAD, !BACKWARD>(&p, &keys, &args);
     __syncthreads();
@@ -51,6 +51,7 @@ static __global__ void RESIDENT_BOUNDS attention_resident_kernel(const __grid_co
         else forward_rows<UNITS, HEAD, false>(&args, &p, &keys, &at, t0, 0, 0);
     }
     if (!BACKWARD) return;
+    const tensors queries = queries_of(&args, &at);
     load_window<UNITS, HEAD, false>(&p, &queries, &args);
     load_numbers(&p, &args, &at, 0);
     __syncthreads();
