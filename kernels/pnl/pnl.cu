@@ -223,22 +223,25 @@ static __global__ void __launch_bounds__(PNL_THREADS) pnl_grad_kernel(const __gr
     }
 }
 
-/* The parts of the workspace, each on an alignment of its own; bytes in all. `gradient`: bars are kept. */
+/* The parts of the workspace, each on an alignment of its own; bytes in all. `gradient`: bars are kept. No memory: only
+ * the bytes are asked for. */
 static size_t place(pnl_args *args, char *memory, bool gradient) {
     const size_t windows = (size_t)args->windows, assets = (size_t)args->assets;
     const size_t kept = gradient ? windows * (size_t)args->bars : 0;
     const size_t states = args->assets > args->lanes ? windows * assets : 0;
-    size_t at = 0;
-    args->bar = (pu__pnl_bar *)(memory + at);
-    at += kept * sizeof *args->bar;
-    args->value = (double *)(memory + at);
-    at += kept * assets * sizeof *args->value;
-    args->state = (pnl_state *)(memory + at);
-    at += states * sizeof *args->state;
-    args->due = (float *)(memory + at);
-    at += kept * assets * sizeof *args->due;
-    args->pending = (float *)(memory + at);
-    return at + windows * (size_t)args->rules.physics.latency_bars * assets * sizeof *args->pending;
+    size_t used = 0;
+    const auto part = [&](size_t bytes) {
+        void *const here = memory ? memory + used : memory;
+        used += bytes;
+        return here;
+    };
+    args->bar = (pu__pnl_bar *)part(kept * sizeof *args->bar);
+    args->value = (double *)part(kept * assets * sizeof *args->value);
+    args->state = (pnl_state *)part(states * sizeof *args->state);
+    args->due = (float *)part(kept * assets * sizeof *args->due);
+    args->pending =
+        (float *)part(windows * (size_t)args->rules.physics.latency_bars * assets * sizeof *args->pending);
+    return used;
 }
 
 /* `slot`: of the weights. */
