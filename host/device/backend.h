@@ -67,10 +67,8 @@ typedef struct pu__backend {
     void (*bind)(void *state, pu__call *call);
 
     /* Simulated paths (kernels/paths/paths.h): everything the scenario and the batch point to is the device's
-     * memory; `workspace` of paths_workspace bytes; `executor` as bind fills it. */
-    size_t (*paths_workspace)(const pu__path_batch *batch);
-    pu_status (*paths)(const pu__path_scenario *scenario, const pu__path_batch *batch, void *workspace,
-                       const pu__call *executor);
+     * memory; `executor` as bind fills it. */
+    pu_status (*paths)(const pu__path_scenario *scenario, const pu__path_batch *batch, const pu__call *executor);
 
     /* Recording of the compute stream. All four null: not offered. capture_begin .. capture_end records launches
      * without running them; capture_end ends the recording even when it fails; with a null `executable` it

@@ -10,7 +10,7 @@ typedef struct table {
     bool result;
 } table;
 
-enum { TABLES = 13, WORKSPACE = TABLES - 1 };
+enum { TABLES = 12 };
 
 static void release(pu_device *device, const table *tables) {
     for (int i = 0; i < TABLES; ++i) pu_device_free(device, *tables[i].device);
@@ -20,18 +20,18 @@ static pu_status place(pu_device *device, table *tables) {
     for (int i = 0; i < TABLES; ++i) *tables[i].device = NULL;
     for (int i = 0; i < TABLES; ++i) {
         table *t = &tables[i];
-        if (t->bytes == 0 || (!t->host && i != WORKSPACE)) continue;
+        if (t->bytes == 0 || !t->host) continue;
         PU_TRY(pu_device_alloc(device, t->bytes, t->device));
-        if (t->host) PU_TRY(pu_device_upload(device, PU_STREAM_COMPUTE, *t->device, t->host, t->bytes));
+        PU_TRY(pu_device_upload(device, PU_STREAM_COMPUTE, *t->device, t->host, t->bytes));
     }
     return PU_OK;
 }
 
 static pu_status run(pu_device *device, const pu__path_scenario *scenario, const pu__path_batch *batch,
-                     void *workspace, const table *tables) {
+                     const table *tables) {
     pu__call call = {0};
     device->backend->bind(device->state, &call);
-    PU_TRY(device->backend->paths(scenario, batch, workspace, &call));
+    PU_TRY(device->backend->paths(scenario, batch, &call));
     for (int i = 0; i < TABLES; ++i) {
         const table *t = &tables[i];
         if (t->result && t->host)
@@ -44,7 +44,6 @@ static pu_status run(pu_device *device, const pu__path_scenario *scenario, const
 static pu_status run_copied(pu_device *device, const pu__path_scenario *scenario, const pu__path_batch *batch) {
     pu__path_scenario s = *scenario;
     pu__path_batch b = *batch;
-    void *workspace = NULL;
     const size_t assets = (size_t)s.assets, bars = (size_t)s.steps + 1, paths = (size_t)b.count;
     const bool historical = s.process == PU_PROCESS_BOOTSTRAP || s.process == PU_PROCESS_REPLAY;
     const size_t rows = historical ? (size_t)s.history_rows : 0;
@@ -65,10 +64,9 @@ static pu_status run_copied(pu_device *device, const pu__path_scenario *scenario
         {batch->trade, (void **)&b.trade, paths * bars * assets * sizeof(double), true},
         {batch->equity, (void **)&b.equity, paths * bars * sizeof(double), true},
         {batch->summary, (void **)&b.summary, sizeof *b.summary, true},
-        {NULL, &workspace, device->backend->paths_workspace(batch), false},
     };
     pu_status status = place(device, tables);
-    if (status == PU_OK) status = run(device, &s, &b, workspace, tables);
+    if (status == PU_OK) status = run(device, &s, &b, tables);
     release(device, tables);
     return status;
 }
@@ -83,5 +81,5 @@ pu_status pu__device_paths(pu_device *device, const pu__path_scenario *scenario,
     if (!pu_device_is_host(device)) return run_copied(device, scenario, batch);
     pu__call call = {0};
     device->backend->bind(device->state, &call);
-    return device->backend->paths(scenario, batch, NULL, &call);
+    return device->backend->paths(scenario, batch, &call);
 }

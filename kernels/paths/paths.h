@@ -154,10 +154,9 @@ pu_status pu__paths_plain(const pu__path_scenario *scenario, const pu__path_batc
 pu_status pu__paths_callback(const pu__path_scenario *scenario, const pu__path_batch *batch, struct pu_pool *pool);
 pu_status pu__paths_cpu(const pu__path_scenario *scenario, const pu__path_batch *batch, struct pu_pool *pool);
 
-/* `workspace`: device memory of pu__paths_workspace_cuda bytes. threads_most: of a block; 0: as many as serve best. */
-size_t pu__paths_workspace_cuda(const pu__path_batch *batch);
-pu_status pu__paths_cuda(const pu__path_scenario *scenario, const pu__path_batch *batch, void *workspace,
-                         int threads_most, pu__cuda_exec *cuda);
+/* threads_most: of a block, whole warps; 0: as many as serve best. */
+pu_status pu__paths_cuda(const pu__path_scenario *scenario, const pu__path_batch *batch, int threads_most,
+                         pu__cuda_exec *cuda);
 
 /* Bytes of state that a path takes in the batched versions. */
 PU_HOST_DEVICE static inline size_t pu__path_state_bytes(const pu__path_scenario *s) {

@@ -120,7 +120,7 @@ static void block_sizes_change_no_bit(void **state) {
     pu_device_upload(device, PU_STREAM_COMPUTE, (void *)there.asset, &asset, sizeof asset);
     pu_device_upload(device, PU_STREAM_COMPUTE, (void *)there.weight, &weight, sizeof weight);
     for (int threads = 32; threads <= 96; threads += 64) {
-        assert_int_equal(pu__paths_cuda(&there, &batch, NULL, threads, call.cuda), PU_OK);
+        assert_int_equal(pu__paths_cuda(&there, &batch, threads, call.cuda), PU_OK);
         pu_device_download(device, PU_STREAM_COMPUTE, metric, batch.metric, sizeof metric);
         assert_int_equal(pu_device_sync(device), PU_OK);
         assert_memory_equal(metric, expected, sizeof metric);

@@ -19,13 +19,13 @@
 #define PU_MUTANT(name, upper, op)
 #define PU_MUTANT_WITH_WORKSPACE(name, upper, op)
 #define PU_MUTANT_OF_PART(name, upper, op)
-#define PU_PATH_MUTANT(name)                                                                                \
-    pu_status name##_paths(const pu__path_scenario *scenario, const pu__path_batch *batch, void *workspace, \
-                           int threads_most, pu__cuda_exec *cuda);
+#define PU_PATH_MUTANT(name)                                                                                 \
+    pu_status name##_paths(const pu__path_scenario *scenario, const pu__path_batch *batch, int threads_most, \
+                           pu__cuda_exec *cuda);
 #include "mutants/mutants.inc"
 #undef PU_PATH_MUTANT
 
-typedef pu_status launcher(const pu__path_scenario *, const pu__path_batch *, void *, int, pu__cuda_exec *);
+typedef pu_status launcher(const pu__path_scenario *, const pu__path_batch *, int, pu__cuda_exec *);
 
 static const struct mutant {
     const char *name;
@@ -48,9 +48,9 @@ static pu_device *device;
 static pu__backend backend;
 static launcher *current;
 
-static pu_status run_current(const pu__path_scenario *scenario, const pu__path_batch *batch, void *workspace,
+static pu_status run_current(const pu__path_scenario *scenario, const pu__path_batch *batch,
                              const pu__call *executor) {
-    return current(scenario, batch, workspace, 0, executor->cuda);
+    return current(scenario, batch, 0, executor->cuda);
 }
 
 static int open_device(void **state) {

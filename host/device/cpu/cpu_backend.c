@@ -148,14 +148,8 @@ static pu_status cpu_sync(void *state) {
 
 static void cpu_bind(void *state, pu__call *call) { call->pool = state; }
 
-static size_t cpu_paths_workspace(const pu__path_batch *batch) {
-    (void)batch;
-    return 0;
-}
-
-static pu_status cpu_paths(const pu__path_scenario *scenario, const pu__path_batch *batch, void *workspace,
+static pu_status cpu_paths(const pu__path_scenario *scenario, const pu__path_batch *batch,
                            const pu__call *executor) {
-    (void)workspace;
     return pu__paths_cpu(scenario, batch, executor->pool);
 }
 
@@ -176,7 +170,6 @@ const pu__backend *pu__cpu_backend(void) {
         .zero = cpu_zero,
         .sync = cpu_sync,
         .bind = cpu_bind,
-        .paths_workspace = cpu_paths_workspace,
         .paths = cpu_paths,
     };
     return &backend;

@@ -282,9 +282,9 @@ static pu_status cuda_fence_host_wait(void *state, void *fence) {
 
 static void cuda_bind(void *state, pu__call *call) { call->cuda = &((cuda_state *)state)->exec; }
 
-static pu_status cuda_paths(const pu__path_scenario *scenario, const pu__path_batch *batch, void *workspace,
+static pu_status cuda_paths(const pu__path_scenario *scenario, const pu__path_batch *batch,
                             const pu__call *executor) {
-    return pu__paths_cuda(scenario, batch, workspace, 0, executor->cuda);
+    return pu__paths_cuda(scenario, batch, 0, executor->cuda);
 }
 
 /* Thread-local: loaders go on allocating and copying from their threads meanwhile. */
@@ -349,7 +349,6 @@ const pu__backend *pu__cuda_backend(void) {
         .fence_stream_wait = cuda_fence_stream_wait,
         .fence_host_wait = cuda_fence_host_wait,
         .bind = cuda_bind,
-        .paths_workspace = pu__paths_workspace_cuda,
         .paths = cuda_paths,
         .capture_begin = cuda_capture_begin,
         .capture_end = cuda_capture_end,

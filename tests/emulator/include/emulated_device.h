@@ -192,6 +192,10 @@ PU__EMULATED_ATOMIC(atomicAdd, unsigned, old + value)
 PU__EMULATED_ATOMIC(atomicAdd, unsigned long long, old + value)
 PU__EMULATED_ATOMIC(atomicMax, int, old > value ? old : value)
 PU__EMULATED_ATOMIC(atomicMin, int, old < value ? old : value)
+PU__EMULATED_ATOMIC(atomicMax, long long, old > value ? old : value)
+PU__EMULATED_ATOMIC(atomicMin, long long, old < value ? old : value)
+PU__EMULATED_ATOMIC(atomicMax, unsigned long long, old > value ? old : value)
+PU__EMULATED_ATOMIC(atomicMin, unsigned long long, old < value ? old : value)
 PU__EMULATED_ATOMIC(atomicOr, unsigned, old | value)
 PU__EMULATED_ATOMIC(atomicExch, int, (static_cast<void>(old), value))
 #undef PU__EMULATED_ATOMIC
@@ -227,6 +231,11 @@ static inline unsigned __umulhi(unsigned a, unsigned b) {
     return static_cast<unsigned>((static_cast<uint64_t>(a) * b) >> 32);
 }
 static inline int __popc(unsigned x) { return __builtin_popcount(x); }
+static inline long long __double_as_longlong(double x) {
+    long long bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
 static inline int __ffs(int x) { return __builtin_ffs(x); }
 static inline int __clz(int x) { return x == 0 ? 32 : __builtin_clz(static_cast<unsigned>(x)); }
 static inline int __float_as_int(float x) {

@@ -18,7 +18,7 @@ function(add_mutant name op source file)
         string(REGEX REPLACE "X\\([A-Z0-9_]+, ([a-z0-9_]+)\\)" "\\1" each "${row}")
         string(APPEND rename "#define pu__${each}_cuda ${name}_${each}\n#define pu__${each}_workspace_cuda ${name}_${each}_workspace\n")
     endforeach()
-    string(APPEND rename "#define pu__paths_cuda ${name}_paths\n#define pu__paths_workspace_cuda ${name}_paths_workspace\n")
+    string(APPEND rename "#define pu__paths_cuda ${name}_paths\n")
     # A part of an op's kernels, in a file of its own, stands for the op as a whole.
     if(source MATCHES "_rows.cu$")
         string(REPLACE "cross_" "" base ${op})
