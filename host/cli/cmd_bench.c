@@ -44,7 +44,6 @@ static void print_launches(const pu_step_bench *b) {
            "GF/s", "limit");
     for (int i = 0; i < b->launches; ++i) {
         const pu_launch_info *l = &b->launch[i];
-        const double moving = l->bytes / b->copy_bytes_per_s, working = l->flops / b->matrix_flops_per_s;
         char shape[64] = "";
         for (int d = 0; d < l->shape.rank; ++d) {
             const size_t used = strlen(shape);
@@ -52,7 +51,7 @@ static void print_launches(const pu_step_bench *b) {
         }
         printf("%4d %-16s %-22s %9.3f %9.2f %9.4f %8.1f %8.1f %6.0f%%\n", i, pu_op_name(l->op), shape,
                1e-6 * l->bytes, 1e-6 * l->flops, 1e3 * l->seconds, 1e-9 * l->bytes / l->seconds,
-               1e-9 * l->flops / l->seconds, 100 * (moving > working ? moving : working) / l->seconds);
+               1e-9 * l->flops / l->seconds, 100 * pu_step_bench_limit_s(b, i) / l->seconds);
     }
 }
 
@@ -60,8 +59,9 @@ static json_t *launches(const pu_step_bench *b) {
     json_t *list = json_array();
     for (int i = 0; i < b->launches; ++i) {
         const pu_launch_info *l = &b->launch[i];
-        json_array_append_new(list, json_pack("{s:s, s:f, s:f, s:f}", "op", pu_op_name(l->op), "bytes", l->bytes,
-                                              "flops", l->flops, "seconds", l->seconds));
+        json_array_append_new(list, json_pack("{s:s, s:f, s:f, s:f, s:f}", "op", pu_op_name(l->op), "bytes",
+                                              l->bytes, "flops", l->flops, "seconds", l->seconds, "limit_s",
+                                              pu_step_bench_limit_s(b, i)));
     }
     return list;
 }

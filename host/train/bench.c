@@ -9,14 +9,7 @@
 #include "plusultra/memory.h"
 #include "plusultra/random.h"
 
-enum {
-    RUNS_MIN = 5,
-    RUNS_MAX = 1000,
-    PROFILE_RUNS = 7,
-    MATRIX_SIZE = 1024,
-    RATE_RUNS = 10,
-    COPY_FLOATS = 8 << 20
-};
+enum { RUNS_MIN = 5, RUNS_MAX = 1000, PROFILE_RUNS = 7, RATE_RUNS = 10 };
 enum { ALIGN_FLOATS = 64 };
 
 static int by_value(const void *a, const void *b) {
@@ -94,7 +87,8 @@ static pu_status time_runs(pu_device *device, pu_program *program, double second
 }
 
 /* Best seconds of a program with one operation on x. */
-static pu_status time_one(pu_device *device, pu_shape x_shape, bool product, double *best_s) {
+static pu_status time_one(pu_device *device, pu_shape x_shape, bool product, pu_precision precision,
+                          double *best_s) {
     pu_parameters *parameters = NULL;
     pu_graph *graph = NULL;
     pu_program *program = NULL;
@@ -105,6 +99,7 @@ static pu_status time_one(pu_device *device, pu_shape x_shape, bool product, dou
     if (status == PU_OK) status = pu_parameters_allocate(parameters, 1);
     if (status == PU_OK) status = pu_graph_new(parameters, &graph);
     if (status == PU_OK) {
+        pu_graph_set_precision(graph, precision);
         pu_tensor *x = pu_graph_input(graph, "x", PU_F32, x_shape);
         status =
             pu_graph_output(graph, product ? pu_linear(graph, x, pu_graph_parameter(graph, "w"), NULL, PU_ACT_NONE)
@@ -118,15 +113,30 @@ static pu_status time_one(pu_device *device, pu_shape x_shape, bool product, dou
     return status;
 }
 
-/* What limits are counted in: the best rates of one large product and of one long pass. */
-static pu_status measure_rates(pu_device *device, pu_step_bench *out) {
-    const int64_t n = MATRIX_SIZE;
+/* What limits are counted in: the best rates of one large product, in f32 and in the step's precision, and of one long
+ * pass. On a GPU both are larger: its caches hold what a processor's do not. */
+static pu_status measure_rates(pu_device *device, pu_precision precision, pu_step_bench *out) {
+    const bool host = pu_device_is_host(device);
+    const int64_t n = host ? 1024 : 4096, copy_floats = (int64_t)(host ? 8 : 128) << 20;
+    const double flops = 2.0 * (double)(n * n * n);
     double best_s = 1;
-    PU_TRY(time_one(device, PU_SHAPE2(n, n), true, &best_s));
-    out->matrix_flops_per_s = 2.0 * (double)(n * n * n) / best_s;
-    PU_TRY(time_one(device, PU_SHAPE2(COPY_FLOATS / n, n), false, &best_s));
-    out->copy_bytes_per_s = 8.0 * COPY_FLOATS / best_s;
+    PU_TRY(time_one(device, PU_SHAPE2(n, n), true, PU_PRECISION_F32, &best_s));
+    out->f32_flops_per_s = out->matrix_flops_per_s = flops / best_s;
+    if (precision != PU_PRECISION_F32) {
+        PU_TRY(time_one(device, PU_SHAPE2(n, n), true, precision, &best_s));
+        out->matrix_flops_per_s = flops / best_s;
+    }
+    PU_TRY(time_one(device, PU_SHAPE2(copy_floats / n, n), false, PU_PRECISION_F32, &best_s));
+    out->copy_bytes_per_s = 8.0 * (double)copy_floats / best_s;
     return PU_OK;
+}
+
+double pu_step_bench_limit_s(const pu_step_bench *bench, int launch) {
+    const pu_launch_info *l = &bench->launch[launch];
+    const bool rounded = l->op == PU_OP_GEMM || l->op == PU_OP_ATTENTION || l->op == PU_OP_ATTENTION_GRAD ||
+                         l->op == PU_OP_CROSS_ATTENTION || l->op == PU_OP_CROSS_ATTENTION_GRAD;
+    return fmax(l->bytes / bench->copy_bytes_per_s,
+                l->flops / (rounded ? bench->matrix_flops_per_s : bench->f32_flops_per_s));
 }
 
 static pu_status profile(pu_program *program, pu_step_bench *out) {
@@ -151,7 +161,7 @@ static pu_status measure(const pu_config *config, pu_model_dims dims, double sec
                          pu_parameters *parameters, pu__network *network, void **memory, pu_step_bench *out) {
     double best_s = 0;
     snprintf(out->device, sizeof out->device, "%s", pu_device_description(device));
-    PU_TRY(measure_rates(device, out));
+    PU_TRY(measure_rates(device, pu__network_precision(config), out));
     PU_TRY(pu_model_declare(config, dims, parameters));
     PU_TRY(pu_parameters_allocate(parameters, 1));
     out->parameters = pu__parameter_elements(parameters);

@@ -19,11 +19,14 @@ static pu_attributes loss_attributes(const pu_config *config, pu_model_dims dims
     return attributes;
 }
 
+pu_precision pu__network_precision(const pu_config *config) {
+    if (strcmp(config->train.precision, "bf16") == 0) return PU_PRECISION_BF16;
+    return strcmp(config->train.precision, "tf32") == 0 ? PU_PRECISION_TF32 : PU_PRECISION_F32;
+}
+
 static pu_status add_nodes(const pu_config *config, pu_model_dims dims, pu__network_use use, pu__network *n) {
     pu_graph *graph = n->graph;
-    pu_graph_set_precision(graph, strcmp(config->train.precision, "bf16") == 0   ? PU_PRECISION_BF16
-                                  : strcmp(config->train.precision, "tf32") == 0 ? PU_PRECISION_TF32
-                                                                                 : PU_PRECISION_F32);
+    pu_graph_set_precision(graph, pu__network_precision(config));
     const int64_t window = config->windows.window_bars, rows = n->batch * (config->windows.warmup_bars + window);
     pu_tensor *(*input)(pu_graph *, const char *, pu_dtype, pu_shape) =
         use == PU__NETWORK_PREDICT ? pu_graph_input : pu_graph_input_bound;

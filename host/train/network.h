@@ -23,6 +23,8 @@ typedef struct pu__network {
 
 pu_status pu__network_build(const pu_config *config, pu_model_dims dims, pu_parameters *parameters, int64_t batch,
                             pu__network_use use, pu__network *out);
+/* Of its products and of attention. */
+pu_precision pu__network_precision(const pu_config *config);
 void pu__network_free(pu__network *network); /* accepts a zeroed struct */
 
 /* The next run reads this batch. Of a network for training or evaluation: the others have inputs of their own, which

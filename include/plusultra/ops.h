@@ -246,7 +246,7 @@ typedef union pu_attributes {
     } conv;
     struct {
         pu_s4_discretisation discretisation;
-        pu_s4_form form; /* AUTO: what was measured to be faster for T and N */
+        pu_s4_form form; /* AUTO: what is faster for T and N, see kernels/s4/s4.h */
     } s4;
     struct {
         int window_bars; /* T */

@@ -80,16 +80,19 @@ typedef struct pu_step_bench {
     int launches;
     double step_s; /* median */
     double windows_per_s;
-    double matrix_flops_per_s; /* best rate of a 1024 x 1024 x 1024 product on this device */
-    double floor_s;            /* the step's matrix products at that rate */
+    double matrix_flops_per_s; /* best rate of a large product on this device, in the configuration's precision */
+    double f32_flops_per_s;    /* the same in f32 */
+    double floor_s;            /* the step's matrix products at the first of these rates */
     double matrix_ratio;       /* share of the step's time spent in matrix products */
-    double copy_bytes_per_s;   /* read and written, by a pass over 64 MiB */
+    double copy_bytes_per_s;   /* read and written, by a pass over 64 MiB; 1 GiB on a GPU */
     double op_s[PU_OP_COUNT];
     pu_launch_info *launch; /* [launches], in order */
 } pu_step_bench;
 
 /* Measures for about `seconds`, at least five steps. Free with pu_step_bench_free. */
 pu_status pu_bench_step(const pu_config *config, pu_model_dims dims, double seconds, pu_step_bench *out);
+/* Of launch `launch`: the larger of its bytes and its operations at these rates. */
+double pu_step_bench_limit_s(const pu_step_bench *bench, int launch);
 void pu_step_bench_free(pu_step_bench *bench); /* accepts a zeroed one */
 
 /* ---- checkpoints ---- */

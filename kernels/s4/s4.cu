@@ -218,12 +218,14 @@ static __global__ void __launch_bounds__(PU_BLOCK)
                     u[j] = inside ? args.u[first + (t + j) * args.channels] : 0.0f;
                     dy[j] = inside ? args.dy[first + (t + j) * args.channels] : 0.0f;
                 }
+                float products = 0.0f; /* summed by themselves first: fewer roundings of a long sum */
                 PU_UNROLL
                 for (int j = BARS_AT_ONCE - 1; j >= 0; --j) {
                     const float du = lanes_sum(step_back(&k, u[j], dy[j]), lanes);
-                    if (base == 0) by_skip = fmaf(dy[j], u[j], by_skip);
+                    products = fmaf(dy[j], u[j], products);
                     if (live) put(&args, &s, lanes, t + j, first + (t + j) * args.channels, base == 0, dy[j], du);
                 }
+                if (base == 0) by_skip += products;
             }
         }
         PU_UNROLL

@@ -35,8 +35,9 @@ static __device__ inline int tile_of(int round, int warp) {
 }
 
 /* sum[i] += sum_j kernel[|distance| + i - j] in[first + j], for the lags of a causal kernel: out row - in row when
- * SIGN is -1, in row - out row when it is +1. */
-template <int SIGN>
+ * SIGN is -1, in row - out row when it is +1. DIAGONAL: in_first is out_first, and half of the rows have no such lag;
+ * those are left out, since 0 times a NaN would not be 0. */
+template <int SIGN, bool DIAGONAL>
 static __device__ inline void add_square(column kernel, column in, int out_first, int in_first, int bars,
                                          float sum[SIDE]) {
     float k[2 * SIDE - 1];
@@ -50,7 +51,10 @@ static __device__ inline void add_square(column kernel, column in, int out_first
     for (int j = 0; j < SIDE; ++j) {
         const float value = row_of(in, in_first + j, bars);
         PU_UNROLL
-        for (int i = 0; i < SIDE; ++i) sum[i] = fmaf(k[i - j + SIDE - 1], value, sum[i]);
+        for (int i = 0; i < SIDE; ++i) {
+            if (DIAGONAL && SIGN * (i - j) > 0) continue;
+            sum[i] = fmaf(k[i - j + SIDE - 1], value, sum[i]);
+        }
     }
 }
 
@@ -75,8 +79,10 @@ static __global__ void __launch_bounds__(PU_BLOCK)
         const int at = tile_of(round, warp) * SIDE;
         if (at >= args.bars) continue;
         float sum[SIDE] = {0, 0, 0, 0, 0, 0, 0, 0};
-        const int begin = SIGN < 0 ? 0 : at, end = SIGN < 0 ? at + SIDE : args.bars;
-        for (int other = begin; other < end; other += SIDE) add_square<SIGN>(taps, in, at, other, args.bars, sum);
+        const int begin = SIGN < 0 ? 0 : at + SIDE, end = SIGN < 0 ? at : args.bars;
+        for (int other = begin; other < end; other += SIDE)
+            add_square<SIGN, false>(taps, in, at, other, args.bars, sum);
+        add_square<SIGN, true>(taps, in, at, at, args.bars, sum);
         PU_UNROLL
         for (int i = 0; i < SIDE; ++i) {
             if (live && at + i < args.bars) args.out[first + (at + i) * args.channels] = sum[i];

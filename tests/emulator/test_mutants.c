@@ -122,7 +122,17 @@ static void test_every_mutant_is_caught(void **state) {
     assert_int_equal(found, (int)MUTANTS);
 }
 
+static void test_every_op_has_a_mutant(void **state) {
+    (void)state;
+    bool seen[PU_OP_COUNT] = {false};
+    for (int i = 0; i < MUTANTS; ++i)
+        if (mutants[i].entry.kernel) seen[mutants[i].op] = true;
+    for (int op = 0; op < PU_OP_COUNT; ++op)
+        if (!seen[op]) fail_msg("%s has no row in mutants.txt", pu_op_name((pu_op_id)op));
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_mutant_is_caught)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_op_has_a_mutant),
+                                       cmocka_unit_test(test_every_mutant_is_caught)};
     return cmocka_run_group_tests(tests, open_device, close_device);
 }

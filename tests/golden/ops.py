@@ -316,3 +316,76 @@ for b, t, a, latency, rich, leverage in ((1, 2, 1, 0, 0, 0.5), (2, 9, 3, 0, 0, 0
     dnet, dequity = normal(b, t), normal(b, t)
     slopes = torch.autograd.grad([net, equity], leaves, [dnet, dequity], allow_unused=True, materialize_grads=True)
     emit("pnl_grad", rules, [dnet, dequity, *inputs], slopes)
+
+for m, k, n, act in ((1, 1, 1, "none"), (3, 7, 5, "gelu"), (5, 13, 2, "silu"), (2, 9, 6, "relu"), (4, 3, 11, "tanh"), (1, 17, 3, "sigmoid")):
+    x, w, bias = leaves = [normal(m, k).requires_grad_(), normal(k, n).requires_grad_(), normal(n).requires_grad_()]
+    z = x @ w + bias
+    z.retain_grad()
+    y = ACTIVATIONS.get(act, lambda v: v)(z)
+    dy = normal(m, n)
+    y.backward(dy)
+    emit("gemm", {"act": act}, leaves, [y, z])
+    dz = z.grad.float().double()
+    emit("gemm", {"transpose_b": 1}, [dz, w], [torch.autograd.grad(x @ w, x, dz)[0]])
+    emit("gemm", {"transpose_a": 1}, [x, dz], [torch.autograd.grad(x @ w, w, dz)[0]])
+    emit("gemm", {"transpose_a": 1, "transpose_b": 1}, [w, x], [(x @ w).T])
+
+HUBER_DELTA = 0.75
+
+
+def loss_of(kind, quantiles):
+    def run(prediction, target, weight):
+        rows, horizons = target.shape
+        error = target[:, :, None] - prediction.view(rows, horizons, -1)
+        if kind == "pinball":
+            tau = torch.tensor(quantiles).float().double()
+            part = torch.maximum(tau * error, (tau - 1) * error).mean(2)
+        elif kind == "mse":
+            part = F.mse_loss(prediction, target, reduction="none")
+        else:
+            part = F.huber_loss(prediction, target, reduction="none", delta=HUBER_DELTA)
+        return (weight * part).sum() / weight.sum()
+
+    return run
+
+
+for n, h, kind, quantiles in ((1, 1, "pinball", (0.5,)), (7, 3, "pinball", (0.1, 0.5, 0.75)), (5, 2, "mse", (1,)), (13, 1, "huber", (1,)),
+                              (3, 2, "pinball", (0.05, 0.25, 0.5, 0.75, 0.95))):
+    prediction, target = normal(n, h * len(quantiles)).requires_grad_(), normal(n, h)
+    weight = thinned(torch.rand(n, h).float().double(), 0.3 if n > 1 else 0.0, 0.0)
+    loss, count, dloss = loss_of(kind, quantiles)(prediction, target, weight), weight.sum(), normal(1)
+    rules = {"kind": kind, "horizons": h, "quantiles": ",".join(map(str, quantiles)), "huber_delta": HUBER_DELTA}
+    emit("loss", rules, [prediction, target, weight], [loss.view(1), count.view(1)])
+    emit("loss_grad", rules, [dloss, prediction, target, weight, count.float().double().view(1)],
+         torch.autograd.grad(loss, prediction, dloss[0]))
+
+for n, decayed, clip in ((1, 1, 0.0), (7, 3, 0.5), (33, 33, 100.0), (13, 0, 0.25)):
+    # Two steps by torch.optim.AdamW; the second is the case, from rounded moments and with its gradient clipped.
+    lr, beta1, beta2, epsilon, decay = (float(torch.tensor(v)) for v in (0.0078125, 0.875, 0.96875, 2.0**-20, 0.125))
+    start, first, second = normal(n), normal(n), normal(n)
+    parts = [torch.nn.Parameter(start[:decayed].clone()), torch.nn.Parameter(start[decayed:].clone())]
+    groups = [{"params": [parts[0]], "weight_decay": decay}, {"params": [parts[1]], "weight_decay": 0.0}]
+    optimiser = torch.optim.AdamW(groups, lr=lr, betas=(beta1, beta2), eps=epsilon)
+
+    def step(gradient):
+        parts[0].grad, parts[1].grad = gradient[:decayed].clone(), gradient[decayed:].clone()
+        optimiser.step()
+
+    def moment(name):
+        return torch.cat([optimiser.state[p][name] for p in parts])
+
+    step(first)
+    with torch.no_grad():
+        for p in parts:
+            p.copy_(p.float())
+            for name in ("exp_avg", "exp_avg_sq"):
+                optimiser.state[p][name].copy_(optimiser.state[p][name].float())
+    before = [torch.cat([p.detach() for p in parts]), moment("exp_avg").clone(), moment("exp_avg_sq").clone()]
+    sumsq = (second**2).sum().float().double()
+    norm = sumsq.sqrt().item()
+    factor = clip / norm if 0 < clip < norm else 1.0
+    step(factor * second)
+    hyper = torch.tensor([lr, beta1, beta2, epsilon, decay, clip, 1 - beta1**2, 1 - beta2**2])
+    emit("sum_squares", {}, [second], [(second**2).sum().view(1)])
+    emit("adamw", {"decay_count": decayed}, [before[0], second, before[1], before[2], sumsq.view(1), hyper],
+         [torch.cat([p.detach() for p in parts]), moment("exp_avg"), moment("exp_avg_sq"), torch.tensor([norm, factor, 0.0, 0.0])])

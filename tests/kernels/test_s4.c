@@ -219,8 +219,6 @@ static void the_future_changes_nothing(void **state) {
     for_each_isa(the_future_changes_nothing_once);
 }
 
-/* S4D-Lin: pi n. S4D-Inv: (M / pi) (M / (2n + 1) - 1), M = 2N: with M = 64 the first is 64 * 63 / pi and the last
- * 64 / (63 pi). */
 /* Where the states decay within the window, the powers of a must end at zero and not among the denormal numbers, with
  * which a window takes a hundred times as long. The processor notes whether an operation met one. */
 static void fast_decays_meet_no_denormal_number_once(void) {
@@ -244,6 +242,8 @@ static void fast_decays_meet_no_denormal_number(void **state) {
     for_each_isa(fast_decays_meet_no_denormal_number_once);
 }
 
+/* S4D-Lin: pi n. S4D-Inv: (M / pi) (M / (2n + 1) - 1), M = 2N: with M = 64 the first is 64 * 63 / pi and the last
+ * 64 / (63 pi). */
 static void initial_values(void **state) {
     (void)state;
     enum { STATES = 32, CHANNELS = 3 };

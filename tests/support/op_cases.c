@@ -117,6 +117,9 @@ static void row_cases(void) {
         add(PU_OP_SOFTMAX, "", NULL, 1, 1, &shape[s]);
         add(PU_OP_SOFTMAX_GRAD, "", NULL, 1, 2, (pu_shape[]){shape[s], shape[s]});
     }
+    /* long rows, more than one run of them */
+    add(PU_OP_LAYER_NORM_GRAD, "", &norm, 3, 5,
+        (pu_shape[]){S2(66, 6145), S2(66, 6145), S1(6145), S1(66), S1(66)});
     add(PU_OP_LAYER_NORM, "large mean", &norm, 3, 3, (pu_shape[]){S2(7, 96), S1(96), S1(96)})->flavour =
         PU__OP_LARGE_MEAN;
     add(PU_OP_SOFTMAX, "extreme", NULL, 1, 1, (pu_shape[]){S2(9, 13)})->flavour = PU__OP_EXTREME;

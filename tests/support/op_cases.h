@@ -52,6 +52,7 @@ typedef struct pu__op_data {
     pu_shape out_shape[PU_MAX_OUT];
 } pu__op_data;
 pu_status pu__op_data_new(const pu__op_case *op_case, pu__op_data *out);
+pu_status pu__op_data_empty(const pu__op_case *op_case, pu__op_data *out); /* inputs of zeros */
 void pu__op_data_free(pu__op_data *data);
 
 /* What a kernel gave. Free with pu__op_result_free. */
@@ -71,9 +72,20 @@ extern void (*pu__op_poison)(void *memory, size_t bytes, bool on);
 pu_status pu__op_case_run(const pu__op_case *op_case, pu_device *device, const pu__kernel_entry *entry,
                           pu__op_result *result);
 
-/* Compares with the double reference. Allowed per element: twice the largest error of the naive float evaluation,
- * plus 4 u (max |reference| + sqrt(L)), u = 2^-24 and L the length of the op's longest sum: inputs are of order 1,
- * so a sum of L products in any order rounds terms of order 1. NaN must meet NaN and infinity the same infinity.
+/* The same on these inputs. */
+pu_status pu__op_data_run(const pu__op_case *op_case, const pu__op_data *data, pu_device *device,
+                          const pu__kernel_entry *entry, pu__op_result *result);
+
+/* Whether the case's inputs are windows [B,T,...], its op promises that a bar's outputs depend on the bars up to it, and
+ * there are bars enough to see it. */
+bool pu__op_case_promises_causality(const pu__op_case *op_case);
+/* Of such a case: the outputs keep their bits up to a bar when later bars become NaN (other numbers, where a NaN says
+ * that there is no bar), and when the window ends there. PU_ERR_DATA with the place where they do not. */
+pu_status pu__op_case_causal(const pu__op_case *op_case, pu_device *device);
+
+/* Compares with the double reference. Allowed per element: twice the largest error of the naive float evaluation in the
+ * same precision, plus 4 u max(|reference|, 1), u = 2^-24: the naive one may be right by luck, but inputs are of order
+ * 1, and so are terms that cancel. NaN must meet NaN and infinity the same infinity.
  * PU_ERR_DATA with the worst element's place. */
 pu_status pu__op_case_judge(const pu__op_case *op_case, const pu__op_result *result);
 

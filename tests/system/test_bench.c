@@ -30,28 +30,45 @@ static json_t *result_of(const char *folder) {
     return root;
 }
 
-static void every_launch_of_the_step(void **state) {
-    (void)state;
-    char *folder = test_folder_new();
+/* Every launch has all four figures, its line is in the table, and the update of all parameters is one launch. */
+static void check_launches(const char *precision) {
+    char *folder = test_folder_new(), set[64];
+    snprintf(set, sizeof set, "train.precision=%s", precision);
     test_outcome run =
         test_plusultra(folder, "bench", "step", "--seconds", "0", "--set", "model.width=32", "--set",
-                       "model.layers=1", "--set", "train.batch=2", "--json", "out.json", NULL);
+                       "model.layers=1", "--set", "train.batch=2", "--set", set, "--json", "out.json", NULL);
     if (run.code != 0) fail_msg("%s%s", run.out, run.err);
-    json_t *root = result_of(folder), *launches = json_object_get(root, "launches");
+    json_t *root = result_of(folder), *launches = json_object_get(root, "launches"), *launch;
     assert_true(json_array_size(launches) > 20);
-    double seconds = 0;
+    int updates = 0, products = 0;
     size_t i;
-    json_t *launch;
     json_array_foreach(launches, i, launch) {
-        assert_true(json_real_value(json_object_get(launch, "bytes")) > 0);
+        const char *op = json_string_value(json_object_get(launch, "op"));
+        const double bytes = json_real_value(json_object_get(launch, "bytes")),
+                     flops = json_real_value(json_object_get(launch, "flops")),
+                     limit_s = json_real_value(json_object_get(launch, "limit_s"));
+        assert_true(bytes > 0 && flops >= 0 && limit_s > 0);
         assert_true(json_real_value(json_object_get(launch, "seconds")) > 0);
-        assert_non_null(strstr(run.out, json_string_value(json_object_get(launch, "op"))));
-        seconds += json_real_value(json_object_get(launch, "seconds"));
+        char line[64];
+        snprintf(line, sizeof line, "\n%4zu %-16s ", i, op);
+        const char *const found = strstr(run.out, line);
+        if (!found) fail_msg("launch %zu, %s, is not in the table", i, op);
+        assert_int_equal(found[1 + strcspn(found + 1, "\n")], '\n');
+        assert_int_equal(found[strcspn(found + 1, "\n")], '%');
+        updates += strcmp(op, "adamw") == 0;
+        products += strcmp(op, "gemm") == 0 && flops > 0;
     }
-    assert_true(seconds > 0);
+    assert_int_equal(updates, 1);
+    assert_true(products > 5);
     json_decref(root);
     test_outcome_free(&run);
     test_folder_remove(folder);
+}
+
+static void every_launch_of_the_step(void **state) {
+    (void)state;
+    check_launches("f32");
+    check_launches("bf16");
 }
 
 static void kernels_beside_another_system(void **state) {
