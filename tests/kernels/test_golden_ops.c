@@ -1,7 +1,7 @@
 /* The reference that judges every kernel, against float64 PyTorch (tests/golden/ops.py, gradients by its automatic
- * differentiation); and the CPU kernels on the same cases, under every instruction set of this processor. The reference computes in double from the same float32
- * inputs: 1e-11 of the largest value. Where an input is itself a rounded output (a log-sum-exp, a mean), PyTorch had
- * it unrounded: 1e-6. */
+ * differentiation); and the CPU kernels on the same cases, under every instruction set of this processor. The
+ * reference computes in double from the same float32 inputs: 1e-11 of the largest value. Where an input is itself a
+ * rounded output (a log-sum-exp, a mean), PyTorch had it unrounded: 1e-6. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -76,17 +76,17 @@ pu_status pu__op_case_run(const pu__op_case *op_case, pu_device *device, const p
 pu_status pu__op_data_run(const pu__op_case *op_case, const pu__op_data *data, pu_device *device,
                           const pu__kernel_entry *entry, pu__op_result *result);
 
-/* Whether the case's inputs are windows [B,T,...], its op promises that a bar's outputs depend on the bars up to it, and
- * there are bars enough to see it. */
+/* Whether the case's inputs are windows [B,T,...], its op promises that a bar's outputs depend on the bars up to it,
+ * and there are bars enough to see it. */
 bool pu__op_case_promises_causality(const pu__op_case *op_case);
 /* Of such a case: the outputs keep their bits up to a bar when later bars become NaN (other numbers, where a NaN says
  * that there is no bar), and when the window ends there. PU_ERR_DATA with the place where they do not. */
 pu_status pu__op_case_causal(const pu__op_case *op_case, pu_device *device);
 
-/* Compares with the double reference. Allowed per element: twice the largest error of the naive float evaluation in the
- * same precision, plus 4 u max(|reference|, 1), u = 2^-24: the naive one may be right by luck, but inputs are of order
- * 1, and so are terms that cancel. NaN must meet NaN and infinity the same infinity.
- * PU_ERR_DATA with the worst element's place. */
+/* Compares with the double reference. Allowed per element: twice the largest error of the naive float evaluation in
+ * the same precision, plus 4 u max(|reference|, 1), u = 2^-24: the naive one may be right by luck, but inputs are of
+ * order 1, and so are terms that cancel. NaN must meet NaN and infinity the same infinity. PU_ERR_DATA with the worst
+ * element's place. */
 pu_status pu__op_case_judge(const pu__op_case *op_case, const pu__op_result *result);
 
 /* Run and judge; `result` may be null. */
