@@ -61,7 +61,8 @@ int64_t pu__read_at(int file, int64_t offset, void *data, size_t bytes) {
 pu_status pu__file_read(const char *path, size_t bytes_max, char **data, size_t *bytes) {
     *data = NULL;
     *bytes = 0;
-    const int file = open(path, O_RDONLY | O_CLOEXEC);
+    /* else a pipe that nobody writes to would be waited for */
+    const int file = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     if (file < 0) return io_failure("open", path);
     const pu_status status = read_all(file, path, bytes_max, data, bytes);
     close(file);

@@ -15,19 +15,13 @@ typedef struct job {
     pu_asset *assets; /* owned; those named, or all */
 } job;
 
-/* Last trading day of long bars, clock time of short ones. */
-static void show_time(int64_t ts, int64_t bar_s, char out[32]) {
-    const bool daily = bar_s >= 86400;
-    pu_time_format(daily ? ts - 1 : ts, !daily, out);
-}
-
 static const char *basis_word(pu_price_basis basis) { return basis == PU_BASIS_RAW ? "raw" : "split_adjusted"; }
 
 static json_t *asset_json(const pu_asset *asset, const pu__asset_more *more) {
     char first[32] = "", last[32] = "";
     if (asset->bars > 0) {
-        show_time(asset->first_ts, asset->bar_s, first);
-        show_time(asset->last_ts, asset->bar_s, last);
+        pu_bar_time_format(asset->first_ts, asset->bar_s, first);
+        pu_bar_time_format(asset->last_ts, asset->bar_s, last);
     }
     return json_pack("{s:s, s:s, s:I, s:s, s:f, s:s, s:I, s:s, s:s, s:I, s:I}", "symbol", asset->symbol,
                      "asset_class", asset->asset_class, "bar_s", (json_int_t)asset->bar_s, "currency",

@@ -8,7 +8,14 @@
 #include "plusultra/log.h"
 #include "plusultra/memory.h"
 
-enum { SAMPLES = 400, SAMPLES_MOST = 100000, PATH_BYTES = 4096, SYMBOL_COLUMN = 10, NAME_COLUMN = 46 };
+enum {
+    SAMPLES = 400,
+    SAMPLES_LEAST = 20,
+    SAMPLES_MOST = 100000,
+    PATH_BYTES = 4096,
+    SYMBOL_COLUMN = 10,
+    NAME_COLUMN = 46
+};
 
 /* ---- on the terminal ---- */
 
@@ -42,7 +49,11 @@ static void print_together(const pu__calibration *c, const pu__market *market) {
             error = fmax(error, c->correlation_error[a * c->assets + b]);
         }
     }
-    printf("\ncorrelations of the innovations: %.3f to %.3f, largest standard error %.3f\n", least, most, error);
+    printf("\ncorrelations of the draws that move prices: %.3f to %.3f, largest standard error %.3f%s\n", least,
+           most, error,
+           pu__calibration_matches_returns(c)
+               ? ";\nchosen so that simulated returns are correlated as those of the history"
+               : "");
     if (c->assets <= 12) {
         for (int a = 0; a < c->assets; ++a) {
             printf("%-*s ", SYMBOL_COLUMN, market->asset[a].symbol);
@@ -50,9 +61,13 @@ static void print_together(const pu__calibration *c, const pu__market *market) {
             putchar('\n');
         }
     }
+    char missed[PU__MISSED_BYTES];
+    pu__calibration_missed_text(c, market, missed, sizeof missed);
+    if (missed[0]) printf("%s\n", missed);
     if (c->repair.clipped > 0)
-        printf("repaired: %d eigenvalues raised, the least was %.3g; no correlation moved by more than %.3g\n",
-               c->repair.clipped, c->repair.least_eigenvalue, c->repair.largest_change);
+        printf("repaired: %d %s raised, the least was %.3g; no correlation moved by more than %.3g\n",
+               c->repair.clipped, c->repair.clipped == 1 ? "eigenvalue" : "eigenvalues",
+               c->repair.least_eigenvalue, c->repair.largest_change);
 }
 
 static void print_misfit(const pu__misfit *misfit, const pu__market *market, int samples) {
@@ -88,12 +103,15 @@ static pu_status choose_process(const pu__cli *cli, pu_process_kind *out) {
     return pu__process_named(cli->config->stress.process, out);
 }
 
+static pu_status make_folder(const pu_config *config, char folder[PATH_BYTES]) {
+    if (snprintf(folder, PATH_BYTES, "%s/%s", config->run.out, config->run.name) >= PATH_BYTES)
+        return pu_fail(PU_ERR_CONFIG, "run.out and run.name make a path that is too long");
+    return pu__folder_make(folder);
+}
+
 static pu_status write_document(const pu__cli *cli, const json_t *document) {
     char folder[PATH_BYTES], path[PATH_BYTES + 32];
-    const pu_config *config = cli->config;
-    if (snprintf(folder, sizeof folder, "%s/%s", config->run.out, config->run.name) >= (int)sizeof folder)
-        return pu_fail(PU_ERR_CONFIG, "run.out and run.name make a path that is too long");
-    PU_TRY(pu__folder_make(folder));
+    PU_TRY(make_folder(cli->config, folder));
     snprintf(path, sizeof path, "%s/calibration.json", folder);
     char *text = json_dumps(document, JSON_INDENT(1));
     if (!text) return pu_fail(PU_ERR_MEMORY, "no memory for calibration.json");
@@ -141,9 +159,14 @@ static pu_status finish(pu__cli *cli, const pu__calibration *c, const pu__market
 static pu_status run(pu__cli *cli) {
     pu_process_kind kind;
     int64_t from = 0, to = 0, regimes = 0, samples = 0;
+    char folder[PATH_BYTES];
     PU_TRY(choose_process(cli, &kind));
     PU_TRY(pu__cli_int(cli, "regimes", 0, 2, PU_SIM_REGIMES_MAX, &regimes));
     PU_TRY(pu__cli_int(cli, "samples", SAMPLES, 0, SAMPLES_MOST, &samples));
+    if (samples > 0 && samples < SAMPLES_LEAST)
+        return pu_fail(PU_ERR_CONFIG, "--samples: %lld do not make an interval: 0, or %d and more",
+                       (long long)samples, (int)SAMPLES_LEAST);
+    PU_TRY(make_folder(cli->config, folder)); /* what cannot be written is known before anything is fitted */
     PU_TRY(pu__market_interval(cli->config, &from, &to));
     const pu__calibrate_options options = {.regimes = (int)regimes, .feller = pu__cli_flag(cli, "feller")};
     pu__market market;

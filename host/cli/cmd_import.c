@@ -23,12 +23,6 @@ typedef struct tally {
     bool dry_run;
 } tally;
 
-/* Day of a bar, or its clock time when it is shorter than a day: a daily bar closes at the next day's 00:00. */
-static void show_time(int64_t ts, int64_t bar_s, char out[32]) {
-    const bool daily = bar_s >= 86400;
-    pu_time_format(daily ? ts - 1 : ts, !daily, out);
-}
-
 static json_t *rejects_json(const pu_import_result *result) {
     json_t *list = json_array();
     for (int i = 0; i < result->rejects_shown; ++i) {
@@ -62,8 +56,8 @@ static json_t *file_json(const char *path, pu_status status, const pu_import_res
                   (json_int_t)r->rows_unchanged, "rows_replaced", (json_int_t)r->rows_replaced, "rows_rejected",
                   (json_int_t)r->rows_rejected, "seconds", r->seconds, "rejected", rejects_json(r)));
     char first[32], last[32];
-    show_time(r->first_ts, r->bar_s, first);
-    show_time(r->last_ts, r->bar_s, last);
+    pu_bar_time_format(r->first_ts, r->bar_s, first);
+    pu_bar_time_format(r->last_ts, r->bar_s, last);
     json_object_update_new(file, json_pack("{s:s, s:s, s:b, s:I}", "first", first, "last", last, "compressed",
                                            r->compressed, "bytes_known", (json_int_t)r->bytes_known));
     return file;
@@ -76,8 +70,8 @@ static const char *seam_word(pu_import_seam seam) {
 
 static json_t *symbol_json(const pu_import_symbol *s) {
     char first[32], last[32];
-    show_time(s->first_ts, s->bar_s, first);
-    show_time(s->last_ts, s->bar_s, last);
+    pu_bar_time_format(s->first_ts, s->bar_s, first);
+    pu_bar_time_format(s->last_ts, s->bar_s, last);
     return json_pack("{s:s, s:s, s:I, s:f, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:s}", "symbol", s->symbol,
                      "asset_class", s->asset_class, "bar_s", (json_int_t)s->bar_s, "periods_per_year",
                      s->periods_per_year, "rows_read", (json_int_t)s->rows_read, "rows_added",
@@ -88,8 +82,8 @@ static json_t *symbol_json(const pu_import_symbol *s) {
 
 static void show_symbol(const pu_import_symbol *s) {
     char first[32], last[32];
-    show_time(s->first_ts, s->bar_s, first);
-    show_time(s->last_ts, s->bar_s, last);
+    pu_bar_time_format(s->first_ts, s->bar_s, first);
+    pu_bar_time_format(s->last_ts, s->bar_s, last);
     printf("%-12s %-9s %8" PRId64 " added %8" PRId64 " unchanged", s->symbol, s->asset_class, s->rows_added,
            s->rows_unchanged);
     if (s->rows_replaced > 0) printf(" %8" PRId64 " replaced", s->rows_replaced);

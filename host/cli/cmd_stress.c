@@ -191,8 +191,7 @@ static void print_scenario(const pu__scenario *scenario) {
 
 static pu_status run_list(pu__cli *cli) {
     pu__scenarios library;
-    const char *path = cli->config->stress.library;
-    const pu_status status = pu__scenarios_read(*path ? path : NULL, &library);
+    const pu_status status = pu__scenarios_of(cli->config, &library);
     json_t *names = json_array();
     for (int i = 0; i < library.count && status == PU_OK; ++i) {
         print_scenario(&library.scenario[i]);
@@ -200,11 +199,14 @@ static pu_status run_list(pu__cli *cli) {
     }
     json_object_set_new(cli->result, "scenarios", names);
     pu__scenarios_free(&library);
-    return status == PU_ERR_NOT_FOUND ? pu_fail_within(PU_ERR_CONFIG, "stress.library") : status;
+    return status;
 }
 
 static pu_status run(pu__cli *cli) {
     static const char *const of_path[] = {"policy", "scenario", "severity", "cost-factor", "latency", "seed"};
+    const int verbs =
+        pu__cli_flag(cli, "list") + pu__cli_flag(cli, "report") + (pu__cli_value(cli, "path") != NULL);
+    if (verbs > 1) return pu_fail(PU_ERR_CONFIG, "--list, --report and --path exclude each other");
     if (pu__cli_flag(cli, "list")) return run_list(cli);
     if (pu__cli_flag(cli, "report")) return make_report(cli);
     if (pu__cli_value(cli, "path")) return run_path(cli);

@@ -10,8 +10,7 @@
 
 static const char *time_of(const pu_finding *finding, char out[32]) {
     out[0] = '\0';
-    const bool daily = finding->bar_s >= 86400;
-    if (finding->ts != 0) pu_time_format(daily ? finding->ts - 1 : finding->ts, !daily, out);
+    if (finding->ts != 0) pu_bar_time_format(finding->ts, finding->bar_s, out);
     return out;
 }
 

@@ -6,6 +6,7 @@
 
 #include "host/base/nearest.h"
 #include "host/sim/fit.h"
+#include "host/sim/joint.h"
 #include "plusultra/memory.h"
 
 enum { MESSAGE_BYTES = 512 };
@@ -41,7 +42,6 @@ pu_status pu__process_named(const char *name, pu_process_kind *out) {
 typedef struct series {
     double *x; /* [assets][rows] */
     pu__returns *returns;
-    double *innovation; /* [assets][rows] */
 } series;
 
 static void series_free(series *s) {
@@ -56,8 +56,8 @@ static pu_status check_returns(const pu__market *market, int asset, pu__returns 
     for (int64_t t = 0; t < r->rows; ++t) {
         if (!isfinite(r->x[t])) {
             char when[32];
-            pu_time_format(market->ts[t + 1], true, when);
-            return pu_fail(PU_ERR_DATA, "%s: the return of the bar at %s is not a number", symbol, when);
+            pu_bar_time_format(market->ts[t + 1], market->asset[asset].bar_s, when);
+            return pu_fail(PU_ERR_DATA, "%s: the return of the bar of %s is not a number", symbol, when);
         }
         sum += r->x[t];
     }
@@ -73,10 +73,9 @@ static pu_status check_returns(const pu__market *market, int asset, pu__returns 
 static pu_status series_make(const pu__market *market, series *out) {
     const int64_t rows = market->rows - 1;
     const size_t cells = (size_t)rows * (size_t)market->assets;
-    *out = (series){.x = pu_calloc(2 * cells, sizeof *out->x),
+    *out = (series){.x = pu_calloc(cells, sizeof *out->x),
                     .returns = pu_calloc((size_t)market->assets, sizeof *out->returns)};
     if (!out->x || !out->returns) return PU_ERR_MEMORY;
-    out->innovation = out->x + cells;
     for (int a = 0; a < market->assets; ++a) {
         double *x = out->x + a * rows;
         for (int64_t t = 0; t < rows; ++t)
@@ -99,26 +98,28 @@ typedef struct job {
     char (*message)[MESSAGE_BYTES]; /* [assets]: a message belongs to the thread that failed */
 } job;
 
-static pu_status fit_bootstrap(const pu__returns *r, pu__fit *out, double *innovation) {
-    double bars = 0.0, squares = 0.0;
-    for (int64_t t = 0; t < r->rows; ++t) innovation[t] = (r->x[t] - r->mean) * (r->x[t] - r->mean);
-    PU_TRY(pu__block_bars(r->x, r->rows, &bars));
-    PU_TRY(pu__block_bars(innovation, r->rows, &squares));
+static pu_status fit_bootstrap(const pu__returns *r, pu__fit *out) {
+    double bars = 0.0, squares = 0.0, *square = pu_calloc((size_t)r->rows, sizeof *square);
+    if (!square) return PU_ERR_MEMORY;
+    for (int64_t t = 0; t < r->rows; ++t) square[t] = (r->x[t] - r->mean) * (r->x[t] - r->mean);
+    pu_status status = pu__block_bars(r->x, r->rows, &bars);
+    if (status == PU_OK) status = pu__block_bars(square, r->rows, &squares);
+    pu_free(square);
+    PU_TRY(status);
     *out = (pu__fit){.process = {.kind = PU_SIM_BOOTSTRAP}, .converged = true, .log_likelihood = (double)NAN};
     out->aic = out->bic = (double)NAN;
     pu__fit_add(out, "block_bars_returns", bars, (double)NAN);
     pu__fit_add(out, "block_bars_squares", squares, (double)NAN);
-    for (int64_t t = 0; t < r->rows; ++t) innovation[t] = (r->x[t] - r->mean) / r->deviation;
     return PU_OK;
 }
 
-static pu_status fit_asset(const job *j, const pu__returns *r, pu__fit *fit, double *innovation) {
+static pu_status fit_asset(const job *j, const pu__returns *r, pu__fit *fit) {
     switch (j->kind) {
-    case PU_SIM_GBM: pu__fit_gbm(r, fit, innovation); return PU_OK;
+    case PU_SIM_GBM: pu__fit_gbm(r, fit); return PU_OK;
     case PU_SIM_MERTON: return pu__fit_merton(r, fit);
-    case PU_SIM_HESTON: return pu__fit_heston(r, j->feller, fit, innovation);
-    case PU_SIM_GARCH: return pu__fit_garch(r, fit, innovation);
-    default: return fit_bootstrap(r, fit, innovation);
+    case PU_SIM_HESTON: return pu__fit_heston(r, j->feller, fit);
+    case PU_SIM_GARCH: return pu__fit_garch(r, fit);
+    default: return fit_bootstrap(r, fit);
     }
 }
 
@@ -127,7 +128,7 @@ static void fit_assets(void *context, int64_t begin, int64_t end, int worker) {
     (void)worker;
     for (int64_t a = begin; a < end; ++a) {
         const pu__returns *r = &j->series->returns[a];
-        j->status[a] = fit_asset(j, r, &j->fit[a], j->series->innovation + a * r->rows);
+        j->status[a] = fit_asset(j, r, &j->fit[a]);
         if (j->status[a] != PU_OK) snprintf(j->message[a], MESSAGE_BYTES, "%s", pu_error_message());
     }
 }
@@ -144,71 +145,6 @@ static pu_status fit_each(const series *s, const pu__calibrate_options *options,
     pu_free(j.status);
     pu_free(j.message);
     return status;
-}
-
-/* ---- together ---- */
-
-/* The sample's correlation, and its error by the mean square of its influence function, which holds for any tails:
- * Steiger and Hakstian (1982), "The asymptotic distribution of elements of a correlation matrix". Innovations are
- * standardised once more: a filter leaves them a variance near 1. */
-static void correlate(const double *a, const double *b, int64_t rows, double *correlation, double *error) {
-    const double n = (double)rows;
-    double ma = 0.0, mb = 0.0, aa = 0.0, bb = 0.0, ab = 0.0, square = 0.0;
-    for (int64_t t = 0; t < rows; ++t) {
-        ma += a[t] / n;
-        mb += b[t] / n;
-    }
-    for (int64_t t = 0; t < rows; ++t) {
-        aa += (a[t] - ma) * (a[t] - ma) / n;
-        bb += (b[t] - mb) * (b[t] - mb) / n;
-        ab += (a[t] - ma) * (b[t] - mb) / n;
-    }
-    const double r = ab / sqrt(aa * bb);
-    for (int64_t t = 0; t < rows; ++t) {
-        const double u = (a[t] - ma) / sqrt(aa), v = (b[t] - mb) / sqrt(bb);
-        const double influence = u * v - 0.5 * r * (u * u + v * v);
-        square += influence * influence;
-    }
-    *correlation = r > 1.0 ? 1.0 : r < -1.0 ? -1.0 : r;
-    *error = sqrt(square) / n;
-}
-
-/* Heston: returns are correlated by the part of each that its variance's draw does not move, sqrt(1 - rho^2), as the
- * simulator draws the variances of assets independently. What is asked for beyond 1 cannot be had: it is cut, and the
- * misfit of the correlations shows it. */
-static void correlate_pair(const series *s, const pu__calibration *c, int a, int b, double *correlation,
-                           double *error) {
-    const pu__returns *r = s->returns;
-    if (c->kind == PU_SIM_MERTON) {
-        pu__merton_correlation(&r[a], &c->fit[a], &r[b], &c->fit[b], correlation, error);
-        return;
-    }
-    correlate(s->innovation + a * c->rows, s->innovation + b * c->rows, c->rows, correlation, error);
-    if (c->kind != PU_SIM_HESTON) return;
-    const double ra = c->fit[a].process.of.heston.correlation, rb = c->fit[b].process.of.heston.correlation;
-    const double share = sqrt((1.0 - ra * ra) * (1.0 - rb * rb)), most = 0.99;
-    *error /= share;
-    *correlation = fmax(-most, fmin(most, *correlation / share));
-}
-
-typedef struct pairs {
-    const series *series;
-    pu__calibration *calibration;
-} pairs;
-
-static void correlate_rows(void *context, int64_t begin, int64_t end, int worker) {
-    const pairs *p = context;
-    pu__calibration *c = p->calibration;
-    (void)worker;
-    for (int64_t a = begin; a < end; ++a) {
-        c->correlation[a * c->assets + a] = 1.0;
-        for (int64_t b = 0; b < a; ++b) {
-            double correlation, error;
-            correlate_pair(p->series, c, (int)a, (int)b, &correlation, &error);
-            c->correlation[a * c->assets + b] = c->correlation[b * c->assets + a] = correlation;
-            c->correlation_error[a * c->assets + b] = c->correlation_error[b * c->assets + a] = error;
-        }
-    }
 }
 
 /* ---- the kernel's coefficients ---- */
@@ -239,9 +175,8 @@ static pu_status make_assets(const series *s, pu__calibration *out) {
         bars += fmax(own, squares) / out->assets;
     }
     out->block_bars = bars;
-    if (out->kind == PU_SIM_REGIMES)
-        PU_TRY(pu__regime_cumulative(&out->fit[0].process.of.regimes, out->cumulative));
-    return pu_correlation_factor(out->correlation, out->assets, out->factor, &out->repair);
+    return out->kind == PU_SIM_REGIMES ? pu__regime_cumulative(&out->fit[0].process.of.regimes, out->cumulative)
+                                       : PU_OK;
 }
 
 static pu_status fit_all(const series *s, const pu__calibrate_options *options, pu_pool *pool,
@@ -253,10 +188,9 @@ static pu_status fit_all(const series *s, const pu__calibrate_options *options, 
         out->regime_settled = fit.settled;
     } else {
         PU_TRY(fit_each(s, options, pool, out));
-        pairs p = {s, out};
-        pu_parallel_for(pool, out->assets, 1, correlate_rows, &p);
     }
-    return make_assets(s, out);
+    PU_TRY(make_assets(s, out));
+    return pu__joint_fit(s->returns, pool, out);
 }
 
 static pu_status check_request(const pu__market *market, pu_process_kind kind,
@@ -280,13 +214,16 @@ pu_status pu__calibrate(const pu__market *market, pu_process_kind kind, const pu
     *out = (pu__calibration){.kind = kind, .assets = market->assets, .rows = market->rows - 1};
     PU_TRY(check_request(market, kind, o));
     out->fit = pu_calloc(n, sizeof *out->fit);
-    out->correlation = pu_calloc(2 * n * n, sizeof *out->correlation);
+    out->correlation = pu_calloc(5 * n * n, sizeof *out->correlation);
     out->factor = pu_calloc(n * n, sizeof *out->factor);
     out->asset = pu_calloc(2 * n, sizeof *out->asset);
     series s = {0};
     pu_status status = PU_ERR_MEMORY;
     if (out->fit && out->correlation && out->factor && out->asset) {
         out->correlation_error = out->correlation + n * n;
+        out->return_correlation = out->correlation + 2 * n * n;
+        out->return_correlation_model = out->correlation + 3 * n * n;
+        out->correlation_wanted = out->correlation + 4 * n * n;
         out->settled = out->asset + n;
         status = series_make(market, &s);
     }

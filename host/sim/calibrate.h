@@ -33,7 +33,7 @@ typedef struct pu__calibrate_options {
     bool feller; /* refuse a Heston fit whose variance can reach 0 */
 } pu__calibrate_options;
 
-/* One kind of process, fitted to every asset by itself, and jointly by the correlation of its innovations. */
+/* One kind of process, fitted to every asset by itself, and jointly by the correlation of its draws. */
 typedef struct pu__calibration {
     pu_process_kind kind;
     int assets;
@@ -41,6 +41,9 @@ typedef struct pu__calibration {
     pu__fit *fit;        /* [assets] */
     double *correlation; /* [assets][assets] of the draws that move prices, before the repair */
     double *correlation_error;
+    /* Where pu__calibration_matches_returns: [assets][assets] correlations of log-returns, in the history and in
+     * simulated histories of its length; and those of the draws that the history asks for, which may lie beyond 1. */
+    double *return_correlation, *return_correlation_model, *correlation_wanted;
     float *factor; /* [assets][assets], of the repaired correlations */
     pu_correlation_repair repair;
     pu__process_asset *asset;   /* [assets], ready for the path kernel, beginning at the history's end */
@@ -57,6 +60,18 @@ typedef struct pu__calibration {
 pu_status pu__calibrate(const pu__market *market, pu_process_kind kind, const pu__calibrate_options *options,
                         pu_pool *pool, pu__calibration *out);
 void pu__calibration_free(pu__calibration *calibration); /* accepts a zeroed one */
+
+/* Whether the draws' correlations were chosen so that simulated returns are correlated as the history's: GARCH and
+ * HESTON, of two assets and more (host/sim/joint.h). */
+bool pu__calibration_matches_returns(const pu__calibration *calibration);
+
+/* Whether that could not be done for a pair, to 0.005: the draws would have to be correlated by more than 1, or the
+ * repair of the matrix took it. */
+bool pu__calibration_misses(const pu__calibration *calibration, int a, int b);
+/* Names such pairs with both correlations, the first few; "" where there is none. */
+enum { PU__MISSED_BYTES = 512 };
+void pu__calibration_missed_text(const pu__calibration *calibration, const pu__market *market, char *text,
+                                 size_t capacity);
 
 /* Sets process, assets, coefficients, factor, regimes and history of a scenario; it borrows from both. `settled`:
  * from the stationary state instead of the history's end. */

@@ -15,12 +15,10 @@ typedef struct pu__returns {
     double step_years;
 } pu__returns;
 
-/* innovation [rows]: returns less what the process expected, over the deviation that it expected.
- *
- * GBM: maximum likelihood in closed form. MERTON: the density is a mixture of normals over the number of jumps,
+/* GBM: maximum likelihood in closed form. MERTON: the density is a mixture of normals over the number of jumps,
  * searched from several starts, the diffusion's variance held above 1/1000 of the sample's, without which the
  * likelihood has no maximum (Honore 1998, "Pitfalls in estimating jump-diffusion models"). */
-void pu__fit_gbm(const pu__returns *returns, pu__fit *out, double *innovation);
+void pu__fit_gbm(const pu__returns *returns, pu__fit *out);
 pu_status pu__fit_merton(const pu__returns *returns, pu__fit *out);
 
 /* Two-step estimate of the correlation of two assets' diffusions, each with its own fit: the likelihood of the pair
@@ -32,12 +30,12 @@ void pu__merton_correlation(const pu__returns *a, const pu__fit *fit_a, const pu
 /* GARCH(1,1) with Student-t innovations: Bollerslev (1987), "A conditionally heteroskedastic time series model for
  * speculative prices and rates of return". The variance before the first bar, and its square's, is the sample's.
  * variance_start: of the bar behind the last. PU_ERR_DATA: no stationary variance. */
-pu_status pu__fit_garch(const pu__returns *returns, pu__fit *out, double *innovation);
+pu_status pu__fit_garch(const pu__returns *returns, pu__fit *out);
 
 /* Heston by the likelihood of the simulator's own steps, integrated over the variance on a grid: Kitagawa (1987),
  * "Non-Gaussian state-space modeling of nonstationary time series"; Bartolucci and De Luca (2003), "Likelihood-based
  * inference for asymmetric stochastic volatility models". variance_start: expected at the end. */
-pu_status pu__fit_heston(const pu__returns *returns, bool feller, pu__fit *out, double *innovation);
+pu_status pu__fit_heston(const pu__returns *returns, bool feller, pu__fit *out);
 
 /* The length of a block of the stationary bootstrap by Politis and White (2004), "Automatic block-length selection for
  * the dependent bootstrap", as corrected by Patton, Politis and White (2009). 1 or more. PU_ERR_MEMORY. */

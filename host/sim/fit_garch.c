@@ -85,13 +85,12 @@ static void find(garch_fit *g, pu__minimum *best) {
     pu__polish(scale, garch_objective, g, best);
 }
 
-/* Standardised returns, and the variance of the step behind the last. */
-static double filter(const pu_garch *p, const pu__returns *r, double *innovation) {
+/* The variance of the step behind the last. */
+static double filter(const pu_garch *p, const pu__returns *r) {
     const double start = r->deviation * r->deviation;
     double variance = next_variance(p, start, start);
     for (int64_t t = 0; t < r->rows; ++t) {
         const double apart = r->x[t] - p->mean;
-        innovation[t] = apart / sqrt(variance);
         variance = next_variance(p, variance, apart * apart);
     }
     return variance;
@@ -115,7 +114,7 @@ static void describe(garch_fit *g, const pu__minimum *best, pu__fit *out) {
                  "alpha is at its border 0: volatility does not cluster, and beta means nothing");
 }
 
-pu_status pu__fit_garch(const pu__returns *returns, pu__fit *out, double *innovation) {
+pu_status pu__fit_garch(const pu__returns *returns, pu__fit *out) {
     garch_fit g = {.r = returns};
     pu__minimum best;
     find(&g, &best);
@@ -129,7 +128,7 @@ pu_status pu__fit_garch(const pu__returns *returns, pu__fit *out, double *innova
             "GARCH; fit a longer or another interval, or use regimes or the bootstrap",
             returns->symbol, p.alpha + p.beta);
     *out = (pu__fit){0};
-    p.variance_start = filter(&p, returns, innovation);
+    p.variance_start = filter(&p, returns);
     out->process = (pu_process){PU_SIM_GARCH, {.garch = p}};
     describe(&g, &best, out);
     return PU_OK;

@@ -27,7 +27,6 @@ typedef struct heston_fit {
     double *weight, *centre,
         *width;         /* [states][states] density of the return: weight * exp(-(x - centre)^2 width) */
     double *now, *next; /* [states] probability given the returns so far */
-    double *innovation; /* null while the likelihood is all that is wanted */
     double expected;    /* variance at the end */
 } heston_fit;
 
@@ -163,15 +162,8 @@ static double heston_objective(const double *x, void *context) {
     const heston h = heston_of(x, f->r);
     if (!fill(&h, f)) return (double)INFINITY;
     start_stationary(&h, f);
-    const double reverted = (1.0 - exp(-h.kappa * h.dt)) / h.kappa; /* of a deviation, over a step */
     double sum = 0.0;
-    for (int64_t t = 0; t < f->r->rows; ++t) {
-        if (f->innovation) {
-            const double variance = h.theta * h.dt + (expected_variance(f) - h.theta) * reverted;
-            f->innovation[t] = (f->r->x[t] - h.mean) / sqrt(variance);
-        }
-        sum -= log(take_return(f, f->r->x[t]));
-    }
+    for (int64_t t = 0; t < f->r->rows; ++t) sum -= log(take_return(f, f->r->x[t]));
     f->expected = expected_variance(f);
     return sum;
 }
@@ -231,13 +223,12 @@ static void find(heston_fit *f, pu__minimum *best) {
     pu__polish(scale, heston_objective, f, best);
 }
 
-static void describe(heston_fit *f, const pu__minimum *best, double *innovation, pu__fit *out) {
+static void describe(heston_fit *f, const pu__minimum *best, pu__fit *out) {
     static const char *const name[OUTPUTS] = {
         "growth", "variance_mean", "reversion", "volatility_of_variance", "correlation", "feller_ratio"};
     double value[OUTPUTS], error[OUTPUTS];
     heston_natural(best->x, value, f);
     pu__delta_errors(best, heston_natural, f, OUTPUTS, error);
-    f->innovation = innovation;
     heston_objective(best->x, f);
     *out = (pu__fit){.process = {PU_SIM_HESTON,
                                  {.heston = {.growth = value[0],
@@ -256,7 +247,7 @@ static void describe(heston_fit *f, const pu__minimum *best, double *innovation,
                  100.0 * error[2] / value[2], 100.0 * error[3] / value[3]);
 }
 
-pu_status pu__fit_heston(const pu__returns *returns, bool feller, pu__fit *out, double *innovation) {
+pu_status pu__fit_heston(const pu__returns *returns, bool feller, pu__fit *out) {
     const size_t squares = (size_t)STATES_MOST * STATES_MOST;
     double *table = pu_calloc(3 * squares + 3 * STATES_MOST, sizeof *table);
     int *band = pu_calloc(2 * (size_t)STATES_MOST, sizeof *band);
@@ -272,7 +263,7 @@ pu_status pu__fit_heston(const pu__returns *returns, bool feller, pu__fit *out, 
         f.count = band + STATES_MOST;
         pu__minimum best;
         find(&f, &best);
-        describe(&f, &best, innovation, out);
+        describe(&f, &best, out);
         out->process.of.heston.feller = feller;
     }
     pu_free(table);

@@ -7,7 +7,7 @@
 
 static const double log_two_pi = 1.8378770664093453;
 
-void pu__fit_gbm(const pu__returns *r, pu__fit *out, double *innovation) {
+void pu__fit_gbm(const pu__returns *r, pu__fit *out) {
     const double n = (double)r->rows, dt = r->step_years, volatility = r->deviation / sqrt(dt);
     const double growth = r->mean / dt + 0.5 * volatility * volatility;
     *out = (pu__fit){.process = {PU_SIM_GBM, {.gbm = {growth, volatility}}}, .converged = true};
@@ -16,7 +16,6 @@ void pu__fit_gbm(const pu__returns *r, pu__fit *out, double *innovation) {
     pu__fit_add(out, "growth", growth, sqrt(square / (n * dt) + 0.5 * square * square / n));
     pu__fit_add(out, "volatility", volatility, volatility / sqrt(2.0 * n));
     pu__fit_likelihood(out, -0.5 * n * (log_two_pi + 2.0 * log(r->deviation) + 1.0), 2, r->rows);
-    for (int64_t t = 0; t < r->rows; ++t) innovation[t] = (r->x[t] - r->mean) / r->deviation;
 }
 
 /* ---- Merton ---- */

@@ -202,6 +202,10 @@ static pu_status read_symbols(reader *r, entry *e) {
         if (event_type(r) == YAML_SEQUENCE_END_EVENT) break;
         if (event_type(r) != YAML_SCALAR_EVENT || *pu__yaml_scalar(&r->yaml) == '\0')
             return fail_here(r, "%s: assets expects symbols", r->where);
+        for (int i = 0; i < count; ++i) {
+            if (strcmp(list[i], pu__yaml_scalar(&r->yaml)) == 0)
+                return fail_here(r, "%s: assets: '%.60s' is listed twice", r->where, list[i]);
+        }
         if (count == SYMBOLS_MAX) return fail_here(r, "%s: more than %d assets", r->where, SYMBOLS_MAX);
         list[count] = pu_arena_strdup(r->arena, pu__yaml_scalar(&r->yaml));
         if (!list[count++]) return PU_ERR_MEMORY;
@@ -389,6 +393,13 @@ pu_status pu__scenarios_read(const char *path, pu__scenarios *out) {
     const pu_status status = pu__scenarios_parse(path, text, length, out);
     pu_free(text);
     return status;
+}
+
+pu_status pu__scenarios_of(const pu_config *config, pu__scenarios *out) {
+    const char *path = config->stress.library;
+    const pu_status status = pu__scenarios_read(*path ? path : NULL, out);
+    if (status == PU_OK || status == PU_ERR_MEMORY) return status;
+    return pu_fail_within(PU_ERR_CONFIG, "stress.library");
 }
 
 void pu__scenarios_free(pu__scenarios *scenarios) {

@@ -23,9 +23,16 @@ static json_t *numbers(int64_t count, const double *value, int64_t stride) {
     return list;
 }
 
-static json_t *time_text(int64_t ts, bool with_clock) {
+static json_t *now_text(void) {
     char text[32];
-    pu_time_format(ts, with_clock, text);
+    pu_time_format((int64_t)time(NULL), true, text);
+    return json_string(text);
+}
+
+/* Of a row of the history. */
+static json_t *bar_text(const pu__market *m, int64_t row) {
+    char text[32];
+    pu_bar_time_format(m->ts[row], m->asset[0].bar_s, text);
     return json_string(text);
 }
 
@@ -49,12 +56,10 @@ static json_t *meta_json(const pu__stress *s, const pu__stress_record *record, c
     put(out, "periods_reason", json_string(m->periods_reason));
     put(out, "seed", json_integer(pu__stress_seed(s, 0)));
     put(out, "seeds", json_integer(s->seeds));
-    put(out, "created", time_text((int64_t)time(NULL), true));
+    put(out, "created", now_text());
     put(out, "data_hash", json_string(s->data_hash));
-    put(out, "history",
-        json_pack("[o, o]", time_text(m->ts[0], m->asset[0].bar_s < 86400),
-                  time_text(m->ts[m->rows - 1], m->asset[0].bar_s < 86400)));
-    put(out, "start", time_text(m->ts[m->rows - 1], m->asset[0].bar_s < 86400));
+    put(out, "history", json_pack("[o, o]", bar_text(m, 0), bar_text(m, m->rows - 1)));
+    put(out, "start", bar_text(m, m->rows - 1));
     put(out, "assets", assets);
     put(out, "traded", json_integer(m->traded));
     put(out, "device", json_string(pu_device_description(s->device)));

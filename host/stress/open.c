@@ -38,18 +38,9 @@ static pu_status accept_faults(pu__stress *s) {
     return PU_OK;
 }
 
-static pu_status read_time(const char *text, int64_t open, int64_t *out) {
-    *out = open;
-    return *text ? pu_time_parse(text, out) : PU_OK;
-}
-
 static pu_status open_market(pu__stress *s) {
-    const pu_text_list *fit = &s->config->stress.fit;
     int64_t from = INT64_MIN, to = INT64_MAX;
-    if (fit->count == 2) {
-        PU_TRY(read_time(fit->value[0], INT64_MIN, &from));
-        PU_TRY(read_time(fit->value[1], INT64_MAX, &to));
-    }
+    PU_TRY(pu__market_interval(s->config, &from, &to));
     PU_TRY(accept_faults(s));
     PU_TRY(pu__market_load(s->config, true, from, to, &s->market));
     if (s->market.rows > INT32_MAX)
@@ -151,10 +142,7 @@ static bool has_correlation(const pu__scenario *scenario) {
 }
 
 static pu_status open_scenarios(pu__stress *s) {
-    const char *library = s->config->stress.library;
-    const pu_status status = pu__scenarios_read(*library ? library : NULL, &s->library);
-    if (status != PU_OK)
-        return pu_fail_within(status == PU_ERR_NOT_FOUND ? PU_ERR_CONFIG : status, "stress.library");
+    PU_TRY(pu__scenarios_of(s->config, &s->library));
     PU_TRY(choose_scenarios(s));
     s->shock = pu_calloc((size_t)(s->steps * s->market.assets), sizeof *s->shock);
     if (!s->shock) return PU_ERR_MEMORY;
@@ -242,7 +230,8 @@ static pu_status add_plugin(pu__stress *s) {
     *policy = (pu__stress_policy){.name = "plugin", .source = PU__SOURCE_PLUGIN, .rule = PU_POLICY_BUY_HOLD};
     policy->weight = pu_calloc((size_t)s->market.assets, sizeof *policy->weight);
     if (!policy->weight) return PU_ERR_MEMORY;
-    return pu__policy_plugin_open(s->config->stress.plugin, &s->market, s->steps, &s->plugin);
+    const pu_status status = pu__policy_plugin_open(s->config->stress.plugin, &s->market, s->steps, &s->plugin);
+    return status == PU_ERR_CONFIG ? pu_fail_within(status, "stress.plugin") : status;
 }
 
 /* What is no rule itself stands beside what the market does by itself, on the same paths. */

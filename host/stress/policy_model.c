@@ -30,7 +30,7 @@ static pu_status take_asset(pu__policy *p, int index) {
     const int64_t needed = pu__forecaster_first_block(f) * f->stride + 1;
     if (asset->rows < needed) {
         char when[32];
-        pu_time_format(until_ts, true, when);
+        pu_bar_time_format(until_ts, info->bar_s, when);
         return pu_fail(PU_ERR_DATA,
                        "%s has %" PRId64
                        " rows of features until %s, where the simulation begins, and the model needs %" PRId64

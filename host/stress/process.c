@@ -57,6 +57,9 @@ static pu_status fit(pu__stress *s, pu_process_kind kind) {
             "The correlations of the assets were no matrix of correlations: %d %s raised, the largest change "
             "of a correlation is %.2g.",
             repair->clipped, repaired_words(repair), repair->largest_change);
+    char missed[PU__MISSED_BYTES];
+    pu__calibration_missed_text(&s->calibration, &s->market, missed, sizeof missed);
+    if (missed[0]) pu__stress_warn(s, "%s", missed);
     for (int a = 0; a < s->calibration.assets; ++a) {
         if (!s->calibration.fit[a].converged)
             pu__stress_warn(s, "The fit of %s to %s did not converge: its parameters are uncertain.",

@@ -415,7 +415,8 @@ static void put_calibration(FILE *out, const json_t *document) {
         return;
     fputs("\nThe correlations were not those of any market and were repaired: ", out);
     pu__markdown_number(out, json_object_get(repair, "clipped"), PU__WHOLE, 0);
-    fputs(" eigenvalues raised (the least was ", out);
+    fputs(json_number_value(json_object_get(repair, "clipped")) == 1 ? " eigenvalue" : " eigenvalues", out);
+    fputs(" raised (the least was ", out);
     put_short(out, json_object_get(repair, "least_eigenvalue"));
     fputs("), no correlation changed by more than ", out);
     put_short(out, json_object_get(repair, "largest_change"));

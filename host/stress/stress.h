@@ -12,7 +12,7 @@
 #include "plusultra/pool.h"
 #include "plusultra/sim.h"
 
-enum { PU__STRESS_WARNINGS = 32, PU__STRESS_WARNING_BYTES = 400, PU__STRESS_POLICIES = 2, PU__FAN_PATHS = 1024 };
+enum { PU__STRESS_WARNINGS = 32, PU__STRESS_WARNING_BYTES = 600, PU__STRESS_POLICIES = 2, PU__FAN_PATHS = 1024 };
 
 /* How a policy comes to its orders. */
 typedef enum pu__stress_source {

@@ -202,6 +202,10 @@ static pu_status choose_cell(const pu__stress *s, const pu_stress_path_request *
         *policy = p;
         if (strcmp(s->policy[p].name, request->policy) == 0) break;
     }
+    const double most = pu__stress_cost_factor_max(s);
+    if (request->cost_factor > most)
+        return pu_fail(PU_ERR_CONFIG, "cost factor %g: such costs are more than what is traded: at most %.6g",
+                       request->cost_factor, most);
     const bool given = !isnan(request->severity);
     *cell = (pu__stress_cell){.policy = s->policy[*policy].name,
                               .scenario = s->library.scenario[*scenario].name,

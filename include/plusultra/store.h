@@ -168,6 +168,9 @@ void pu_prediction_set_free(pu_prediction_set *set);
 /* Times: "YYYY-MM-DD" or "YYYY-MM-DDTHH:MM:SSZ" to UTC seconds and back (20 or 10 characters). */
 pu_status pu_time_parse(const char *text, int64_t *ts);
 void pu_time_format(int64_t ts, bool with_clock, char out[32]);
+/* A bar by its closing time, as people name it: the day it traded, without a clock, where it is a day or longer (the
+ * last one of a week or a month; a day's bar closes at 00:00 of the next), else the time at which it closed. */
+void pu_bar_time_format(int64_t close_ts, int64_t bar_s, char out[32]);
 
 #ifdef __cplusplus
 }

@@ -17,6 +17,7 @@ static const pu_process brownian = {PU_SIM_GBM, {.gbm = {0.08, 0.2}}};
 static const pu_process jumping = {PU_SIM_MERTON, {.merton = {0.1, 0.15, 15.0, -0.02, 0.03}}};
 static const pu_process heston = {PU_SIM_HESTON, {.heston = {0.1, 0.04, 0.04, 10.0, 0.8, -0.4, false}}};
 static const pu_process clustered = {PU_SIM_GARCH, {.garch = {0.0005, 4e-6, 0.09, 0.88, 6.0, 0.0}}};
+static const pu_process lively = {PU_SIM_GARCH, {.garch = {0.0005, 4e-6, 0.12, 0.83, 12.0, 0.0}}};
 static const pu_process switching = {PU_SIM_REGIMES,
                                      {.regimes = {2, {{0.15, 0.10}, {-0.2, 0.35}}, {0.98, 0.02, 0.05, 0.95}}}};
 
@@ -58,6 +59,113 @@ static void correlations_of_every_process_are_found(void **state) {
     correlations_are_found(&clustered, 2000, 3);
     correlations_are_found(&switching, 1500, 4);
     correlations_are_found(&heston, 1000, 5);
+}
+
+/* ---- correlations of the returns ---- */
+
+enum { HISTORIES = 100 };
+
+static double return_correlation(const double *price, int64_t rows, int a, int b) {
+    double sa = 0.0, sb = 0.0, aa = 0.0, bb = 0.0, ab = 0.0;
+    const double n = (double)rows;
+    for (int64_t t = 0; t < rows; ++t) {
+        const double x = log(price[(t + 1) * ASSETS + a] / price[t * ASSETS + a]);
+        const double y = log(price[(t + 1) * ASSETS + b] / price[t * ASSETS + b]);
+        sa += x;
+        sb += y;
+        aa += x * x;
+        bb += y * y;
+        ab += x * y;
+    }
+    return (ab - sa * sb / n) / sqrt((aa - sa * sa / n) * (bb - sb * sb / n));
+}
+
+/* Of histories that the path kernel makes of a calibration: what their returns' correlations are, and how well the
+ * mean is known. */
+static void simulated_correlations(const pu__calibration *c, const pu__market *market, double *mean,
+                                   double *error) {
+    const int64_t rows = c->rows;
+    double *price = pu_calloc((size_t)(HISTORIES * (rows + 1) * ASSETS), sizeof *price);
+    assert_non_null(price);
+    const double weight[ASSETS] = {0.0};
+    pu__path_scenario scenario = {.seed = 77, .steps = (int32_t)rows, .weight = weight};
+    pu__calibration_scenario(c, market, true, &scenario);
+    const pu__path_batch batch = {.count = HISTORIES, .price = price};
+    must(pu__paths_cpu(&scenario, &batch, NULL));
+    for (int at = 0; at < ASSETS * ASSETS; ++at) {
+        double sum = 0.0, square = 0.0;
+        for (int h = 0; h < HISTORIES; ++h) {
+            const double r = return_correlation(price + h * (rows + 1) * ASSETS, rows, at / ASSETS, at % ASSETS);
+            sum += r / HISTORIES;
+            square += r * r / HISTORIES;
+        }
+        mean[at] = sum;
+        error[at] = sqrt(fmax(square - sum * sum, 0.0) / (HISTORIES - 1));
+    }
+    pu_free(price);
+}
+
+/* The market's own correlations are what a calibration simulates, within what 128 and 100 histories tell; and both are
+ * within the stated error of `truth`. */
+static void returns_are_recovered(const pu__market *market, pu_process_kind kind, const double *truth) {
+    pu__calibration c;
+    double mean[ASSETS * ASSETS], error[ASSETS * ASSETS];
+    must(pu__calibrate(market, kind, NULL, NULL, &c));
+    simulated_correlations(&c, market, mean, error);
+    for (int a = 0; a < ASSETS; ++a) {
+        for (int b = 0; b < a; ++b) {
+            const int at = a * ASSETS + b;
+            const double history = return_correlation(market->price, c.rows, a, b);
+            const double stated = c.correlation_error[at]; /* of the draws: above that of returns */
+            print_message("%s %d %d: returns %.4f, truth %.4f, simulated %.4f +- %.4f, draws %.4f, error %.4f\n",
+                          pu__process_name(kind), a, b, history, truth[at], mean[at], error[at], c.correlation[at],
+                          stated);
+            assert_true(fabs(c.return_correlation[at] - history) < 1e-12);
+            assert_true(fabs(c.return_correlation_model[at] - history) < 1e-3);
+            assert_true(fabs(mean[at] - history) <= 4.0 * sqrt(1.0 + HISTORIES / 128.0) * error[at]);
+            assert_true(fabs(mean[at] - truth[at]) <= 4.0 * fabs(stated));
+        }
+    }
+    pu__calibration_free(&c);
+}
+
+/* Independent normals become returns with one variance for all assets, a GARCH process of the first one's squares:
+ * variances that move together, which no asset by itself tells. The returns are correlated as the normals are. */
+static pu__market with_common_variance(int64_t rows, uint64_t of_seed) {
+    pu__market market = make(&brownian, rows, of_seed);
+    double *price = pu_calloc((size_t)((rows + 1) * ASSETS), sizeof *price), variance = 1e-4;
+    const double drift = (0.08 - 0.5 * 0.2 * 0.2) / 252.0, unit = 0.2 / sqrt(252.0);
+    assert_non_null(price);
+    for (int a = 0; a < ASSETS; ++a) price[a] = 1.0;
+    for (int64_t t = 0; t < rows; ++t) {
+        double first = 0.0;
+        for (int a = ASSETS - 1; a >= 0; --a) {
+            first = (log(market.price[(t + 1) * ASSETS + a] / market.price[t * ASSETS + a]) - drift) / unit;
+            price[(t + 1) * ASSETS + a] = price[t * ASSETS + a] * exp(sqrt(variance) * first);
+        }
+        variance = 2e-6 + variance * (0.15 * first * first + 0.83);
+    }
+    memcpy(market.price, price, (size_t)((rows + 1) * ASSETS) * sizeof *price);
+    pu_free(price);
+    return market;
+}
+
+static void correlations_of_returns_are_recovered(void **state) {
+    (void)state;
+    /* of the simulator's own model: what a history 100 times as long has */
+    pu__market market = make(&lively, 200000, 16);
+    double truth[ASSETS * ASSETS];
+    for (int at = 0; at < ASSETS * ASSETS; ++at)
+        truth[at] = return_correlation(market.price, market.rows - 1, at / ASSETS, at % ASSETS);
+    assert_true(truth[3] < 0.97 * correlation[3]);
+    pu__market_free(&market);
+    market = make(&lively, 3000, 17);
+    returns_are_recovered(&market, PU_SIM_GARCH, truth);
+    pu__market_free(&market);
+    market = with_common_variance(4000, 18);
+    returns_are_recovered(&market, PU_SIM_GARCH, correlation);
+    returns_are_recovered(&market, PU_SIM_HESTON, correlation);
+    pu__market_free(&market);
 }
 
 /* Half of a plain correlation's errors are too small under fat tails; those stated here are not. */
@@ -323,6 +431,7 @@ static int silence(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(correlations_of_every_process_are_found),
+        cmocka_unit_test(correlations_of_returns_are_recovered),
         cmocka_unit_test(errors_of_correlations_hold_for_fat_tails),
         cmocka_unit_test(coefficients_begin_at_the_end_or_settled),
         cmocka_unit_test(regimes_are_in_the_order_of_their_volatility),

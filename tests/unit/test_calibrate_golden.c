@@ -49,10 +49,10 @@ static void near_by(const char *name, double got, double want, double error, dou
 /* arch differentiates the likelihood with steps of its own: errors agree to a few parts in a hundred. */
 static void garch_is_that_of_arch(void **state) {
     (void)state;
-    double x[ROWS], innovation[ROWS], value[5], error[5];
+    double x[ROWS], value[5], error[5];
     const pu__returns r = series("garch", x);
     pu__fit fit;
-    assert_int_equal(pu__fit_garch(&r, &fit, innovation), PU_OK);
+    assert_int_equal(pu__fit_garch(&r, &fit), PU_OK);
     values("garch", "value", value, 5);
     values("garch", "error", error, 5);
     assert_true(fit.converged);

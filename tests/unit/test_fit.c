@@ -32,13 +32,13 @@ typedef struct trial {
     pu_status status[HISTORIES_MOST];
 } trial;
 
-static void fit_one(const trial *t, const pu__returns *r, pu__fit *fit, double *innovation, pu_status *status) {
+static void fit_one(const trial *t, const pu__returns *r, pu__fit *fit, pu_status *status) {
     *status = PU_OK;
     switch (t->process->kind) {
-    case PU_SIM_GBM: pu__fit_gbm(r, fit, innovation); break;
+    case PU_SIM_GBM: pu__fit_gbm(r, fit); break;
     case PU_SIM_MERTON: *status = pu__fit_merton(r, fit); break;
-    case PU_SIM_HESTON: *status = pu__fit_heston(r, false, fit, innovation); break;
-    case PU_SIM_GARCH: *status = pu__fit_garch(r, fit, innovation); break;
+    case PU_SIM_HESTON: *status = pu__fit_heston(r, false, fit); break;
+    case PU_SIM_GARCH: *status = pu__fit_garch(r, fit); break;
     default: {
         double correlation[2];
         pu__regime_fit out = {fit, correlation, correlation + 1, 0, 0};
@@ -51,11 +51,8 @@ static void fit_histories(void *context, int64_t begin, int64_t end, int worker)
     trial *t = context;
     (void)worker;
     for (int64_t i = begin; i < end; ++i) {
-        double *innovation = pu_calloc((size_t)t->rows, sizeof *innovation);
         const pu__returns r = test_returns(t->x + i * t->rows, t->rows, day);
-        t->status[i] = PU_ERR_MEMORY;
-        if (innovation) fit_one(t, &r, &t->fit[i], innovation, &t->status[i]);
-        pu_free(innovation);
+        fit_one(t, &r, &t->fit[i], &t->status[i]);
     }
 }
 

@@ -156,7 +156,7 @@ static void page_and_markdown(void **state) {
     has(markdown, "| SYM00 | leverage effect | -0.11 | -0.03 | 0 | 0.03 |");
     has(markdown, "\n- SYM01: Few bars.\n- SYM02: the fit did not converge. \n");
     assert_null(strstr(markdown, "autocorrelation of squares, lag 1 | 0.21"));
-    has(markdown, "1 eigenvalues raised (the least was -0.013), no correlation changed by more than 0.021.");
+    has(markdown, "1 eigenvalue raised (the least was -0.013), no correlation changed by more than 0.021.");
     has(markdown, "plusultra stress --config stress.yaml --cell 17 --path 381");
     has(markdown, "- SYM01 has 312 bars: its estimates are rough.");
     pu_free(html);

@@ -21,7 +21,9 @@ pu_status pu__object_path(const char *path, char *out) {
 pu_status pu__object_hash(const char *path, char out[65]) {
     char *data = NULL;
     size_t bytes = 0;
-    PU_TRY(pu__file_read(path, FILE_BYTES_MAX, &data, &bytes));
+    const pu_status status = pu__file_read(path, FILE_BYTES_MAX, &data, &bytes);
+    if (status == PU_ERR_MEMORY) return status;
+    if (status != PU_OK) return pu_fail_within(PU_ERR_CONFIG, "plug-in");
     pu__digest(data, bytes, out);
     pu_free(data);
     return PU_OK;

@@ -79,3 +79,8 @@ void pu_time_format(int64_t ts, bool with_clock, char out[32]) {
     snprintf(out + used, 32 - (size_t)used, "T%02d:%02d:%02dZ", (int)(seconds / 3600), (int)(seconds / 60 % 60),
              (int)(seconds % 60));
 }
+
+void pu_bar_time_format(int64_t close_ts, int64_t bar_s, char out[32]) {
+    const bool daily = bar_s >= 86400;
+    pu_time_format(daily ? close_ts - 1 : close_ts, !daily, out);
+}

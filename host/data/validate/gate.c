@@ -92,7 +92,7 @@ static void describe(const pu_validation *found, int check, pu__buffer *out) {
         const pu_finding *finding = &found->finding[i];
         if (finding->check != check) continue;
         char when[32] = "";
-        if (finding->ts != 0) pu__bar_time(finding->bar_s, finding->ts, when);
+        if (finding->ts != 0) pu_bar_time_format(finding->ts, finding->bar_s, when);
         pu__buffer_printf(
             out, "%s%s%s%s%s: %.110s", result->findings == 1 ? ": " : ", the first: ", finding->symbol,
             finding->symbol[0] && when[0] ? " " : "", when, finding->symbol[0] ? "" : "store", finding->message);

@@ -8,12 +8,7 @@
 
 #include "plusultra/memory.h"
 
-enum { STATE_ALIGN = 64, DAY_S = 86400 };
-
-void pu__bar_time(int64_t bar_s, int64_t ts, char out[32]) {
-    const bool daily = bar_s >= DAY_S;
-    pu_time_format(daily ? ts - 1 : ts, !daily, out);
-}
+enum { STATE_ALIGN = 64 };
 
 /* ---- findings ---- */
 

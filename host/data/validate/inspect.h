@@ -73,7 +73,4 @@ void pu__looked_at(pu__watch *watch, int64_t rows);
 
 static inline double pu__value(const pu__watch *watch, int parameter) { return watch->check->value[parameter]; }
 
-/* Time of a bar for people: the day of a daily bar, which closes at the next day's 00:00; else the closing time. */
-void pu__bar_time(int64_t bar_s, int64_t ts, char out[32]);
-
 #endif

@@ -13,7 +13,7 @@ static json_t *number(double value) { return isfinite(value) ? json_real(value) 
 static json_t *finding_json(const pu_finding *finding) {
     static const char *const names[] = {"open", "high", "low", "close", "adjusted", "volume"};
     char when[32] = "";
-    if (finding->ts != 0) pu__bar_time(finding->bar_s, finding->ts, when);
+    if (finding->ts != 0) pu_bar_time_format(finding->ts, finding->bar_s, when);
     json_t *bar = finding->has_bar ? json_object() : json_null();
     for (int i = 0; i < 6 && finding->has_bar; ++i) json_object_set_new(bar, names[i], number(finding->bar[i]));
     return json_pack("{s:s, s:I, s:s, s:o, s:o, s:s}", "symbol", finding->symbol, "bar_s",

@@ -70,7 +70,7 @@ static void time_bar(pu__watch *watch, const pu__sight *sight) {
     const pu__bar *b = sight->bar;
     if (!sight->previous || b->ts > sight->previous->ts) return;
     char before[32];
-    pu__bar_time(sight->asset->bar_s, sight->previous->ts, before);
+    pu_bar_time_format(sight->previous->ts, sight->asset->bar_s, before);
     pu__report(watch, b->ts, b, 1, "%s the bar before it, at %s",
                b->ts == sight->previous->ts ? "has the time of" : "is earlier than", before);
 }

@@ -96,7 +96,7 @@ const pu__check_kind pu__check_kind_orphans = {
 static void compare(pu__watch *watch, const pu_asset *asset, const pu__adjust_difference *found) {
     char when[32];
     watch->inspector->sight.asset = asset;
-    pu__bar_time(asset->bar_s, found->ts, when);
+    pu_bar_time_format(found->ts, asset->bar_s, when);
     pu__report(
         watch, found->ts, NULL, 1,
         "the delivered adjusted close is up to %.3g %% from the one that the stored splits and dividends make, "

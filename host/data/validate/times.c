@@ -20,7 +20,7 @@ static void gap_bar(pu__watch *watch, const pu__sight *sight) {
     const double scale = bar_s > DAY_S ? (double)bar_s / DAY_S : 1;
     if ((double)distance_s <= pu__value(watch, 0) * scale * DAY_S) return;
     char before[32];
-    pu__bar_time(bar_s, sight->previous->ts, before);
+    pu_bar_time_format(sight->previous->ts, bar_s, before);
     pu__report(watch, sight->bar->ts, sight->bar, 1, "no bar for %" PRId64 " days, since %s", distance_s / DAY_S,
                before);
 }
@@ -66,7 +66,7 @@ static void missing_end(pu__watch *watch, const pu__sight *last) {
         return;
     }
     char when[32];
-    pu__bar_time(last->asset->bar_s, m->longest_end.ts, when);
+    pu_bar_time_format(m->longest_end.ts, last->asset->bar_s, when);
     pu__report(watch, m->longest_end.ts, &m->longest_end, m->missing,
                "%" PRId64 " bars (%.2f %%) are missing in %" PRId64 " gaps; the longest, %" PRId64
                " bars, ends %s",
@@ -95,7 +95,7 @@ static void reuse_bar(pu__watch *watch, const pu__sight *sight) {
     const bool other_level = fabs(sight->log_return) > log(pu__value(watch, 2));
     if (!(days > pu__value(watch, 0) || (days > pu__value(watch, 1) && other_level))) return;
     char before[32];
-    pu__bar_time(sight->asset->bar_s, sight->previous->ts, before);
+    pu_bar_time_format(sight->previous->ts, sight->asset->bar_s, before);
     pu__report(
         watch, sight->bar->ts, sight->bar, 1,
         "after %.0f days without a bar (since %s) the price is %.4g times the last one: likely another security "

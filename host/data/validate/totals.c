@@ -123,11 +123,11 @@ static void benchmark_end(pu__watch *watch, const pu__sight *last) {
     if (other->bars == 0) {
         pu__report(watch, state->first_ts, NULL, bars, "the benchmark %s has no bars", other->symbol);
     } else if (late_days > days_max) {
-        pu__bar_time(other->bar_s, other->first_ts, when);
+        pu_bar_time_format(other->first_ts, other->bar_s, when);
         pu__report(watch, state->first_ts, NULL, state->missing,
                    "the benchmark %s begins at %s, %.0f days after the asset", other->symbol, when, late_days);
     } else if (early_days > days_max) {
-        pu__bar_time(other->bar_s, other->last_ts, when);
+        pu_bar_time_format(other->last_ts, other->bar_s, when);
         pu__report(watch, last->bar->ts, NULL, state->missing,
                    "the benchmark %s ends at %s, %.0f days before the asset", other->symbol, when, early_days);
     } else if ((double)state->missing > pu__value(watch, 0) * (double)bars) {
