@@ -1,4 +1,5 @@
 /* Markdown with text of users in it. */
+#include <stdbool.h>
 #include <string.h>
 
 #include "host/page/page.h"
@@ -24,10 +25,21 @@ void pu__markdown_code(FILE *out, const char *language, const char *text) {
     fputc('\n', out);
 }
 
+void pu__markdown_fixed(FILE *out, double value, int digits) {
+    char text[400]; /* the largest double has 309 digits before the point */
+    snprintf(text, sizeof text, "%.*f", digits, value);
+    const bool zero = text[strspn(text, "-0.")] == '\0';
+    fputs(zero && text[0] == '-' ? text + 1 : text, out);
+}
+
 void pu__markdown_number(FILE *out, const json_t *value, pu__number_style style, int digits) {
-    if (!json_is_number(value)) fputs("–", out);
-    else if (style == PU__PERCENT) fprintf(out, "%.*f %%", digits, 100 * json_number_value(value));
-    else fprintf(out, "%.*f", style == PU__WHOLE ? 0 : digits, json_number_value(value));
+    if (!json_is_number(value)) {
+        fputs("–", out);
+        return;
+    }
+    pu__markdown_fixed(out, (style == PU__PERCENT ? 100 : 1) * json_number_value(value),
+                       style == PU__WHOLE ? 0 : digits);
+    if (style == PU__PERCENT) fputs(" %", out);
 }
 
 const char *pu__text_of(const json_t *object, const char *key) {

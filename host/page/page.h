@@ -29,6 +29,8 @@ typedef enum pu__number_style { PU__PLAIN, PU__PERCENT, PU__WHOLE } pu__number_s
 
 /* A dash where `value` is no number. */
 void pu__markdown_number(FILE *out, const json_t *value, pu__number_style style, int digits);
+/* With that many decimals; what rounds to zero has no sign. */
+void pu__markdown_fixed(FILE *out, double value, int digits);
 
 /* A number of an object under a heading. */
 typedef struct pu__column {

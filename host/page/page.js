@@ -4,7 +4,8 @@ const page = document.getElementById("page");
 
 /* ---- text of numbers ---- */
 const known = v => v !== null && v !== undefined && Number.isFinite(v);
-const number = (v, digits = 2) => known(v) ? v.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits }) : "–";
+// No "-0.0": what rounds to zero has no sign.
+const number = (v, digits = 2) => known(v) ? v.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits }).replace(/^-(?=[0.,]*$)/, "") : "–";
 const percent = (v, digits = 1) => known(v) ? number(100 * v, digits) + " %" : "–";
 const whole = v => known(v) ? Math.round(v).toLocaleString("en") : "–";
 const plural = (n, word) => `${whole(n)} ${word}${n === 1 ? "" : "s"}`;

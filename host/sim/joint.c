@@ -334,29 +334,25 @@ bool pu__calibration_misses(const pu__calibration *c, int a, int b) {
 }
 
 void pu__calibration_missed_text(const pu__calibration *c, const pu__market *market, char *text, size_t capacity) {
-    enum { PAIRS_SHOWN = 4 };
+    enum { PAIRS_SHOWN = 4, PAIR_BYTES = 160 };
+    char pairs_text[PAIRS_SHOWN * PAIR_BYTES] = "", more[32] = "";
     int64_t missed = 0;
-    for (int a = 0; a < c->assets; ++a)
-        for (int b = 0; b < a; ++b) missed += pu__calibration_misses(c, a, b);
-    text[0] = '\0';
-    if (missed == 0) return;
-    used = snprintf(text, capacity,
-                    "The returns of %lld %s of assets are not correlated as in the history:", (long long)missed,
-                    missed == 1 ? "pair" : "pairs");
-    int shown = 0;
-    for (int a = 0; a < c->assets && shown < PAIRS_SHOWN; ++a) {
-        for (int b = 0; b < a && shown < PAIRS_SHOWN; ++b) {
+    size_t used = 0;
+    for (int a = 0; a < c->assets; ++a) {
+        for (int b = 0; b < a; ++b) {
             const int64_t at = (int64_t)a * c->assets + b;
-            if (!pu__calibration_misses(c, a, b) || used >= (int64_t)capacity) continue;
-            used +=
-                snprintf(text + used, capacity - (size_t)used, "%s %s and %s %.3f, simulated %.3f (draws: %.3f)",
-                         shown++ > 0 ? ";" : "", market->asset[b].symbol, market->asset[a].symbol,
-                         c->return_correlation[at], c->return_correlation_model[at], c->correlation_wanted[at]);
+            if (!pu__calibration_misses(c, a, b) || ++missed > PAIRS_SHOWN) continue;
+            used += (size_t)snprintf(pairs_text + used, PAIR_BYTES, "%s %.40s and %.40s %.3f, simulated %.3f",
+                                     used > 0 ? ";" : "", market->asset[b].symbol, market->asset[a].symbol,
+                                     c->return_correlation[at], c->return_correlation_model[at]);
         }
     }
-    char more[32] = "";
-    if (missed > shown) snprintf(more, sizeof more, "; and %lld more", (long long)(missed - shown));
-    if (used < (int64_t)capacity)
-        snprintf(text + used, capacity - (size_t)used, "%s. The draws would have to be correlated as no market can be.",
-                 more);
+    if (missed > PAIRS_SHOWN) snprintf(more, sizeof more, "; and %lld more", (long long)missed - PAIRS_SHOWN);
+    text[0] = '\0';
+    if (missed == 0) return;
+    snprintf(
+        text, capacity,
+        "The returns of %lld %s of assets are not correlated as in the history:%s%s. The draws would have to be "
+        "correlated as no market can be.",
+        (long long)missed, missed == 1 ? "pair" : "pairs", pairs_text, more);
 }

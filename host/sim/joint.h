@@ -11,8 +11,8 @@
  * GBM and BOOTSTRAP: the sample's correlations. MERTON: by likelihood, see pu__merton_correlation. REGIMES has its own
  * (pu__fit_regimes), of which factor and repair are made.
  *
- * GARCH and HESTON draw the variances s^2 of assets apart from each other, so that simulated returns are correlated less
- * than the draws are. With correlation rho of the draws it is
+ * GARCH and HESTON draw the variances s^2 of assets apart from each other, so that simulated returns are correlated
+ * less than the draws are. With correlation rho of the draws it is
  *
  *     rho E[s_i s_j] / sqrt(v_i v_j)
  *

@@ -94,7 +94,7 @@ typedef struct pu__scenarios {
 pu_status pu__scenarios_parse(const char *source, const char *text, size_t length, pu__scenarios *out);
 /* From a file; null: the built-in library, configs/scenarios.yaml. */
 pu_status pu__scenarios_read(const char *path, pu__scenarios *out);
-/* The library of stress.library. PU_ERR_CONFIG also where the file cannot be read: it is a key's value that is wrong. */
+/* The library of stress.library. PU_ERR_CONFIG also where the file cannot be read: it is a value that is wrong. */
 pu_status pu__scenarios_of(const pu_config *config, pu__scenarios *out);
 void pu__scenarios_free(pu__scenarios *scenarios); /* accepts a zeroed one */
 

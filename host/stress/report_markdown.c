@@ -27,8 +27,10 @@ static const json_t *cells_of(const json_t *document) { return json_object_get(d
 static void put_measure(FILE *out, const json_t *cell, const pu__measure *m) {
     const json_t *value = json_object_get(cell, m->key),
                  *error = m->error ? json_object_get(cell, m->error) : NULL;
-    if (json_is_number(value) && json_is_number(error))
-        fprintf(out, "%.*f ± ", m->digits, (m->style == PU__PERCENT ? 100 : 1) * json_number_value(value));
+    if (json_is_number(value) && json_is_number(error)) {
+        pu__markdown_fixed(out, (m->style == PU__PERCENT ? 100 : 1) * json_number_value(value), m->digits);
+        fputs(" ± ", out);
+    }
     pu__markdown_number(out, json_is_number(error) ? error : value, m->style, m->digits);
 }
 
@@ -58,9 +60,9 @@ static void put_breaking(FILE *out, const json_t *limits) {
             fputs("| ", out);
             if (!json_is_number(severity)) fputs("not broken", out);
             else if (json_number_value(severity) == 0) fputs("0: broken without it", out);
-            else fprintf(out, "%.3g", pu__tie_up(json_number_value(severity)));
+            else fprintf(out, "%.4g", pu__tie_up(json_number_value(severity)));
             if (json_number_value(severity) > 0 && json_array_size(bracket) == 2)
-                fprintf(out, " (%.3g to %.3g)", pu__tie_up(json_number_value(json_array_get(bracket, 0))),
+                fprintf(out, " (%.4g to %.4g)", pu__tie_up(json_number_value(json_array_get(bracket, 0))),
                         pu__tie_up(json_number_value(json_array_get(bracket, 1))));
             fputc(' ', out);
         }
@@ -120,7 +122,8 @@ static void put_costs(FILE *out, const json_t *document) {
         put_short(out, json_object_get(even, "error_bps"));
         fputs(" bp one way. Configured: ", out);
         put_short(out, json_object_get(even, "configured_bps_one_way"));
-        fputs(has_impact(document) ? " bp one way and impact." : " bp one way.", out);
+        fputs(" bp one way: half the spread, slippage and fee", out);
+        fputs(has_impact(document) ? ", without impact, which the break-even has in it." : ".", out);
     }
     fputs("\n\n| Part of the mean return, without a shock | |\n", out);
     put_rule(out, 1, 1);
@@ -129,8 +132,9 @@ static void put_costs(FILE *out, const json_t *document) {
         const json_t *value = json_object_get(attribution, part->key);
         put_cell_text(out, part->label);
         if (strcmp(pu__text_of(attribution, "largest"), part->key) == 0) fputs("(took most) ", out);
-        if (!json_is_number(value)) fputs("| – |\n", out);
-        else fprintf(out, "| %.2f %% |\n", 100 * part->sign * json_number_value(value) + 0.0) /* no -0 */;
+        fputs("| ", out);
+        if (json_is_number(value)) pu__markdown_fixed(out, 100 * part->sign * json_number_value(value), 2);
+        fputs(json_is_number(value) ? " % |\n" : "– |\n", out);
     }
 }
 

@@ -189,7 +189,7 @@ static void add_break_even(pu__buffer *out, const json_t *document) {
         pu__buffer_printf(out, " (%.3g bp one way", number_of(even, "bps_one_way"));
         if (json_is_number(json_object_get(even, "configured_bps_one_way")))
             pu__buffer_printf(out, ", configured: %.3g bp%s", number_of(even, "configured_bps_one_way"),
-                              number_of(json_object_get(document, "meta"), "impact") > 0 ? " and impact" : "");
+                              number_of(json_object_get(document, "meta"), "impact") > 0 ? " without impact" : "");
         pu__buffer_printf(out, ")");
     }
 }
@@ -241,17 +241,33 @@ json_t *pu__stress_reading(const json_t *document) {
         "Returns, losses and costs are shares of the starting equity over all bars of a path, and a loss is "
         "positive.",
         "VaR 5 % is the loss that 5 % of the paths exceed, CVaR 5 % the mean loss of those paths. A drawdown is a "
-        "path's largest fall below its own highest equity; drawdown 95 % is exceeded by 5 % of the paths. Ruin, "
-        "margin call and loss limit are shares of the paths, under water is the share of bars below an earlier "
-        "equity.",
+        "path's largest fall below its own highest equity; drawdown 95 % is exceeded by 5 % of the paths; under "
+        "water is the share of bars below an earlier equity.",
+        "Ruin, margin call and loss limit are shares of the paths. Ruin leaves no equity; a margin call comes "
+        "where "
+        "equity falls below stress.maintenance_ratio of what is held, the loss limit is "
+        "stress.drawdown_stop_ratio, and both close every position and end all trading. Turnover is all that was "
+        "traded, as a multiple of the equity; slippage the distance of a fill from the price, impact what an "
+        "order moves the price by its size, carry funding and borrowing.",
         "Policies are shown the same paths where scenario, severity and seed are the same: a difference between "
         "them does not come from the draws.",
         "A limit passes where its measure is at most the limit. The mildest severity that breaks it was found by "
         "bisection at the configured cost and latency, and lies within the bracket beside it.",
-        "Break-even is the cost factor at which the mean return without a shock is zero.",
+        "Break-even is the cost factor at which the mean return without a shock is zero. One way, in basis points "
+        "of what is traded, the configured cost is half the spread, slippage and fee; impact is not in it, as it "
+        "depends on the size of a trade, but it is in the break-even's basis points.",
     };
     for (size_t i = 0; i < sizeof sentences / sizeof sentences[0]; ++i)
         json_array_append_new(out, json_string(sentences[i]));
+    if (json_is_object(json_object_get(document, "calibration")))
+        json_array_append_new(
+            out,
+            json_string(
+                "The model of the market is compared with history by what traders meet in it. Autocorrelation of "
+                "squares: wild days follow wild days. Kurtosis (3 for a normal), the 1 % quantiles and the Hill "
+                "index (lower: fatter): tails. Correlation of a return and the next 5 squares: below 0 where "
+                "falls raise volatility (the leverage effect). What does not match is what this test leaves "
+                "out."));
     json_array_append_new(out,
                           json_sprintf("Behind ± stands one standard error: about two of three repetitions with "
                                        "other seeds would lie that near. Quantiles deep in a tail rest on few "

@@ -162,9 +162,44 @@ static void correlations_of_returns_are_recovered(void **state) {
     market = make(&lively, 3000, 17);
     returns_are_recovered(&market, PU_SIM_GARCH, truth);
     pu__market_free(&market);
-    market = with_common_variance(4000, 18);
+    market = with_common_variance(3000, 18);
     returns_are_recovered(&market, PU_SIM_GARCH, correlation);
+    pu__market_free(&market);
+    market = with_common_variance(1200, 20);
     returns_are_recovered(&market, PU_SIM_HESTON, correlation);
+    pu__market_free(&market);
+}
+
+/* Two assets of one price under Heston, whose variances are drawn apart: their draws would need more than 1. */
+static void correlations_that_cannot_be_had_are_named(void **state) {
+    (void)state;
+    pu__market market = make(&heston, 1000, 19);
+    for (int64_t t = 0; t < market.rows; ++t) market.price[t * 3 + 1] = 2.0 * market.price[t * 3];
+    pu__calibration c;
+    char text[PU__MISSED_BYTES];
+    must(pu__calibrate(&market, PU_SIM_HESTON, NULL, NULL, &c));
+    assert_true(pu__calibration_misses(&c, 0, 1) && pu__calibration_misses(&c, 1, 0));
+    assert_false(pu__calibration_misses(&c, 0, 0));
+    assert_true(c.correlation_wanted[1] > 1.05);
+    assert_true(fabs(c.correlation[1]) <= 1.0);
+    assert_true(c.return_correlation_model[1] < 0.95);
+    assert_true(c.return_correlation[1] > 0.9999);
+    pu__calibration_missed_text(&c, &market, text, sizeof text);
+    print_message("%s\n", text);
+    assert_non_null(strstr(text, "A0 and A1 1.000, simulated 0."));
+    json_t *json = pu__calibration_json(&c, &market, NULL);
+    const json_t *missed = json_array_get(json_object_get(json_object_get(json, "returns"), "missed"), 0);
+    assert_string_equal(json_string_value(json_array_get(json_object_get(missed, "assets"), 1)), "A1");
+    assert_true(json_real_value(json_object_get(missed, "draws_wanted")) == c.correlation_wanted[1]);
+    json_decref(json);
+    pu__calibration_free(&c);
+    must(pu__calibrate(&market, PU_SIM_GBM, NULL, NULL, &c));
+    pu__calibration_missed_text(&c, &market, text, sizeof text);
+    assert_string_equal(text, "");
+    json = pu__calibration_json(&c, &market, NULL);
+    assert_true(json_is_null(json_object_get(json, "returns")));
+    json_decref(json);
+    pu__calibration_free(&c);
     pu__market_free(&market);
 }
 
@@ -342,7 +377,7 @@ static void histories_that_cannot_be_fitted_are_refused(void **state) {
     refuse(&market, PU_SIM_REGIMES, &five, PU_ERR_CONFIG, "5 regimes: 2 to 4");
     market.price[7 * 3 + 2] = (double)NAN;
     refuse(&market, PU_SIM_GBM, NULL, PU_ERR_DATA,
-           "A2: the return of the bar at 2001-09-16T01:46:40Z is not a number");
+           "A2: the return of the bar of 2001-09-16T01:46:40Z is not a number");
     for (int64_t t = 0; t < market.rows; ++t) market.price[t * 3 + 2] = 5.0;
     refuse(&market, PU_SIM_GBM, NULL, PU_ERR_DATA, "A2: its price does not move");
     pu__market_free(&market);
@@ -420,6 +455,7 @@ static void no_memory_leaks_nothing(void **state) {
     no_memory_is_an_error(&brownian, PU_SIM_GBM);
     no_memory_is_an_error(&brownian, PU_SIM_BOOTSTRAP);
     no_memory_is_an_error(&switching, PU_SIM_REGIMES);
+    no_memory_is_an_error(&clustered, PU_SIM_GARCH);
 }
 
 static int silence(void **state) {
@@ -432,6 +468,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(correlations_of_every_process_are_found),
         cmocka_unit_test(correlations_of_returns_are_recovered),
+        cmocka_unit_test(correlations_that_cannot_be_had_are_named),
         cmocka_unit_test(errors_of_correlations_hold_for_fat_tails),
         cmocka_unit_test(coefficients_begin_at_the_end_or_settled),
         cmocka_unit_test(regimes_are_in_the_order_of_their_volatility),

@@ -14,6 +14,7 @@
 #include <jansson.h>
 
 #include "host/base/file.h"
+#include "host/page/page.h"
 #include "plusultra/memory.h"
 #include "plusultra/stress.h"
 #include "tests/support/market.h"
@@ -134,7 +135,7 @@ static void page_and_markdown(void **state) {
     has(html, "\"tone\":\"bad\"");
     has(html,
         "\"text\":\"2 of 3 limits fail: drawdown (drought from severity 1) and loss (drought from severity "
-        "1.2); the return is gone at 3.29 times the configured cost (9.86 bp one way, configured: 3 bp and "
+        "1.2); the return is gone at 3.29 times the configured cost (9.86 bp one way, configured: 3 bp without "
         "impact); "
         "probability of ruin 0.00 % without a shock and at most 19.80 % (drought, severity 4, cost factor 0, "
         "latency 1).\"");
@@ -149,8 +150,8 @@ static void page_and_markdown(void **state) {
         "| Scenario | Severity | Mean return of model | Mean return of buy\\_hold | CVaR 5 % of model |");
     has(markdown, "| gap | 1 | 2.3 ± 0.4 % | 1.0 ± 0.4 % | 28.8 % | 33.1 % | 28.0 % | 31.6 % |");
     has(markdown, "| Net | 6.50 % |\n");
-    has(markdown,
-        " Standard error: 0.11 times the configured cost, 0.33 bp one way. Configured: 3 bp one way and impact.");
+    has(markdown, " Standard error: 0.11 times the configured cost, 0.33 bp one way. Configured: 3 bp one way: "
+                  "half the spread, slippage and fee, without impact, which the break-even has in it.");
     has(markdown, "| gap | 1 | 2.3 ± 0.4 % | 2.7 % | -40.8 % | 24.0 % |");
     has(markdown, "| gap | 2 | 0.0 % | -2.1 % | -4.2 % | -6.3 % |");
     has(markdown, "| SYM00 | leverage effect | -0.11 | -0.03 | 0 | 0.03 |");
@@ -439,8 +440,29 @@ static void a_sweep_becomes_a_report(void **state) {
     test_market_remove(&market);
 }
 
+static void what_rounds_to_zero_has_no_sign(void **state) {
+    (void)state;
+    static const struct {
+        double value;
+        int digits;
+        const char *text;
+    } cases[] = {{-0.04, 1, "0.0"},   {-0.06, 1, "-0.1"}, {-0.0, 2, "0.00"},    {-0.4, 0, "0"},
+                 {-10.0, 1, "-10.0"}, {0.0, 1, "0.0"},    {-0.00499, 2, "0.00"}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; ++i) {
+        char *text = NULL;
+        size_t size = 0;
+        FILE *out = open_memstream(&text, &size);
+        assert_non_null(out);
+        pu__markdown_fixed(out, cases[i].value, cases[i].digits);
+        assert_int_equal(fclose(out), 0);
+        assert_string_equal(text, cases[i].text);
+        free(text);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_rounds_to_zero_has_no_sign),
         cmocka_unit_test_setup_teardown(page_and_markdown, open_run, close_run),
         cmocka_unit_test_setup_teardown(many_cells_and_long_names, open_run, close_run),
         cmocka_unit_test_setup_teardown(what_is_missing_is_said, open_run, close_run),
