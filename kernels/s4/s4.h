@@ -17,7 +17,7 @@
  * rule.
  *
  * attributes.s4: discretisation; form: PU_S4_SCAN carries the states, PU_S4_CONVOLUTION multiplies by K,
- * PU_S4_AUTO takes the convolution for short windows: on the CPU up to T = 12 N, where the two were measured to cross;
+ * PU_S4_AUTO takes the convolution for short windows: on the CPU up to T = 10 N, where the two were measured to cross;
  * on CUDA, where nothing was timed yet, by the operations counted below, up to 6 N and 192 bars. It is the direct one,
  * T^2; a convolution by Fourier transforms, for long windows, is not written. a_n, b_n and K are computed in double in
  * every form. Layout: dense, row-major; the last dimension is the channel, so that neighbouring channels are
