@@ -21,4 +21,4 @@ if(PU_DNNL AND PU_DNNL_INCLUDE)
 endif()
 
 # The floor under simulated paths is compiled into the benchmark, for the machine that runs it and as the kernels are.
-target_compile_options(bench_paths PRIVATE -O3 -march=native -fno-trapping-math)
+target_compile_options(bench_paths PRIVATE -O3 -march=native -fno-trapping-math $<$<BOOL:${PU_ISA_avx512}>:-mprefer-vector-width=512>)

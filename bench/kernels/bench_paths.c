@@ -20,7 +20,7 @@ typedef struct floor_job {
     double *sum; /* of a group */
 } floor_job;
 
-/* Philox, normal, price: nothing else. */
+/* Philox, normal, price: nothing else, by the functions that the simulator uses. */
 static void floor_groups(void *context, int64_t begin, int64_t end, int worker) {
     (void)worker;
     const floor_job *job = context;
@@ -28,18 +28,15 @@ static void floor_groups(void *context, int64_t begin, int64_t end, int worker) 
         double price[LANES], sum = 0.0;
         for (int l = 0; l < LANES; ++l) price[l] = 1.0;
         for (uint32_t block = 0; block < STEPS / PU_DRAW_STEPS; ++block) {
-            uint32_t word[4][LANES];
-            float z[4][LANES];
-            pu__draw_words_lanes(7, (uint64_t)(group * LANES), block, 0, LANES, word[0]);
+            float x[PU_DRAW_STEPS * LANES];
+            pu__draw_normals_lanes(7, (uint64_t)(group * LANES), block, 0, LANES, x, LANES);
+            for (int l = 0; l < PU_DRAW_STEPS * LANES; ++l) x[l] = pu__gbm_step(job->asset, x[l]);
+            pu__expm1_lanes(PU_DRAW_STEPS * LANES, x);
             for (int l = 0; l < LANES; ++l) {
-                const pu__philox4 words = {{word[0][l], word[1][l], word[2][l], word[3][l]}};
-                float out[4];
-                pu__draw_normals(words, out);
-                for (int i = 0; i < 4; ++i) z[i][l] = out[i];
+                double gone = price[l];
+                for (int i = 0; i < PU_DRAW_STEPS; ++i) gone *= 1.0 + (double)x[i * LANES + l];
+                price[l] = gone;
             }
-            for (int i = 0; i < 4; ++i)
-                for (int l = 0; l < LANES; ++l)
-                    price[l] *= 1.0 + (double)pu__sim_expm1(pu__gbm_step(job->asset, z[i][l]));
         }
         for (int l = 0; l < LANES; ++l) sum += price[l];
         job->sum[group] = sum;

@@ -26,16 +26,17 @@ PU_HOST_DEVICE static inline void pu__account_put(pu__path_lanes *lanes, int l, 
     lanes->alive[l] = account->alive;
 }
 
-/* A ruined account stays at 0, whatever the positions that it had are worth. */
-PU_HOST_DEVICE static inline void pu__account_mark(pu__path_account *account, double pnl, double carry) {
-    const double marked = account->equity > 0.0 ? account->equity + pnl - carry : 0.0;
+/* `worth`: the equity and what each position has earned since, added one by one in fused multiply-adds. A ruined
+ * account stays at 0, whatever the positions that it had are worth. */
+PU_HOST_DEVICE static inline void pu__account_mark(pu__path_account *account, double worth, double carry) {
+    const double marked = account->equity > 0.0 ? worth - carry : 0.0;
     account->equity = marked > 0.0 ? marked : 0.0;
 }
 
 /* `left`: the equity that the bar's costs leave; `traded`: its notionals. */
 PU_HOST_DEVICE static inline void pu__account_close(pu__path_account *account, double left, double traded) {
     account->traded += traded;
-    account->turnover += pu__execution_turnover(traded, account->equity);
+    account->turnover = pu__execution_turnover(account->turnover, traded, account->equity);
     const double equity = left > 0.0 ? left : 0.0;
     account->equity = equity;
     account->alive += equity > 0.0 ? 1.0 : 0.0;

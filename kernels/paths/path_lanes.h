@@ -77,15 +77,18 @@ PU_HOST_DEVICE static inline void pu__lane_mark(pu__path_lanes *lanes, int32_t b
     const int32_t assets = lanes->scenario->assets;
     const pu__execution_rules rules = lanes->scenario->rules;
     const bool carries = rules.funding_ratio > 0.0 || rules.borrow_ratio > 0.0;
-    double pnl[PU__N], carry[PU__N], gross[PU__N], held[PU__N], sold[PU__N];
-    PU__EACH_LANE(l) pnl[l] = carry[l] = gross[l] = held[l] = sold[l] = 0.0;
+    double worth[PU__N], carry[PU__N], gross[PU__N], held[PU__N], sold[PU__N];
+    PU__EACH_LANE(l) {
+        worth[l] = lanes->equity[l];
+        carry[l] = gross[l] = held[l] = sold[l] = 0.0;
+    }
     if (carries || rules.maintenance_ratio > 0.0) pu__lane_exposure(lanes, place, gross, held, sold);
     for (int32_t a = 0; a < assets; ++a) {
         const float *x = PU__ITEM(lanes->x, place * assets + a);
         double *value = PU__ITEM(lanes->value, a), *price = PU__ITEM(lanes->price, a);
         PU__EACH_LANE(l) {
             const double before = value[l], gain = (double)x[l];
-            pnl[l] = fma(before, gain, pnl[l]);
+            worth[l] = fma(before, gain, worth[l]);
             value[l] = fma(before, gain, before);
         }
         if (lanes->keep) {
@@ -102,7 +105,7 @@ PU_HOST_DEVICE static inline void pu__lane_mark(pu__path_lanes *lanes, int32_t b
     }
     PU__EACH_LANE(l) {
         pu__path_account account = pu__account_take(lanes, l);
-        pu__account_mark(&account, pnl[l], carry[l]);
+        pu__account_mark(&account, worth[l], carry[l]);
         lanes->equity[l] = account.equity;
     }
     if (rules.maintenance_ratio > 0.0 || rules.drawdown_max > 0.0) pu__lane_limits(lanes, (double)bar, gross);
@@ -124,7 +127,11 @@ PU_HOST_DEVICE static inline void pu__lane_observe(pu__path_lanes *lanes, int pl
                 slow[l] = slow_decay * (slow[l] + x[l]);
             }
         }
-        PU__EACH_LANE(l) x[l] = pu__sim_expm1(x[l]);
+#ifdef PU__LANE_EXPM1
+        PU__LANE_EXPM1(PU__N, x);
+#else
+        *x = pu__sim_expm1(*x);
+#endif
     }
 }
 

@@ -11,11 +11,10 @@
 #define PU__ITEM(array, i) ((array) + (int64_t)(i)*lanes->stride)
 
 /* Lanes do not touch each other's values, which compilers cannot see through the pointers. */
-#if defined(PU__LANE_WORDS) && !defined(__clang__)
-#define PU__EACH_LANE(l) _Pragma("GCC ivdep") for (int l = 0; l < PU__N; ++l)
-#else
-#define PU__EACH_LANE(l) for (int l = 0; l < PU__N; ++l)
+#ifndef PU__LANES_APART
+#define PU__LANES_APART
 #endif
+#define PU__EACH_LANE(l) PU__LANES_APART for (int l = 0; l < PU__N; ++l)
 
 #ifndef PU__LANES_ALIGN
 #define PU__LANES_ALIGN
@@ -63,17 +62,13 @@ PU_HOST_DEVICE static inline void pu__lane_words(const pu__path_lanes *lanes, in
 
 PU_HOST_DEVICE static inline void pu__lane_normals(const pu__path_lanes *lanes, int32_t block, uint32_t draw,
                                                    float *z, int64_t step_stride) {
-    uint32_t word[4][PU__N];
-    pu__lane_words(lanes, block, draw, word);
-    PU__EACH_LANE(l) {
-        const pu__philox4 words = {{word[0][l], word[1][l], word[2][l], word[3][l]}};
-        float out[PU_DRAW_STEPS];
-        pu__draw_normals(words, out);
-        z[l] = out[0];
-        z[step_stride + l] = out[1];
-        z[2 * step_stride + l] = out[2];
-        z[3 * step_stride + l] = out[3];
-    }
+#ifdef PU__LANE_NORMALS
+    PU__LANE_NORMALS(lanes->scenario->seed, lanes->path, (uint32_t)block, draw, PU__N, z, step_stride);
+#else
+    float out[PU_DRAW_STEPS];
+    pu__draw_normals(pu__draw_words(lanes->scenario->seed, lanes->path, (uint32_t)block, draw), out);
+    for (int i = 0; i < PU_DRAW_STEPS; ++i) z[i * step_stride] = out[i];
+#endif
 }
 
 PU_HOST_DEVICE static inline void pu__lane_students(const pu__path_lanes *lanes, int32_t block, int32_t a) {

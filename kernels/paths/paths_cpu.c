@@ -10,6 +10,8 @@
 enum { PU__N = 64, CACHE_LINE = 64 };
 #define PU__LANES_ALIGN _Alignas(CACHE_LINE)
 #define PU__LANE_WORDS pu__draw_words_lanes
+#define PU__LANE_NORMALS pu__draw_normals_lanes
+#define PU__LANE_EXPM1 pu__expm1_lanes
 #include "kernels/paths/path_single.h"
 #include "plusultra/memory.h"
 #include "plusultra/pool.h"

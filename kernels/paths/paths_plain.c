@@ -130,7 +130,7 @@ static bool halted(const walk *w) {
 
 static void mark(walk *w, int32_t bar) {
     const pu__path_scenario *s = w->s;
-    double pnl = 0.0, gross = 0.0, held = 0.0, sold = 0.0;
+    double worth = w->equity, gross = 0.0, held = 0.0, sold = 0.0;
     draw_shared(w, bar - 1);
     for (int32_t a = 0; a < s->assets; ++a) {
         asset_state *asset = &w->asset[a];
@@ -139,7 +139,7 @@ static void mark(walk *w, int32_t bar) {
         observe(s, asset, x);
         asset->price *= 1.0 + gain;
         asset->value = fma(before, gain, before);
-        pnl = fma(before, gain, pnl);
+        worth = fma(before, gain, worth);
         held += before;
         sold += before < 0.0 ? -before : 0.0;
         gross += fabs(asset->value);
@@ -147,7 +147,7 @@ static void mark(walk *w, int32_t bar) {
     if (!(w->equity > 0.0)) return;
     const double carry = pu__execution_carry(&s->rules, w->equity - held, sold);
     w->metric[PU_PATH_CARRY] += carry;
-    w->equity = w->equity + pnl - carry;
+    w->equity = worth - carry;
     if (!(w->equity > 0.0)) {
         close_account(w, bar);
         return;
@@ -238,7 +238,7 @@ static void trade_bar(walk *w, int32_t bar, double *trade) {
         if (trade) trade[a] = bought;
     }
     if (w->equity > 0.0) {
-        w->metric[PU_PATH_TURNOVER] += pu__execution_turnover(sum.traded, w->equity);
+        w->metric[PU_PATH_TURNOVER] = pu__execution_turnover(w->metric[PU_PATH_TURNOVER], sum.traded, w->equity);
         w->traded += sum.traded;
         w->spread_base += sum.spread_base;
         w->equity = sum.left;

@@ -73,10 +73,10 @@ PU_HOST_DEVICE static inline float pu__sim_log(float x) {
 /* e^x - 1 without cancellation about 0; x in [-87, 87], beyond it the value of the bound. With x = n ln 2 + r:
  * (e^r - 1) 2^n + (2^n - 1), e^r by a polynomial. ln 2 in two parts keeps n ln 2 exact (Cody & Waite 1980). */
 PU_HOST_DEVICE static inline float pu__sim_expm1(float x) {
-    const float size = fabsf(x);
-    x = copysignf(size < 87.0f ? size : 87.0f, x);
-    const float shifted = fmaf(x, 1.44269504f, 12582912.0f); /* 1.5 * 2^23: rounds to n, in the low bits */
-    const float whole = shifted - 12582912.0f;
+    x = x < 87.0f ? x : 87.0f;
+    x = x > -87.0f ? x : -87.0f;
+    const float shifted = fmaf(x, 1.44269504f, 12583039.0f); /* 1.5 * 2^23 + 127: rounds to n, in the low bits */
+    const float whole = shifted - 12583039.0f;
     const float r = fmaf(whole, 2.12194440e-4f, fmaf(whole, -0.693359375f, x));
     float p = 1.3926176e-3f;
     p = fmaf(p, r, 8.3631733e-3f);
@@ -84,7 +84,7 @@ PU_HOST_DEVICE static inline float pu__sim_expm1(float x) {
     p = fmaf(p, r, 0.16666578f);
     p = fmaf(p, r, 0.5f);
     const float grown = fmaf(p * r, r, r);
-    const float scale = pu__float_of_bits((pu__bits_of_float(shifted) << 23) + 0x3f800000u); /* 2^n */
+    const float scale = pu__float_of_bits(pu__bits_of_float(shifted) << 23); /* 2^n: n + 127 is its exponent */
     return fmaf(grown, scale, scale - 1.0f);
 }
 

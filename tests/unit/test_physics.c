@@ -8,7 +8,7 @@
 #include <cmocka.h>
 // clang-format on
 
-#include "kernels/physics/physics.h"
+#include "kernels/physics/execution.h"
 #include "plusultra/random.h"
 #include "tests/support/golden.h"
 
@@ -205,6 +205,24 @@ static void the_band_keeps_small_changes_from_trading(void **state) {
     assert_int_equal(b.account.trades, 2);
 }
 
+/* The reciprocal of a turnover against the division that it stands for, and where no float holds an equity. */
+static void turnover_is_traded_over_equity(void **state) {
+    (void)state;
+    double worst = 0.0;
+    for (int i = 0; i < 1000000; ++i) {
+        const double equity = ldexp(1.0 + (double)i * 1.00000049e-6, i % 220 - 99);
+        const double traded = equity * (1e-6 + (double)(i % 997));
+        const double turnover = pu__execution_turnover(0.0, traded, equity), exact = traded / equity;
+        worst = fmax(worst, fabs(turnover - exact) / exact);
+    }
+    print_message("worst relative error of a turnover: 2^%.1f\n", log2(worst));
+    assert_true(worst > 0.0 && worst < 0x1p-45);
+    assert_true(pu__execution_turnover(0.25, 0.0, 0.0) == 0.25);
+    assert_true(pu__execution_turnover(0.25, 0.0, PU_EQUITY_LEAST / 8.0) == 0.25);
+    assert_true(pu__execution_turnover(0.0, PU_EQUITY_LEAST, PU_EQUITY_LEAST / 8.0) == 1.0);
+    assert_true(pu__execution_turnover(0.25, 1e300, 1e300) == 0.25);
+}
+
 static void ruin_is_final(void **state) {
     (void)state;
     book b = new_book(1, 0, 0);
@@ -262,6 +280,7 @@ int main(void) {
         cmocka_unit_test(equity_is_one_plus_pnl_less_costs),
         cmocka_unit_test(the_band_keeps_small_changes_from_trading),
         cmocka_unit_test(ruin_is_final),
+        cmocka_unit_test(turnover_is_traded_over_equity),
         cmocka_unit_test(agrees_with_units_and_cash),
     };
     return cmocka_run_group_tests(tests, 0, 0);
