@@ -35,12 +35,12 @@ tidy: build ## style, include directions, dead code, static analysis
 	sh scripts/tidy.sh $(BUILD)
 
 asan: deps ## tests under AddressSanitizer and UndefinedBehaviorSanitizer
-	cmake -S . -B build-asan -DPU_SANITIZE=address,undefined
+	cmake -S . -B build-asan -DPU_SANITIZE=address,undefined -DPU_BENCH=OFF
 	cmake --build build-asan -j$(JOBS)
 	$(CTEST) --test-dir build-asan -LE long
 
 tsan: deps ## threaded tests under ThreadSanitizer
-	cmake -S . -B build-tsan -DPU_SANITIZE=thread
+	cmake -S . -B build-tsan -DPU_SANITIZE=thread -DPU_BENCH=OFF
 	cmake --build build-tsan -j$(JOBS)
 	$(CTEST) --test-dir build-tsan -L tsan
 

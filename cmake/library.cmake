@@ -13,7 +13,7 @@ target_include_directories(pu_engine PUBLIC ${CMAKE_SOURCE_DIR} $<BUILD_INTERFAC
 target_link_libraries(pu_engine PUBLIC Threads::Threads m)
 # The CPU kernels (kernels/<op>/<op>_cpu.c) are compiled once per instruction set; kernels/common/isa.c picks at run time. Their loops vectorise
 # at -O3; multiply-adds may fuse, and no code of theirs reads floating-point exception flags.
-set(PU_KERNEL_OPTIONS -O3 -ffp-contract=fast -fno-trapping-math)
+set(PU_KERNEL_OPTIONS ${PU_OPTIMISE_LOOPS} -ffp-contract=fast -fno-trapping-math)
 if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
     list(APPEND PU_KERNEL_OPTIONS -fno-tree-loop-distribute-patterns) # else loops over short rows become calls of memcpy and memset
 endif()
@@ -52,9 +52,9 @@ if(NOT PU_KERNEL_ONLY)
     # Features work on columns: their loops vectorise at -O3, never at the price of a bit (-ffp-contract=off holds). gcc takes a
     # column that a loop over a block's bars has filled for uninitialized, as if a block could be empty.
     file(GLOB PU_FEATURE_C CONFIGURE_DEPENDS host/data/features/*.c)
-    set_source_files_properties(${PU_FEATURE_C} PROPERTIES COMPILE_OPTIONS "-O3;-fno-trapping-math;$<$<C_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>")
+    set_source_files_properties(${PU_FEATURE_C} PROPERTIES COMPILE_OPTIONS "${PU_OPTIMISE_LOOPS};-fno-trapping-math;$<$<C_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>")
     # Most of these fits is one loop of exponentials.
-    set_source_files_properties(host/sim/fit_heston.c host/sim/fit_jumps.c PROPERTIES COMPILE_OPTIONS "-O3;-fno-trapping-math")
+    set_source_files_properties(host/sim/fit_heston.c host/sim/fit_jumps.c PROPERTIES COMPILE_OPTIONS "${PU_OPTIMISE_LOOPS};-fno-trapping-math")
     target_compile_definitions(plusultra PRIVATE PU_VERSION="${PROJECT_VERSION}")
     include(cmake/embed.cmake)
     foreach(version 1 2 3)

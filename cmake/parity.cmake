@@ -25,7 +25,7 @@ function(add_planted name account file)
     foreach(function ${parity_names_${account}})
         target_compile_definitions(pu_parity_${name} PRIVATE ${function}=${name}_${function})
     endforeach()
-    target_compile_options(pu_parity_${name} PRIVATE -ffp-contract=off -w)
+    target_compile_options(pu_parity_${name} PRIVATE -O0 -ffp-contract=off -w) # each runs for moments: what it costs is being compiled
     target_include_directories(pu_parity_${name} BEFORE PRIVATE ${folder} ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/include)
     target_link_libraries(test_parity PRIVATE $<TARGET_OBJECTS:pu_parity_${name}>)
 endfunction()

@@ -11,9 +11,23 @@ set(PU_TEST_FOLDERS kernels)
 if(NOT PU_KERNEL_ONLY)
     list(APPEND PU_TEST_FOLDERS unit system)
 endif()
+# The longest tests, longest first, so that no processor is idle at the end (ctest knows how long they take only after a first run).
+set(PU_LONG_FIRST test_planted_edge test_cuda_ops test_mutants test_cuda_ops_tsan test_fault_build test_fault_stream test_fault_import
+    test_fault_prices test_staging test_cuda_backend test_stress_resume test_calibrate test_import_kill test_flat_memory test_real_features
+    test_import_sources test_series test_processes test_precision test_cli test_fault_series test_engine test_windows test_backtest
+    test_fault_stress fuzz_import_corpus fuzz_columns_corpus fuzz_gzip_corpus)
+function(pu_cost_of name out)
+    set(${out} 0 PARENT_SCOPE)
+    list(FIND PU_LONG_FIRST ${name} at)
+    if(NOT at EQUAL -1)
+        math(EXPR cost "100 - ${at}")
+        set(${out} ${cost} PARENT_SCOPE)
+    endif()
+endfunction()
+
 # Labels beside the folder's name: `tsan` for those that run threads, `long` for those that the sanitizer builds leave out.
 set(PU_TSAN_TESTS test_policy_plugins test_stress_model test_pool test_registry test_audit test_engine test_loader test_windows test_import test_import_sources test_training)
-set(PU_LONG_TESTS test_flat_memory test_planted_edge test_install)
+set(PU_LONG_TESTS test_flat_memory test_planted_edge test_install test_real_audit test_precision test_fit test_processes test_tidy)
 foreach(folder ${PU_TEST_FOLDERS})
     file(GLOB sources CONFIGURE_DEPENDS tests/${folder}/test_*.c)
     foreach(source ${sources})
@@ -28,7 +42,8 @@ foreach(folder ${PU_TEST_FOLDERS})
         if(name IN_LIST PU_LONG_TESTS)
             list(APPEND labels long)
         endif()
-        set_tests_properties(${name} PROPERTIES TIMEOUT 900 LABELS "${labels}"
+        pu_cost_of(${name} cost)
+        set_tests_properties(${name} PROPERTIES TIMEOUT 900 COST ${cost} LABELS "${labels}"
             ENVIRONMENT "PU_SOURCE=${CMAKE_SOURCE_DIR};PU_BINARY=${CMAKE_BINARY_DIR}")
     endforeach()
 endforeach()
@@ -50,9 +65,14 @@ if(NOT PU_KERNEL_ONLY AND NOT PU_SANITIZE MATCHES "thread" AND NOT (PU_SANITIZE 
         target_link_libraries(${name} PRIVATE pu_test_fault)
         set_target_properties(${name} PROPERTIES ENABLE_EXPORTS ON) # names in the trace of a fault
         add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
-        set_tests_properties(${name} PROPERTIES TIMEOUT 900 LABELS fault
+        pu_cost_of(${name} cost)
+        set_tests_properties(${name} PROPERTIES TIMEOUT 900 COST ${cost} LABELS fault
             ENVIRONMENT "PU_SOURCE=${CMAKE_SOURCE_DIR};PU_BINARY=${CMAKE_BINARY_DIR}")
     endforeach()
+elseif(NOT PU_KERNEL_ONLY) # not linked, but clang warns of them too
+    file(GLOB sources CONFIGURE_DEPENDS tests/fault/*.c)
+    add_library(pu_test_fault OBJECT ${sources})
+    target_link_libraries(pu_test_fault PUBLIC pu_test_support)
 endif()
 foreach(part emulator fuzz)
     if(EXISTS ${CMAKE_SOURCE_DIR}/tests/${part}/CMakeLists.txt)

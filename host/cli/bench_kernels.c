@@ -6,7 +6,6 @@
 
 #include "host/base/nearest.h"
 #include "host/cli/peer.h"
-#include "host/graph/op_bench.h"
 #include "plusultra/log.h"
 #include "plusultra/memory.h"
 
@@ -71,9 +70,15 @@ static json_t *result_row(const pu__workload *w, const pu__workload_time *t) {
     return row;
 }
 
+pu_status pu__cli_bench_open(pu__cli *cli, pu_device *device, pu__op_bench **out) {
+    double seconds = 0;
+    PU_TRY(pu__cli_real(cli, "seconds", 5, 0, 3600, &seconds));
+    return pu__op_bench_open(device, seconds == 0, out);
+}
+
 static pu_status measure(pu__cli *cli, pu_device *device, const pu__workloads *list, pu__workload_time *times) {
     pu__op_bench *bench = NULL;
-    PU_TRY(pu__op_bench_open(device, false, &bench));
+    PU_TRY(pu__cli_bench_open(cli, device, &bench));
     const pu__device_rates *rates = pu__op_bench_rates(bench);
     printf("%s\nlimits measured now: copy %.1f GB/s, matrix product %.0f GF/s\n\n%-40s %9s %9s %8s %8s %7s\n",
            pu_device_description(device), 1e-9 * rates->copy_bytes_per_s, 1e-9 * rates->matrix_flops_per_s,

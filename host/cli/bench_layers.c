@@ -8,8 +8,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "host/cli/bench_kernels.h"
 #include "host/cli/peer.h"
-#include "host/graph/op_bench.h"
 #include "plusultra/log.h"
 #include "plusultra/memory.h"
 
@@ -203,7 +203,7 @@ pu_status pu__cli_bench_layers(pu__cli *cli) {
     int count = 0;
     pu_status status = layer ? choose(cli, layer, &count) : PU_ERR_MEMORY;
     if (status == PU_OK) status = pu_device_open(cli->config->run.device, (int)cli->config->run.threads, &device);
-    if (status == PU_OK) status = pu__op_bench_open(device, false, &bench);
+    if (status == PU_OK) status = pu__cli_bench_open(cli, device, &bench);
     if (status == PU_OK && python) status = pu__peer_start(python, cli->config->run.threads, &peer);
     if (status == PU_OK) {
         printf("%s\n", pu_device_description(device));

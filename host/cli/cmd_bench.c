@@ -95,7 +95,7 @@ static pu_status run(pu__cli *cli) {
 }
 
 static const pu__option options[] = {
-    {"seconds", 0, "S", "how long to measure the step (5)"},
+    {"seconds", 0, "S", "how long to measure the step (5); 0: a rough look, of kernels and layers too"},
     {"op", 0, "NAME", "kernels, layers: this operation only"},
     {"bars", 0, "T", "kernels, layers: windows of this length only (64, 128, 256, 512)"},
     {"peer", 0, "PYTHON", "kernels, layers: the same work in this Python's PyTorch, and JAX if it has it"},

@@ -34,14 +34,15 @@ typedef struct thread {
     const char *name;
     uint32_t *words;
     int word_count;
-    pu__emulated_copy copy[PU__COPIES_MAX]; /* under way, the oldest first */
-    int copies, copies_done;
+    int copies, copies_done; /* asynchronous ones under way */
     uint64_t barrier_token, warp_token;
 } thread;
 
 uint3 pu__emulated_thread, pu__emulated_block, pu__emulated_block_dim, pu__emulated_grid_dim;
 
 static thread threads[PU__THREADS_MAX];
+/* Of each thread, the oldest first. Not in `threads`, which are walked over often. */
+static pu__emulated_copy copy_of[PU__THREADS_MAX][PU__COPIES_MAX];
 static int thread_count;
 int pu__running_thread = -1;
 const char *pu__running_stack, *pu__running_stack_end;
@@ -134,6 +135,12 @@ void pu__emulated_barrier(const char *file, int line) {
     pu__order_acquire(&block_token);
 }
 
+/* Whether two threads wait at one call site. A file's name is mostly one string: under the sanitizers, comparing texts
+ * took more time than all else. */
+static bool at_one_site(const thread *a, const thread *b) {
+    return a->line == b->line && (a->file == b->file || strcmp(a->file, b->file) == 0);
+}
+
 /* A lane that thread i, at a collective, waits for in vain. */
 static const thread *missing_lane(int i) {
     const thread *warp = &threads[i - i % PU__WARP];
@@ -158,7 +165,7 @@ static void open_barrier(void) {
     if (!waiting) return;
     for (int i = 0; i < thread_count; ++i) {
         const thread *t = &threads[i];
-        if (t->state == EXITED || t->line != waiting->line || strcmp(t->file, waiting->file) != 0) {
+        if (t->state == EXITED || !at_one_site(t, waiting)) {
             block_fault(PU__FAULT_BARRIER, waiting, t);
             return;
         }
@@ -235,9 +242,9 @@ static bool mismatch(const thread *warp, int lane, int lanes) {
         if (i >= lanes || i == lane) continue;
         const thread *o = &warp[i];
         const bool paired = o->state == AT_COLLECTIVE && (named || o->mask >> lane & 1u);
-        const bool same = o->mask == t->mask && o->kind == t->kind && o->width == t->width && o->line == t->line &&
-                          o->operation == t->operation && !strcmp(o->file, t->file);
-        if ((named && o->state == EXITED) || (paired && !same)) {
+        const bool apart = paired && (o->mask != t->mask || o->kind != t->kind || o->width != t->width ||
+                                      o->operation != t->operation || !at_one_site(o, t));
+        if ((named && o->state == EXITED) || apart) {
             block_fault(PU__FAULT_WARP, t, o);
             return true;
         }
@@ -301,13 +308,13 @@ void pu__emulated_copy_begin(float *to, const float *from, int live, int count) 
     thread *t = &threads[pu__running_thread];
     if (t->copies == PU__COPIES_MAX)
         pu__thread_fault(PU__FAULT_COPY, "more than %d copies under way", (int)PU__COPIES_MAX);
-    t->copy[t->copies++] = (pu__emulated_copy){to, from, live, count};
+    copy_of[pu__running_thread][t->copies++] = (pu__emulated_copy){to, from, live, count};
 }
 
 int pu__emulated_copy_end(pu__emulated_copy *copy) {
     thread *t = &threads[pu__running_thread];
     if (t->copies_done < t->copies) {
-        *copy = t->copy[t->copies_done++];
+        *copy = copy_of[pu__running_thread][t->copies_done++];
         return 1;
     }
     t->copies = t->copies_done = 0;

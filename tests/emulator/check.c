@@ -180,14 +180,21 @@ static void remember(touch *old, uint32_t epoch, unsigned bytes, uint32_t code) 
                    code,  (uint16_t)me, (uint8_t)bytes, (uint8_t)flags};
 }
 
+/* Which bytes of a cell an access takes. */
+static unsigned bytes_of_cell(size_t cell_offset, size_t offset, size_t bytes) {
+    unsigned mask = 0;
+    for (size_t at = cell_offset; at < cell_offset + CELL_BYTES; ++at)
+        if (at >= offset && at < offset + bytes) mask |= 1u << (at - cell_offset);
+    return mask;
+}
+
 static void check_cells(cell *cells, bool shared, const char *address, size_t offset, size_t bytes,
                         access_kind kind, uint32_t code) {
     const uint32_t epoch = shared ? block_epoch : launch_epoch;
+    const bool whole = (offset | bytes) % CELL_BYTES == 0;
     for (size_t first = offset / CELL_BYTES; first * CELL_BYTES < offset + bytes; ++first) {
         cell *c = &cells[first];
-        unsigned mask = 0;
-        for (size_t i = 0; i < CELL_BYTES; ++i)
-            if (first * CELL_BYTES + i >= offset && first * CELL_BYTES + i < offset + bytes) mask |= 1u << i;
+        const unsigned mask = whole ? (1u << CELL_BYTES) - 1 : bytes_of_cell(first * CELL_BYTES, offset, bytes);
         for (access_kind other = READ; other < ACCESS_KINDS; ++other) {
             const bool races = other != kind ? true : kind == WRITE;
             if (races && unordered(&c->last[other], epoch, mask))

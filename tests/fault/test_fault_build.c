@@ -14,7 +14,7 @@
 #include "tests/support/process.h"
 #include "tests/support/world.h"
 
-enum { POINTS = 60 };
+enum { POINTS = 40 };
 
 static world w;
 static char *work_folder;

@@ -16,7 +16,7 @@
 #include "tests/fault/fault.h"
 #include "tests/support/process.h"
 
-enum { DAYS = 90, POINTS = 60 };
+enum { DAYS = 90, POINTS = 40 };
 
 static char *inputs, *work_folder;
 static char sound_store[600]; /* with bars of another asset */

@@ -18,7 +18,7 @@
 #include "tests/support/market.h"
 #include "tests/support/process.h"
 
-enum { POINTS = 100, BARS = 400 };
+enum { POINTS = 40, BARS = 400 };
 
 static test_market market;
 static char *work_folder;

@@ -16,7 +16,7 @@
 #include "tests/support/market.h"
 #include "tests/support/process.h"
 
-enum { POINTS = 60 };
+enum { POINTS = 40 };
 
 static test_market market;
 static char *work_folder;

@@ -15,7 +15,7 @@
 #include "tests/support/market.h"
 #include "tests/support/process.h"
 
-enum { POINTS = 60, BARS = 500, BATCHES = 12, SEED = 20261123 };
+enum { POINTS = 40, BARS = 500, BATCHES = 12, SEED = 20261123 };
 
 static test_market market;
 static char *work_folder;

@@ -76,8 +76,8 @@ static void kernels_beside_another_system(void **state) {
     char *folder = test_folder_new();
     test_write(test_path(folder, "peer"), peer);
     assert_int_equal(chmod(test_path(folder, "peer"), 0700), 0);
-    test_outcome run = test_plusultra(folder, "bench", "kernels", "--op", "s4_step", "--bars", "64", "--peer",
-                                      "./peer", "--json", "out.json", NULL);
+    test_outcome run = test_plusultra(folder, "bench", "kernels", "--op", "s4_step", "--bars", "64", "--seconds",
+                                      "0", "--peer", "./peer", "--json", "out.json", NULL);
     if (run.code != 0) fail_msg("%s%s", run.out, run.err);
     json_t *root = result_of(folder), *row = json_array_get(json_object_get(root, "peers"), 0);
     assert_int_equal(json_array_size(json_object_get(root, "operations")), 1);
@@ -93,8 +93,8 @@ static void layers_beside_other_systems(void **state) {
     char *folder = test_folder_new();
     test_write(test_path(folder, "peer"), talker);
     assert_int_equal(chmod(test_path(folder, "peer"), 0700), 0);
-    test_outcome run = test_plusultra(folder, "bench", "layers", "--op", "conv", "--bars", "16", "--rounds", "3",
-                                      "--peer", "./peer", "--json", "out.json", NULL);
+    test_outcome run = test_plusultra(folder, "bench", "layers", "--op", "conv", "--bars", "16", "--seconds", "0",
+                                      "--rounds", "3", "--peer", "./peer", "--json", "out.json", NULL);
     if (run.code != 0) fail_msg("%s%s", run.out, run.err);
     json_t *root = result_of(folder), *rows = json_object_get(root, "layers"), *row = json_array_get(rows, 0);
     json_t *peers = json_object_get(row, "peers"), *slow = json_array_get(peers, 0);
@@ -110,7 +110,8 @@ static void layers_beside_other_systems(void **state) {
     json_decref(root);
     test_outcome_free(&run);
     test_write(test_path(folder, "peer"), "#!/bin/sh\nread -r line\necho nonsense\n");
-    run = test_plusultra(folder, "bench", "layers", "--op", "conv", "--bars", "16", "--peer", "./peer", NULL);
+    run = test_plusultra(folder, "bench", "layers", "--op", "conv", "--bars", "16", "--seconds", "0", "--peer",
+                         "./peer", NULL);
     assert_int_equal(run.code, 1);
     assert_non_null(strstr(run.err, "nonsense"));
     test_outcome_free(&run);
@@ -132,8 +133,8 @@ static void mistakes_are_named(void **state) {
     assert_int_equal(run.code, 2);
     assert_non_null(strstr(run.err, "stepp"));
     test_outcome_free(&run);
-    run =
-        test_plusultra(folder, "bench", "kernels", "--op", "s4_step", "--bars", "64", "--peer", "./nothing", NULL);
+    run = test_plusultra(folder, "bench", "kernels", "--op", "s4_step", "--bars", "64", "--seconds", "0", "--peer",
+                         "./nothing", NULL);
     assert_int_equal(run.code, 1);
     assert_non_null(strstr(run.err, "PyTorch"));
     test_outcome_free(&run);

@@ -40,7 +40,7 @@ static void write_config(const char *name) {
              "  cost_factors: [0, 1, 3]\n"
              "  latencies: [1, 2]\n"
              "  seeds: 2\n"
-             "  paths: 1500\n"
+             "  paths: 500\n"
              "  steps_bars: 100\n"
              "  capital: 100000\n"
              "  impact: 0.3\n"
