@@ -52,7 +52,7 @@ if(NOT PU_CUDA STREQUAL "OFF" AND NOT PU_SANITIZE AND NOT PU_FUZZ)
         set(CMAKE_CUDA_STANDARD 17)
         set(CMAKE_CUDA_FLAGS_RELEASE "-O3 -lineinfo")
         # A register spill or a local array in a kernel is a warning of ptxas; what a kernel takes is kept for the test nvcc_check.
-        set(CMAKE_CUDA_COMPILER_LAUNCHER ${CMAKE_SOURCE_DIR}/scripts/keep_ptxas.sh)
+        set(CMAKE_CUDA_COMPILER_LAUNCHER ${CMAKE_SOURCE_DIR}/scripts/keep_ptxas.sh ${CMAKE_CUDA_COMPILER_LAUNCHER})
         add_compile_options("$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra,-Wshadow;-Xptxas=--verbose,--warn-on-spills,--warn-on-local-memory-usage>")
         if(PU_WERROR)
             add_compile_options("$<$<COMPILE_LANGUAGE:CUDA>:--Werror=all-warnings;-Xptxas=--warning-as-error>")

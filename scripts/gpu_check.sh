@@ -4,7 +4,8 @@
 # Builds kernels, graph and device alone, runs every op case on the GPU against the reference and the CPU kernels (under
 # compute-sanitizer too where it is installed), times every op (attention in f32, tf32 and bf16) and the training step, and
 # the same work in PyTorch, flash-attn, accelerated-scan and mamba-ssm, as far as they are found. Writes
-# bench/results/<date>-<device>-<commit>.md. Without a GPU, or with a failed test, it writes nothing and ends with status 1.
+# bench/results/<date>-<device>-<commit>.md, whatever came out; a failure stands there too, and makes the status 1. Without a GPU it writes
+# nothing and ends with status 1.
 #
 # Usage: sh scripts/gpu_check.sh [BUILD_FOLDER]
 # PU_PEER_PYTHON names the Python that has PyTorch (default python3).
@@ -34,23 +35,26 @@ echo "gpu-check: $device"
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-"$check" test > "$work/test" || { cat "$work/test"; echo "gpu-check: FAILED, no results are written" >&2; exit 1; }
+failed=0
+"$check" test > "$work/test" 2>&1 || { failed=1; echo "FAILED: the tests above ended with an error" >> "$work/test"; }
 cat "$work/test"
 
 sanitizer="compute-sanitizer is not installed: not run"
+findings=""
 if command -v compute-sanitizer > /dev/null; then
     for tool in memcheck racecheck synccheck; do
         echo "gpu-check: compute-sanitizer $tool"
         compute-sanitizer --tool "$tool" --error-exitcode 9 "$check" test > "$work/$tool" 2>&1 || {
             tail -n 60 "$work/$tool"
-            echo "gpu-check: compute-sanitizer $tool FAILED, no results are written" >&2
-            exit 1
+            failed=1
+            findings="$findings $tool"
         }
     done
     sanitizer="compute-sanitizer memcheck, racecheck, synccheck: no findings"
+    [ -z "$findings" ] || sanitizer="FAILED: compute-sanitizer has findings in$findings"
 fi
 
-"$check" bench "$work/lines" > "$work/bench"
+"$check" bench "$work/lines" > "$work/bench" || { failed=1; echo "FAILED: the benchmark ended with an error" >> "$work/bench"; }
 cat "$work/bench"
 
 peer="PyTorch with CUDA is not installed: not compared"
@@ -81,3 +85,5 @@ mkdir -p bench/results
 } > "$work/result"
 mv "$work/result" "$result"
 echo "gpu-check: wrote $result"
+[ "$failed" -eq 0 ] || echo "gpu-check: FAILED, as the results say" >&2
+exit "$failed"

@@ -27,7 +27,7 @@ static pu_status test_case(const pu__op_case *op_case, pu_device *gpu, pu_device
     pu__op_result first, second;
     PU_TRY(pu__op_case_test(op_case, cpu, NULL));
     PU_TRY(pu__op_case_run(op_case, gpu, NULL, &first));
-    pu_status status = pu__op_case_judge(op_case, &first);
+    pu_status status = pu__op_case_judge_gpu(op_case, &first);
     if (status == PU_OK) status = pu__op_case_run(op_case, gpu, NULL, &second);
     if (status == PU_OK) {
         status = same_bits(op_case, &first, &second);

@@ -89,6 +89,10 @@ pu_status pu__op_case_causal(const pu__op_case *op_case, pu_device *device);
  * element's place. */
 pu_status pu__op_case_judge(const pu__op_case *op_case, const pu__op_result *result);
 
+/* The same of what a real GPU gave: its matrix units may cut off the digits of a tf32 factor where the naive evaluation
+ * rounds (docs/precision.md), which doubles the largest error of a factor. */
+pu_status pu__op_case_judge_gpu(const pu__op_case *op_case, const pu__op_result *result);
+
 /* Run and judge; `result` may be null. */
 pu_status pu__op_case_test(const pu__op_case *op_case, pu_device *device, const pu__kernel_entry *entry);
 

@@ -436,14 +436,14 @@ static pu_status evaluate(const pu__op_case *c, const pu__op_data *data, verdict
 }
 
 static pu_status judge_output(const pu__op_case *c, int slot, int64_t count, const float *out,
-                              const double *reference, const float *naive) {
+                              const double *reference, const float *naive, double times) {
     double naive_error = 0, largest = 0;
     for (int64_t i = 0; i < count; ++i) {
         if (!isfinite(reference[i]) || !isfinite(naive[i])) continue;
         naive_error = fmax(naive_error, fabs((double)naive[i] - reference[i]));
         largest = fmax(largest, fabs(reference[i]));
     }
-    const double allowed = 2.0 * naive_error + 4.0 * 0x1p-24 * fmax(largest, 1);
+    const double allowed = times * naive_error + 4.0 * 0x1p-24 * fmax(largest, 1);
     for (int64_t i = 0; i < count; ++i) {
         const double error = fabs((double)out[i] - reference[i]);
         const bool same = isnan(reference[i])   ? isnan(out[i])
@@ -460,19 +460,28 @@ static pu_status judge_output(const pu__op_case *c, int slot, int64_t count, con
     return PU_OK;
 }
 
-pu_status pu__op_case_judge(const pu__op_case *op_case, const pu__op_result *result) {
+static pu_status judge(const pu__op_case *op_case, const pu__op_result *result, double times) {
     pu__op_data data;
     PU_TRY(pu__op_data_new(op_case, &data));
     verdict v = {0};
     pu_status status = evaluate(op_case, &data, &v);
     for (int i = 0; i < op_case->out_count; ++i) {
         if (status == PU_OK)
-            status = judge_output(op_case, i, result->count[i], result->out[i], v.reference[i], v.naive[i]);
+            status = judge_output(op_case, i, result->count[i], result->out[i], v.reference[i], v.naive[i], times);
         pu_free(v.reference[i]);
         pu_free(v.naive[i]);
     }
     pu__op_data_free(&data);
     return status;
+}
+
+pu_status pu__op_case_judge(const pu__op_case *op_case, const pu__op_result *result) {
+    return judge(op_case, result, 2.0);
+}
+
+pu_status pu__op_case_judge_gpu(const pu__op_case *op_case, const pu__op_result *result) {
+    const bool cuts = op_case->op == PU_OP_GEMM && op_case->attributes.gemm.precision == PU_PRECISION_TF32;
+    return judge(op_case, result, cuts ? 4.0 : 2.0);
 }
 
 pu_status pu__op_case_test(const pu__op_case *op_case, pu_device *device, const pu__kernel_entry *entry) {
