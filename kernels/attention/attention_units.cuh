@@ -17,6 +17,8 @@
 
 static __device__ inline int lane_of(void) { return (int)threadIdx.x % PU_WARP; }
 
+namespace { /* methods of internal linkage: two copies of this text in one program stay apart */
+
 struct bf16_units {
     enum { PER_WORD = 2, A_WORDS = 4, B_WORDS = 2 };
 
@@ -149,6 +151,8 @@ template <class UNITS, int HEAD, bool KEPT> struct own_rows {
         for (int step = 0; !KEPT && step < S::STEPS; ++step) take_kept(held + step * UNITS::A_WORDS, step);
     }
 };
+
+} /* namespace */
 
 /* out[2n], out[2n+1] += own rows times tile rows row + 16n .. row + 16n + 15, for n below SIXTEENS. */
 template <class UNITS, int HEAD, bool KEPT, int SIXTEENS>

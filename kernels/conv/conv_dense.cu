@@ -115,6 +115,7 @@ static __device__ inline void accumulate(Stages *stages, float sum[ROWS][COLUMNS
 
 /* ---- y and dx ---- */
 
+namespace { /* methods of internal linkage: two copies of this text in one program stay apart */
 /* Taps, and channels within a tap. LAG_SIGN 1: y, from earlier bars; -1: dx, from later ones. */
 template <int LAG_SIGN> struct tap_stages {
     const dense_args *args;
@@ -149,6 +150,7 @@ template <int LAG_SIGN> struct tap_stages {
         return true;
     }
 };
+} /* namespace */
 
 template <int LAG_SIGN>
 static __global__ void __launch_bounds__(THREADS) conv_dense_kernel(const __grid_constant__ dense_args args) {
@@ -219,6 +221,7 @@ typedef struct weight_args {
     int bars, inputs, outputs, taps;
 } weight_args;
 
+namespace {
 /* Bars of a run of units that the tap's lag leaves in the window. */
 struct bar_stages {
     const weight_args *args;
@@ -252,6 +255,7 @@ struct bar_stages {
         return true;
     }
 };
+} /* namespace */
 
 /* partial[part][tap][input][output], and behind it dbias[output]. */
 static __global__ void __launch_bounds__(THREADS)

@@ -8,6 +8,8 @@
 #include "kernels/common/column_sum.cuh"
 #include "kernels/common/dropout.cuh"
 
+namespace { /* methods of internal linkage: two copies of this text in one program stay apart */
+
 typedef struct act_op {
     pu_act kind;
     __device__ float operator()(float x) const { return pu__act_at(kind, x); }
@@ -30,6 +32,8 @@ typedef struct add_op {
 typedef struct mul_op {
     __device__ float operator()(float a, float b) const { return a * b; }
 } mul_op;
+
+} /* namespace */
 
 /* y[i] = op(x[i]). */
 template <typename Op>

@@ -9,7 +9,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <new>
-#include <tuple>
 #include <type_traits>
 #include <utility>
 
@@ -93,15 +92,38 @@ static constexpr int warpSize = 32;
 
 /* ---- launches ---- */
 
-/* Of one file alone: two files may have argument types of one name. */
+/* Of one file alone: two files may have argument types of one name, and of two functions of one name in a program the
+ * linker keeps one. For the same reason nothing here is made of std::tuple. */
 namespace {
+template <class... Values> struct pu__emulated_arguments {};
+template <class First, class... Rest> struct pu__emulated_arguments<First, Rest...> {
+    First first;
+    pu__emulated_arguments<Rest...> rest;
+};
+inline pu__emulated_arguments<> pu__emulated_pack() { return {}; }
+template <class First, class... Rest>
+pu__emulated_arguments<First, Rest...> pu__emulated_pack(First first, Rest... rest) {
+    return {first, pu__emulated_pack(rest...)};
+}
+
+/* kernel(passed..., what is left) */
+template <class Kernel, class... Passed>
+void pu__emulated_apply(Kernel kernel, const pu__emulated_arguments<> &, const Passed &...passed) {
+    kernel(passed...);
+}
+template <class Kernel, class First, class... Rest, class... Passed>
+void pu__emulated_apply(Kernel kernel, const pu__emulated_arguments<First, Rest...> &left,
+                        const Passed &...passed) {
+    pu__emulated_apply(kernel, left.rest, passed..., left.first);
+}
+
 template <class... Parameters> struct pu__emulated_call {
     void (*kernel)(Parameters...);
-    std::tuple<std::decay_t<Parameters>...> arguments;
+    pu__emulated_arguments<std::decay_t<Parameters>...> arguments;
 
     static void run(void *state) {
         const auto *call = static_cast<const pu__emulated_call *>(state);
-        std::apply(call->kernel, call->arguments);
+        pu__emulated_apply(call->kernel, call->arguments);
     }
     static void drop(void *state) { delete static_cast<pu__emulated_call *>(state); }
 };
@@ -110,8 +132,8 @@ template <class... Parameters, class... Arguments>
 void pu__emulated_launch(const char *name, void (*kernel)(Parameters...), dim3 grid, dim3 block,
                          size_t shared_bytes, cudaStream_t stream, Arguments &&...arguments) {
     using call = pu__emulated_call<Parameters...>;
-    auto *state = new (std::nothrow)
-        call{kernel, {static_cast<std::decay_t<Parameters>>(std::forward<Arguments>(arguments))...}};
+    auto *state = new (std::nothrow) call{
+        kernel, pu__emulated_pack(static_cast<std::decay_t<Parameters>>(std::forward<Arguments>(arguments))...)};
     pu__emulated_enqueue(name, grid, block, shared_bytes, stream, reinterpret_cast<const void *>(kernel),
                          call::run, call::drop, state, sizeof *state);
 }
