@@ -108,9 +108,11 @@ static void conclude(comparison *c) {
 
 static pu_status compare(pu__op_bench *bench, pu__peer *peer, int rounds, comparison *c) {
     pu__layer_run *run = NULL;
+    if (peer->child) PU_TRY(introduce(peer, c)); /* it loads its libraries before the floor is measured */
+    pause_briefly();
     PU_TRY(pu__layer_open(bench, c->layer, &run));
     c->floor_s = pu__layer_floor_s(run);
-    pu_status status = peer->child ? introduce(peer, c) : PU_OK;
+    pu_status status = PU_OK;
     while (status == PU_OK && c->rounds < rounds) {
         status = pu_interrupted() ? pu_fail(PU_ERR_INTERRUPTED, "stopped") : one_round(run, peer, c);
     }
