@@ -1,6 +1,8 @@
-/* Matrix product by cuBLASLt in float32 (TF32 and bfloat16 where asked for), bias in its epilogue. GELU is in it too
- * where nobody asks for the pre-activation, as in prediction. Other activations are a kernel of our own: cuBLASLt has
- * no SiLU, sigmoid and tanh, and does not say what its ReLU makes of a NaN, which here has to stay one.
+/* Matrix product by cuBLASLt in float32 (TF32 and bfloat16 where asked for), bias in its epilogue, and GELU with it:
+ * alone in prediction, with the pre-activation stored beside it (GELU_AUX) where a gradient reads that. The rest is
+ * `activate`, a launch of our own: SiLU, sigmoid and tanh, which cuBLASLt has not; ReLU, where it does not say what
+ * becomes of a NaN, which here has to stay one; GELU that is to leave rows of other than a multiple of 8, which
+ * cuBLASLt does not store; and GELU where its heuristic knows no algorithm for the epilogue, once for each shape.
  *
  * cuBLASLt is column-major. The row-major y[M,N] is its y^T[N,M] = op(b)^T op(a)^T: b goes in as its first
  * operand, a as the second, and a row-major [R,C] is a column-major [C,R] with leading dimension C. So an operand
@@ -18,17 +20,28 @@
 #include "kernels/common/rounding.h"
 #include "plusultra/memory.h"
 
+/* What the leading dimension of a stored pre-activation has to be a multiple of (cuBLASLt's reference,
+ * CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD). */
+enum { STORED_ROWS = 8 };
+
 struct shape {
     int64_t m, n, k;
     int transpose_a, transpose_b;
     uint32_t align_a, align_b, align_y; /* bytes; algorithms differ in what they need */
     uint32_t align_bias;                /* 0: no bias */
-    int gelu;
+    uint32_t align_z;                   /* 0: no pre-activation beside y */
+    int gelu;                           /* in the epilogue */
     pu_precision precision;
 };
 
+/* What a product reads and writes. */
+struct operands {
+    const void *a, *b, *bias; /* bias may be null */
+    float *y, *z;             /* the same place where no pre-activation is kept */
+};
+
 struct plan {
-    shape key;
+    shape wanted, made; /* they differ where there is no algorithm with GELU: the product is then z */
     cublasLtMatmulDesc_t product;
     cublasLtMatrixLayout_t a, b, y;
     cublasLtMatmulAlgo_t algorithm;
@@ -72,15 +85,18 @@ void pu__gemm_plans_free(pu__gemm_plans *plans) {
 static bool same(const shape *a, const shape *b) {
     return a->m == b->m && a->n == b->n && a->k == b->k && a->transpose_a == b->transpose_a &&
            a->transpose_b == b->transpose_b && a->precision == b->precision && a->align_bias == b->align_bias &&
-           a->gelu == b->gelu && a->align_a == b->align_a && a->align_b == b->align_b && a->align_y == b->align_y;
+           a->align_z == b->align_z && a->gelu == b->gelu && a->align_a == b->align_a &&
+           a->align_b == b->align_b && a->align_y == b->align_y;
 }
 
 static pu_status describe(const shape *s, plan *p) {
     const cublasOperation_t first = s->transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N;
     const cublasOperation_t second = s->transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N;
-    static const cublasLtEpilogue_t epilogues[2][2] = {{CUBLASLT_EPILOGUE_DEFAULT, CUBLASLT_EPILOGUE_BIAS},
-                                                       {CUBLASLT_EPILOGUE_GELU, CUBLASLT_EPILOGUE_GELU_BIAS}};
-    const cublasLtEpilogue_t epilogue = epilogues[s->gelu][s->align_bias != 0];
+    static const cublasLtEpilogue_t epilogues[3][2] = {
+        {CUBLASLT_EPILOGUE_DEFAULT, CUBLASLT_EPILOGUE_BIAS},
+        {CUBLASLT_EPILOGUE_GELU, CUBLASLT_EPILOGUE_GELU_BIAS},
+        {CUBLASLT_EPILOGUE_GELU_AUX, CUBLASLT_EPILOGUE_GELU_AUX_BIAS}};
+    const cublasLtEpilogue_t epilogue = epilogues[s->gelu + (s->align_z != 0)][s->align_bias != 0];
     const cublasComputeType_t compute =
         s->precision == PU_PRECISION_TF32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
     const cudaDataType_t factor = s->precision == PU_PRECISION_BF16 ? CUDA_R_16BF : CUDA_R_32F;
@@ -91,6 +107,10 @@ static pu_status describe(const shape *s, plan *p) {
              "setting transb");
     BLAS_TRY(cublasLtMatmulDescSetAttribute(p->product, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue),
              "setting the epilogue");
+    if (s->align_z)
+        BLAS_TRY(
+            cublasLtMatmulDescSetAttribute(p->product, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, &s->n, sizeof s->n),
+            "setting the rows of the pre-activation");
     const int64_t b_columns = s->transpose_b ? s->k : s->n, b_rows = s->transpose_b ? s->n : s->k;
     const int64_t a_columns = s->transpose_a ? s->m : s->k, a_rows = s->transpose_a ? s->k : s->m;
     BLAS_TRY(cublasLtMatrixLayoutCreate(&p->b, factor, b_columns, b_rows, b_columns), "making a layout");
@@ -99,9 +119,24 @@ static pu_status describe(const shape *s, plan *p) {
     return PU_OK;
 }
 
+/* The heuristic looks at the alignment of these as well. */
+static pu_status point(const plan *p, const operands *o) {
+    const void *z = o->z;
+    if (p->made.align_bias)
+        BLAS_TRY(cublasLtMatmulDescSetAttribute(p->product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &o->bias,
+                                                sizeof o->bias),
+                 "setting the bias");
+    if (p->made.align_z)
+        BLAS_TRY(
+            cublasLtMatmulDescSetAttribute(p->product, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, &z, sizeof z),
+            "setting the pre-activation");
+    return PU_OK;
+}
+
 /* Split sums are allowed only through the workspace, where their order is fixed. */
-static pu_status choose_with(cublasLtMatmulPreference_t preference, cublasLtHandle_t blas, const shape *s,
-                             size_t workspace_bytes, plan *p) {
+static pu_status choose_with(cublasLtMatmulPreference_t preference, cublasLtHandle_t blas, size_t workspace_bytes,
+                             plan *p, bool *found) {
+    const shape *s = &p->made;
     const uint64_t bytes = workspace_bytes;
     const uint32_t reductions = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
     const struct {
@@ -120,36 +155,54 @@ static pu_status choose_with(cublasLtMatmulPreference_t preference, cublasLtHand
         BLAS_TRY(cublasLtMatmulPreferenceSetAttribute(preference, w.name, w.value, w.size),
                  "setting a preference");
     cublasLtMatmulHeuristicResult_t result = {};
-    int found = 0;
-    BLAS_TRY(
-        cublasLtMatmulAlgoGetHeuristic(blas, p->product, p->b, p->a, p->y, p->y, preference, 1, &result, &found),
-        "choosing an algorithm");
-    if (found < 1 || result.state != CUBLAS_STATUS_SUCCESS)
-        return pu_fail(PU_ERR_DEVICE, "cuBLASLt has no algorithm for a product of %lld x %lld x %lld",
-                       static_cast<long long>(s->m), static_cast<long long>(s->n), static_cast<long long>(s->k));
+    int count = 0;
+    const cublasStatus_t status =
+        cublasLtMatmulAlgoGetHeuristic(blas, p->product, p->b, p->a, p->y, p->y, preference, 1, &result, &count);
+    if (status != CUBLAS_STATUS_SUCCESS && status != CUBLAS_STATUS_NOT_SUPPORTED)
+        return blas_failed(status, "choosing an algorithm");
+    *found = status == CUBLAS_STATUS_SUCCESS && count > 0 && result.state == CUBLAS_STATUS_SUCCESS;
     p->algorithm = result.algo;
     return PU_OK;
 }
 
-static pu_status plan_make(cublasLtHandle_t blas, const shape *s, const void *bias, size_t workspace_bytes,
-                           plan *p) {
-    p->key = *s;
+static pu_status plan_make(cublasLtHandle_t blas, const shape *s, const operands *o, size_t workspace_bytes,
+                           plan *p, bool *found) {
+    *p = {};
+    p->wanted = p->made = *s;
     PU_TRY(describe(s, p));
-    if (bias)
-        BLAS_TRY(cublasLtMatmulDescSetAttribute(p->product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof bias),
-                 "setting the bias");
+    PU_TRY(point(p, o));
     cublasLtMatmulPreference_t preference = nullptr;
     BLAS_TRY(cublasLtMatmulPreferenceCreate(&preference), "making a preference");
-    const pu_status status = choose_with(preference, blas, s, workspace_bytes, p);
+    const pu_status status = choose_with(preference, blas, workspace_bytes, p, found);
     cublasLtMatmulPreferenceDestroy(preference);
     return status;
 }
 
-static pu_status plan_for(const pu__cuda_exec *exec, const shape *s, const void *bias, size_t workspace_bytes,
+/* With GELU in the epilogue if there is an algorithm for that. */
+static pu_status plan_make_any(cublasLtHandle_t blas, const shape *s, const operands *o, size_t workspace_bytes,
+                               plan *p) {
+    bool found = false;
+    PU_TRY(plan_make(blas, s, o, workspace_bytes, p, &found));
+    if (found) return PU_OK;
+    if (s->gelu) {
+        plan_release(p);
+        shape product = *s;
+        product.gelu = 0;
+        if (s->align_z) product.align_y = s->align_z;
+        product.align_z = 0;
+        PU_TRY(plan_make(blas, &product, o, workspace_bytes, p, &found));
+        p->wanted = *s;
+        if (found) return PU_OK;
+    }
+    return pu_fail(PU_ERR_DEVICE, "cuBLASLt has no algorithm for a product of %lld x %lld x %lld",
+                   static_cast<long long>(s->m), static_cast<long long>(s->n), static_cast<long long>(s->k));
+}
+
+static pu_status plan_for(const pu__cuda_exec *exec, const shape *s, const operands *o, size_t workspace_bytes,
                           plan **out) {
     pu__gemm_plans *plans = exec->gemm_plans;
     for (size_t i = 0; i < plans->count; ++i) {
-        if (!same(&plans->entry[i].key, s)) continue;
+        if (!same(&plans->entry[i].wanted, s)) continue;
         *out = &plans->entry[i];
         return PU_OK;
     }
@@ -162,7 +215,7 @@ static pu_status plan_for(const pu__cuda_exec *exec, const shape *s, const void 
     }
     plan *p = &plans->entry[plans->count];
     *p = {};
-    const pu_status status = plan_make(exec->blas, s, bias, workspace_bytes, p);
+    const pu_status status = plan_make_any(exec->blas, s, o, workspace_bytes, p);
     if (status != PU_OK) {
         plan_release(p);
         return status;
@@ -218,44 +271,50 @@ static uint32_t alignment_of(const void *pointer) {
 
 static size_t copy_bytes(int64_t count) { return (2 * static_cast<size_t>(count) + 255) / 256 * 256; }
 
-/* The factors as cuBLASLt takes them, and the part of the workspace that is left to it. */
-typedef struct factors {
-    const void *a, *b;
-    unsigned char *workspace;
-    size_t workspace_bytes;
-} factors;
+/* The part of the workspace that is left to cuBLASLt. */
+struct room {
+    unsigned char *at;
+    size_t bytes;
+};
 
-static pu_status prepare_factors(const pu__call *call, const shape *s, factors *f) {
-    *f = {call->in[0].data, call->in[1].data, static_cast<unsigned char *>(call->workspace),
-          call->workspace_bytes};
+/* The factors as cuBLASLt takes them. */
+static pu_status prepare_factors(const pu__call *call, const shape *s, operands *o, room *left) {
+    *left = {static_cast<unsigned char *>(call->workspace), call->workspace_bytes};
+    o->a = call->in[0].data;
+    o->b = call->in[1].data;
     if (s->precision != PU_PRECISION_BF16) return PU_OK;
     const int64_t a_count = s->m * s->k, b_count = s->k * s->n;
     const size_t used = copy_bytes(a_count) + copy_bytes(b_count);
-    unsigned char *b_copy = f->workspace + copy_bytes(a_count);
+    unsigned char *a_copy = left->at, *b_copy = left->at + copy_bytes(a_count);
     const unsigned blocks = static_cast<unsigned>(pu__ceil_div(a_count + b_count, PU_BLOCK));
-    PU_LAUNCH(copy_bf16, blocks, PU_BLOCK, 0, call->cuda->stream, static_cast<const float *>(f->a),
-              static_cast<const float *>(f->b), reinterpret_cast<uint16_t *>(f->workspace),
+    PU_LAUNCH(copy_bf16, blocks, PU_BLOCK, 0, call->cuda->stream, static_cast<const float *>(o->a),
+              static_cast<const float *>(o->b), reinterpret_cast<uint16_t *>(a_copy),
               reinterpret_cast<uint16_t *>(b_copy), a_count, b_count);
     PU_TRY(pu__launched("gemm: copy_bf16"));
-    *f = {f->workspace, b_copy, f->workspace + used, f->workspace_bytes - used};
+    o->a = a_copy;
+    o->b = b_copy;
+    *left = {left->at + used, left->bytes - used};
     return PU_OK;
 }
 
-static pu_status multiply(const pu__call *call, shape *s, float *z) {
+/* Gives y where the epilogue activates, which it then says, and else z. */
+static pu_status multiply(const pu__call *call, shape *s, operands *o, bool *activated) {
     const pu__cuda_exec *exec = call->cuda;
-    factors f;
-    PU_TRY(prepare_factors(call, s, &f));
-    s->align_a = alignment_of(f.a);
-    s->align_b = alignment_of(f.b);
-    const void *bias = s->align_bias ? call->in[2].data : nullptr;
+    room left;
+    PU_TRY(prepare_factors(call, s, o, &left));
+    s->align_a = alignment_of(o->a);
+    s->align_b = alignment_of(o->b);
+    s->align_bias = o->bias ? alignment_of(o->bias) : 0;
+    s->align_z = s->gelu && o->z != o->y ? alignment_of(o->z) : 0;
+    s->align_y = alignment_of(s->gelu ? o->y : o->z);
     plan *p = nullptr;
-    PU_TRY(plan_for(exec, s, bias, f.workspace_bytes, &p));
-    if (bias)
-        BLAS_TRY(cublasLtMatmulDescSetAttribute(p->product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof bias),
-                 "setting the bias");
+    PU_TRY(plan_for(exec, s, o, left.bytes, &p));
+    PU_TRY(point(p, o));
+    *activated = p->made.gelu;
+    float *out = *activated ? o->y : o->z;
     const float one = 1.0f, zero = 0.0f;
-    BLAS_TRY(cublasLtMatmul(exec->blas, p->product, &one, f.b, p->b, f.a, p->a, &zero, z, p->y, z, p->y,
-                            &p->algorithm, f.workspace, f.workspace_bytes, exec->stream),
+    BLAS_TRY(cublasLtMatmul(exec->blas, p->product, &one, o->b, p->b, o->a, p->a, &zero, out, p->y, out, p->y,
+                            &p->algorithm, left.at, left.bytes, exec->stream),
              "a matrix product");
     return PU_OK;
 }
@@ -287,21 +346,22 @@ pu_status pu__gemm_cuda(const pu__call *call) {
     const int64_t count = s.m * s.n;
     if (count == 0) return PU_OK;
     const pu_act act = call->attributes->gemm.act;
-    float *y = static_cast<float *>(call->out[0].data);
-    float *z = call->out_count > 1 ? static_cast<float *>(call->out[1].data) : y;
-    const float *bias = call->in_count > 2 ? static_cast<const float *>(call->in[2].data) : nullptr;
+    operands o = {};
+    o.y = static_cast<float *>(call->out[0].data);
+    o.z = call->out_count > 1 ? static_cast<float *>(call->out[1].data) : o.y;
+    o.bias = call->in_count > 2 ? call->in[2].data : nullptr;
+    bool activated = false;
     if (s.k > 0) {
-        s.align_bias = bias ? alignment_of(bias) : 0;
-        s.align_y = alignment_of(z);
-        s.gelu = act == PU_ACT_GELU && z == y;
-        PU_TRY(multiply(call, &s, z));
+        s.gelu = act == PU_ACT_GELU && (o.z == o.y || s.n % STORED_ROWS == 0);
+        PU_TRY(multiply(call, &s, &o, &activated));
     } else {
         const unsigned blocks = static_cast<unsigned>(pu__ceil_div(count, PU_BLOCK));
-        PU_LAUNCH(fill_rows, blocks, PU_BLOCK, 0, call->cuda->stream, z, bias, s.n, count);
+        PU_LAUNCH(fill_rows, blocks, PU_BLOCK, 0, call->cuda->stream, o.z, static_cast<const float *>(o.bias), s.n,
+                  count);
         PU_TRY(pu__launched("gemm: fill_rows"));
     }
-    if ((act == PU_ACT_NONE && z == y) || s.gelu) return PU_OK;
-    const bool vector = pu__aligned16(z) && pu__aligned16(y);
-    PU_LAUNCH(activate, pu__grid4(count), PU_BLOCK, 0, call->cuda->stream, z, y, count, act, vector);
+    if ((act == PU_ACT_NONE && o.z == o.y) || activated) return PU_OK;
+    const bool vector = pu__aligned16(o.z) && pu__aligned16(o.y);
+    PU_LAUNCH(activate, pu__grid4(count), PU_BLOCK, 0, call->cuda->stream, o.z, o.y, count, act, vector);
     return pu__launched("gemm: activate");
 }

@@ -9,6 +9,11 @@
  * Layout: dense, row-major. No aliasing. Outputs are overwritten.
  * Precision tf32, bf16: the elements of a and b are rounded (kernels/common/rounding.h), each by itself; products,
  * sums, bias and activation are f32. A GPU's tf32 unit may cut the digits off instead.
+ * On CUDA the bias, and GELU, are part of the product: one launch, with z stored by it where N is a multiple of 8 and
+ * cuBLASLt has an algorithm. Other activations are a second launch, which reads z: cuBLASLt has no SiLU, sigmoid and
+ * tanh, and its ReLU, max(z, 0), does not promise that a NaN stays one. Gradients use no epilogue: act'(z) meets the
+ * sum of a value's gradients, which is not always one product, and in what order cuBLASLt would sum a bias gradient is
+ * not documented.
  * Workspace: chosen by the backend (packed operands, partial sums of a split K).
  * Determinism: the way K is summed depends on the shape and the transposes only, so bits do not depend on the
  * number of threads; unless a is transposed, a row of y does not depend on the other rows of a.

@@ -1,7 +1,6 @@
-/* The emulated cuBLASLt: plain loops over column-major matrices, float32 or bfloat16 with float32
- * sums, with the checks that the library's documentation
- * asks for. An algorithm carries the alignments and the workspace it was chosen for; both are checked when it is
- * used, and the workspace is written to. */
+/* The emulated cuBLASLt: plain loops over column-major matrices, float32 or bfloat16 with float32 sums, with the
+ * checks that the library's documentation asks for. An algorithm carries the epilogue, the alignments and the workspace it was chosen for; they are checked
+ * when it is used, and the workspace is written to. */
 #include "internal.h"
 
 #include <math.h>
@@ -18,6 +17,8 @@ struct cublasLtMatmulDescOpaque_t {
     cublasOperation_t transpose_a, transpose_b;
     cublasLtEpilogue_t epilogue;
     const float *bias;
+    float *aux;
+    int64_t aux_leading;
     bool tf32;
 };
 struct cublasLtMatrixLayoutOpaque_t {
@@ -30,7 +31,17 @@ struct cublasLtMatmulPreferenceOpaque_t {
     uint32_t align_a, align_b, align_c, align_d;
 };
 
+/* Of an epilogue's value, as the reference composes them. */
+enum { WITH_BIAS = 4, WITH_GELU = 32, WITH_AUX = 128, AUX_LEADING_MULTIPLE = 8 };
 enum { ALGORITHM_MARK = 0x616c676f, ALGORITHM_WORKSPACE_BYTES = 4096 };
+
+static bool activations = true;
+void pu__set_activations(bool on) { activations = on; }
+void pu__emulator_set_activations(bool on) {
+    pu__lock();
+    pu__set_activations(on);
+    pu__unlock();
+}
 
 /* Ends a call: its count and its lock are those of the runtime. */
 static cublasStatus_t begin(cublasStatus_t injected) {
@@ -102,6 +113,9 @@ cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t descriptor,
     case CUBLASLT_MATMUL_DESC_TRANSB: return end(set(&descriptor->transpose_b, sizeof(int), value, bytes));
     case CUBLASLT_MATMUL_DESC_EPILOGUE: return end(set(&descriptor->epilogue, sizeof(int), value, bytes));
     case CUBLASLT_MATMUL_DESC_BIAS_POINTER: return end(set(&descriptor->bias, sizeof(void *), value, bytes));
+    case CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER:
+        return end(set(&descriptor->aux, sizeof(void *), value, bytes));
+    case CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD: return end(set(&descriptor->aux_leading, 8, value, bytes));
     }
     return end(CUBLAS_STATUS_NOT_SUPPORTED);
 }
@@ -154,7 +168,52 @@ static bool shapes_agree(const struct cublasLtMatmulDescOpaque_t *p, cublasLtMat
            c->rows == rows && c->columns == columns;
 }
 
-/* The algorithm stands for: a mark, the product, and the alignments and workspace it relies on. */
+/* The largest power of two that divides an address, 256 at most. */
+static uint64_t alignment_of(const void *pointer) {
+    const uintptr_t address = (uintptr_t)pointer | 256u;
+    return address & (~address + 1);
+}
+
+/* What the reference asks of an epilogue's attributes. cuBLASLt may find no algorithm, or do as it likes; either would
+ * go unseen, so here it is a fault. */
+static bool epilogue_valid(const struct cublasLtMatmulDescOpaque_t *p, int64_t rows) {
+    switch (p->epilogue) {
+    case CUBLASLT_EPILOGUE_DEFAULT:
+    case CUBLASLT_EPILOGUE_BIAS:
+    case CUBLASLT_EPILOGUE_GELU:
+    case CUBLASLT_EPILOGUE_GELU_BIAS:
+    case CUBLASLT_EPILOGUE_GELU_AUX:
+    case CUBLASLT_EPILOGUE_GELU_AUX_BIAS: break;
+    default:
+        pu__fault_record(PU__FAULT_API, "cublasLt: epilogue %d is not known here", (int)p->epilogue);
+        return false;
+    }
+    const bool bias = p->epilogue & WITH_BIAS, aux = p->epilogue & WITH_AUX;
+    if (bias && (!p->bias || (uintptr_t)p->bias % sizeof(float) != 0)) {
+        pu__fault_record(PU__FAULT_API, "cublasLt: the bias is not set or no address of a float");
+        return false;
+    }
+    if (aux && (!p->aux || (uintptr_t)p->aux % sizeof(float) != 0)) {
+        pu__fault_record(PU__FAULT_API, "cublasLt: the auxiliary matrix is not set or no address of a float");
+        return false;
+    }
+    if (aux && (p->aux_leading % AUX_LEADING_MULTIPLE != 0 || p->aux_leading < rows)) {
+        pu__fault_record(PU__FAULT_API,
+                         "cublasLt: the auxiliary matrix of %lld rows has a leading dimension of %lld",
+                         (long long)rows, (long long)p->aux_leading);
+        return false;
+    }
+    return true;
+}
+
+/* The algorithm stands for: a mark, the product, and the epilogue, alignments and workspace it relies on; data[7] is of
+ * the epilogue. */
+static uint64_t of_epilogue(const struct cublasLtMatmulDescOpaque_t *p) {
+    const uint64_t bias = p->epilogue & WITH_BIAS ? alignment_of(p->bias) : 1,
+                   aux = p->epilogue & WITH_AUX ? alignment_of(p->aux) : 1;
+    return (uint64_t)p->epilogue << 32 | bias << 16 | aux;
+}
+
 cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtMatmulDesc_t descriptor,
                                               cublasLtMatrixLayout_t a, cublasLtMatrixLayout_t b,
                                               cublasLtMatrixLayout_t c, cublasLtMatrixLayout_t d,
@@ -163,12 +222,15 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtM
     const cublasStatus_t status = begin(CUBLAS_STATUS_NOT_SUPPORTED);
     *found = 0;
     if (status != CUBLAS_STATUS_SUCCESS) return end(status);
-    if (!handle || wanted < 1 || !shapes_agree(descriptor, a, b, c, d)) return end(CUBLAS_STATUS_INVALID_VALUE);
+    if (!handle || wanted < 1 || !shapes_agree(descriptor, a, b, c, d) || !epilogue_valid(descriptor, d->rows))
+        return end(CUBLAS_STATUS_INVALID_VALUE);
+    if (!activations && descriptor->epilogue & WITH_GELU) return end(CUBLAS_STATUS_NOT_SUPPORTED);
     const bool split = preference->workspace_bytes >= ALGORITHM_WORKSPACE_BYTES &&
                        preference->reductions & CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
     results[0] = (cublasLtMatmulHeuristicResult_t){
         .algo = {{ALGORITHM_MARK, (uint64_t)d->rows, (uint64_t)d->columns, preference->align_a,
-                  preference->align_b, preference->align_d, split ? ALGORITHM_WORKSPACE_BYTES : 0}},
+                  preference->align_b, preference->align_d, split ? ALGORITHM_WORKSPACE_BYTES : 0,
+                  of_epilogue(descriptor)}},
         .workspaceSize = split ? ALGORITHM_WORKSPACE_BYTES : 0,
         .state = CUBLAS_STATUS_SUCCESS};
     *found = 1;
@@ -192,6 +254,11 @@ static size_t extent(const struct cublasLtMatrixLayoutOpaque_t *l) {
     return (size_t)((l->columns - 1) * l->leading + l->rows) * (l->type == CUDA_R_16BF ? 2 : sizeof(float));
 }
 
+static size_t aux_extent(const product *p) {
+    const int64_t count = (p->d_layout.columns - 1) * p->descriptor.aux_leading + p->d_layout.rows;
+    return (size_t)count * sizeof(float);
+}
+
 static float factor(const product *p, const void *matrix, cudaDataType_t type, int64_t at) {
     if (type == CUDA_R_16BF) {
         const uint32_t bits = (uint32_t)((const uint16_t *)matrix)[at] << 16;
@@ -206,12 +273,13 @@ static float factor(const product *p, const void *matrix, cudaDataType_t type, i
 static bool product_run(void *state) {
     const product *p = state;
     const struct cublasLtMatmulDescOpaque_t *t = &p->descriptor;
-    const bool bias = t->epilogue == CUBLASLT_EPILOGUE_BIAS || t->epilogue == CUBLASLT_EPILOGUE_GELU_BIAS;
-    const bool gelu = t->epilogue == CUBLASLT_EPILOGUE_GELU || t->epilogue == CUBLASLT_EPILOGUE_GELU_BIAS;
+    pu__count_launch();
+    const bool bias = t->epilogue & WITH_BIAS, gelu = t->epilogue & WITH_GELU, aux = t->epilogue & WITH_AUX;
     if (!pu__device_holds(p->a, extent(&p->a_layout)) || !pu__device_holds(p->b, extent(&p->b_layout)) ||
         !pu__device_holds(p->d, extent(&p->d_layout)) ||
         (p->beta != 0 && !pu__device_holds(p->c, extent(&p->c_layout))) ||
-        (bias && !pu__device_holds(t->bias, (size_t)p->d_layout.rows * sizeof(float)))) {
+        (bias && !pu__device_holds(t->bias, (size_t)p->d_layout.rows * sizeof(float))) ||
+        (aux && !pu__device_holds(t->aux, aux_extent(p)))) {
         pu__fault_record(PU__FAULT_BOUNDS,
                          "cublasLtMatmul: an operand of a %lld x %lld product leaves its allocation",
                          (long long)p->d_layout.rows, (long long)p->d_layout.columns);
@@ -232,17 +300,24 @@ static bool product_run(void *state) {
             sum *= p->alpha;
             if (p->beta != 0) sum += p->beta * p->c[column * p->c_layout.leading + row];
             if (bias) sum += t->bias[row];
+            if (aux) t->aux[column * t->aux_leading + row] = sum;
             if (gelu) sum = 0.5f * sum * (1.0f + tanhf(0.7978845608f * (sum + 0.044715f * sum * sum * sum)));
             p->d[column * p->d_layout.leading + row] = sum;
         }
     return true;
 }
 
+static bool epilogue_fits(uint64_t chosen, const struct cublasLtMatmulDescOpaque_t *p) {
+    return chosen >> 32 == (uint64_t)p->epilogue && (uintptr_t)p->bias % (chosen >> 16 & 0xffff) == 0 &&
+           (uintptr_t)p->aux % (chosen & 0xffff) == 0;
+}
+
 static bool algorithm_fits(const cublasLtMatmulAlgo_t *algorithm, const product *p) {
     const uint64_t *x = algorithm->data;
     return x[0] == ALGORITHM_MARK && x[1] == (uint64_t)p->d_layout.rows && x[2] == (uint64_t)p->d_layout.columns &&
            (uintptr_t)p->a % x[3] == 0 && (uintptr_t)p->b % x[4] == 0 && (uintptr_t)p->d % x[5] == 0 &&
-           p->workspace_bytes >= x[6] && (!x[6] || (uintptr_t)p->workspace % 16 == 0);
+           epilogue_fits(x[7], &p->descriptor) && p->workspace_bytes >= x[6] &&
+           (!x[6] || (uintptr_t)p->workspace % 16 == 0);
 }
 
 cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t descriptor, const void *alpha,
@@ -253,7 +328,8 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
                               cudaStream_t stream) {
     const cublasStatus_t status = begin(CUBLAS_STATUS_EXECUTION_FAILED);
     if (status != CUBLAS_STATUS_SUCCESS) return end(status);
-    if (!handle || !algorithm || !shapes_agree(descriptor, a_layout, b_layout, c_layout, d_layout))
+    if (!handle || !algorithm || !shapes_agree(descriptor, a_layout, b_layout, c_layout, d_layout) ||
+        !epilogue_valid(descriptor, d_layout->rows))
         return end(CUBLAS_STATUS_INVALID_VALUE);
     product p = {*descriptor, *a_layout, *b_layout, *c_layout, *d_layout,      0, 0, a,
                  b,           c,         d,         workspace, workspace_bytes};

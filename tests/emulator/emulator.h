@@ -54,8 +54,8 @@ int pu__emulator_faults(void);
 const pu__fault *pu__emulator_fault(int index); /* null when out of range */
 const char *pu__emulator_fault_name(pu__fault_kind kind);
 
-/* Forgets faults and the sticky error, ends injection, and sets forward order, late schedule, one device and the
- * default memory. Memory, streams and the rest stay as they are. */
+/* Forgets faults and the sticky error, ends injection, and sets forward order, late schedule, one device, the
+ * default memory, and epilogues with activations. Memory, streams and the rest stay as they are. */
 void pu__emulator_reset(void);
 
 /* Calls of the emulated runtime and cuBLASLt since the start, launches among them. The nth call from now (1: the
@@ -63,6 +63,12 @@ void pu__emulator_reset(void);
  * all the same. */
 int64_t pu__emulator_calls(void);
 void pu__emulator_fail_call(int64_t nth);
+
+/* Pieces of work that were begun on streams since the start: kernels and products, recorded ones at each replay. */
+int64_t pu__emulator_launches(void);
+
+/* Whether cuBLASLt's heuristic has algorithms for epilogues with an activation; on at first. */
+void pu__emulator_set_activations(bool on);
 
 /* Objects that were made and not yet released: allocations, streams, events, graphs, handles, descriptors. */
 int pu__emulator_live(void);

@@ -104,5 +104,9 @@ cudaError_t pu__call_begin(pu__call_class call, cudaError_t injected);
 cudaError_t pu__call_end(cudaError_t error); /* remembers an error for cudaGetLastError, unlocks, and returns it */
 void pu__set_sticky(cudaError_t error);
 void pu__live_add(int count);
+void pu__count_launch(void); /* a kernel or a product begins */
+
+/* ---- blas.c ---- */
+void pu__set_activations(bool on);
 
 #endif

@@ -14,7 +14,7 @@ static pthread_mutex_t lock =
     PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP; /* a crash inside that a test framework caught must not hang */
 static _Thread_local cudaError_t last_error;
 static cudaError_t sticky;
-static int64_t calls, fail_at;
+static int64_t calls, fail_at, launches;
 static int live, devices = 1;
 static struct shared_limit {
     const void *function;
@@ -207,7 +207,10 @@ typedef struct launch_work {
     void (*drop)(void *state);
 } launch_work;
 
-static bool launch_work_run(void *state) { return pu__launch_run(&((const launch_work *)state)->launch); }
+static bool launch_work_run(void *state) {
+    pu__count_launch();
+    return pu__launch_run(&((const launch_work *)state)->launch);
+}
 static void launch_work_drop(void *state) {
     launch_work *work = state;
     work->drop(work->launch.state);
@@ -291,12 +294,22 @@ void pu__emulator_reset(void) {
     pu__set_capacity(PU__DEVICE_MEMORY_BYTES);
     pu__set_order(PU__ORDER_FORWARD, 0);
     pu__set_schedule(PU__SCHEDULE_LATE, 0);
+    pu__set_activations(true);
     pu__unlock();
 }
 
 int64_t pu__emulator_calls(void) {
     pu__lock();
     const int64_t count = calls;
+    pu__unlock();
+    return count;
+}
+
+void pu__count_launch(void) { ++launches; }
+
+int64_t pu__emulator_launches(void) {
+    pu__lock();
+    const int64_t count = launches;
     pu__unlock();
     return count;
 }

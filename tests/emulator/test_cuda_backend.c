@@ -142,6 +142,42 @@ static void test_steps_are_replayed(void **state) {
     pu_device_close(device);
 }
 
+/* Kernels and products of a step that is replayed. */
+static int64_t launches_of(const pu__small_model *m, bool training) {
+    pu_device *device = open_device("cuda");
+    pu_parameters *parameters = NULL;
+    pu__small_graph small;
+    assert_int_equal(pu__small_parameters(m, device, seed, &parameters), PU_OK);
+    assert_int_equal(pu__small_build(m, parameters, training, &small), PU_OK);
+    assert_int_equal(pu__small_feed(m, &small, seed), PU_OK);
+    int64_t before = 0;
+    for (int i = 0; i < 4; ++i) {
+        before = pu__emulator_launches();
+        assert_int_equal(pu_program_run(small.program), PU_OK);
+        assert_int_equal(pu_device_sync(device), PU_OK);
+    }
+    const int64_t launches = pu__emulator_launches() - before;
+    pu__small_free(&small);
+    pu_parameters_free(parameters);
+    pu_device_close(device);
+    return launches;
+}
+
+/* The model has one layer with GELU, of as many columns as it has channels. */
+static void test_gelu_is_no_launch(void **state) {
+    (void)state;
+    pu__small_model ragged = model;
+    ragged.channels = 20; /* of which cuBLASLt stores no pre-activation */
+    const int64_t trained = launches_of(&model, true), asked = launches_of(&model, false);
+    assert_int_equal(launches_of(&ragged, true), trained + 1);
+    assert_int_equal(launches_of(&ragged, false), asked);
+    pu__emulator_set_activations(false);
+    assert_int_equal(launches_of(&model, true), trained + 1);
+    assert_int_equal(launches_of(&model, false), asked + 1);
+    print_message("launches of a step: %lld in training, %lld in prediction\n", (long long)trained,
+                  (long long)asked);
+}
+
 /* ---- failing calls ---- */
 
 static void test_every_call_may_fail(void **state) {
@@ -293,6 +329,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_trains_as_on_the_cpu, setup, teardown),
         cmocka_unit_test_setup_teardown(test_same_bits_under_every_order, setup, teardown),
         cmocka_unit_test_setup_teardown(test_steps_are_replayed, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_gelu_is_no_launch, setup, teardown),
         cmocka_unit_test_setup_teardown(test_every_call_may_fail, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_gpu, setup, teardown),
         cmocka_unit_test_setup_teardown(test_out_of_memory, setup, teardown),

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cublasLt.h"
 #include "emulator.h"
 #include "kernels/model.h"
 
@@ -443,6 +444,80 @@ static void test_misuse(void **state) {
     OK(cudaStreamDestroy(stream));
 }
 
+/* ---- cuBLASLt ---- */
+
+/* What the heuristic says of a 16 x 3 product whose epilogue has these attributes. */
+static cublasStatus_t choose(cublasLtEpilogue_t epilogue, const void *bias, const void *aux, int64_t leading,
+                             cublasLtMatmulAlgo_t *algorithm) {
+    cublasLtHandle_t handle = NULL;
+    cublasLtMatmulDesc_t product = NULL;
+    cublasLtMatrixLayout_t a = NULL, b = NULL, d = NULL;
+    cublasLtMatmulPreference_t preference = NULL;
+    OK(cublasLtCreate(&handle));
+    OK(cublasLtMatmulDescCreate(&product, CUBLAS_COMPUTE_32F, CUDA_R_32F));
+    OK(cublasLtMatmulDescSetAttribute(product, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue));
+    OK(cublasLtMatmulDescSetAttribute(product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof bias));
+    OK(cublasLtMatmulDescSetAttribute(product, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, &aux, sizeof aux));
+    OK(cublasLtMatmulDescSetAttribute(product, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, &leading, sizeof leading));
+    OK(cublasLtMatrixLayoutCreate(&a, CUDA_R_32F, 16, 5, 16));
+    OK(cublasLtMatrixLayoutCreate(&b, CUDA_R_32F, 5, 3, 5));
+    OK(cublasLtMatrixLayoutCreate(&d, CUDA_R_32F, 16, 3, 16));
+    OK(cublasLtMatmulPreferenceCreate(&preference));
+    cublasLtMatmulHeuristicResult_t result = {.state = CUBLAS_STATUS_NOT_SUPPORTED};
+    int found = 0;
+    const cublasStatus_t status =
+        cublasLtMatmulAlgoGetHeuristic(handle, product, a, b, d, d, preference, 1, &result, &found);
+    assert_int_equal(found, status == CUBLAS_STATUS_SUCCESS);
+    *algorithm = result.algo;
+    OK(cublasLtMatmulPreferenceDestroy(preference));
+    OK(cublasLtMatrixLayoutDestroy(d));
+    OK(cublasLtMatrixLayoutDestroy(b));
+    OK(cublasLtMatrixLayoutDestroy(a));
+    OK(cublasLtMatmulDescDestroy(product));
+    OK(cublasLtDestroy(handle));
+    return status;
+}
+
+static void test_epilogues(void **state) {
+    (void)state;
+    static float memory[64];
+    const char *odd = (const char *)memory + 2;
+    const struct {
+        cublasLtEpilogue_t epilogue;
+        const void *bias, *aux;
+        int64_t leading;
+        cublasStatus_t expected;
+        const char *fault;
+    } rows[] = {
+        {CUBLASLT_EPILOGUE_BIAS, memory, NULL, 0, CUBLAS_STATUS_SUCCESS, NULL},
+        {CUBLASLT_EPILOGUE_BIAS, NULL, NULL, 0, CUBLAS_STATUS_INVALID_VALUE, "the bias is not set"},
+        {CUBLASLT_EPILOGUE_GELU_BIAS, odd, NULL, 0, CUBLAS_STATUS_INVALID_VALUE, "no address of a float"},
+        {CUBLASLT_EPILOGUE_GELU_AUX, NULL, memory, 16, CUBLAS_STATUS_SUCCESS, NULL},
+        {CUBLASLT_EPILOGUE_GELU_AUX_BIAS, memory, memory, 24, CUBLAS_STATUS_SUCCESS, NULL},
+        {CUBLASLT_EPILOGUE_GELU_AUX_BIAS, NULL, memory, 16, CUBLAS_STATUS_INVALID_VALUE, "the bias is not set"},
+        {CUBLASLT_EPILOGUE_GELU_AUX, NULL, NULL, 16, CUBLAS_STATUS_INVALID_VALUE, "auxiliary matrix is not set"},
+        {CUBLASLT_EPILOGUE_GELU_AUX, NULL, odd, 16, CUBLAS_STATUS_INVALID_VALUE, "no address of a float"},
+        {CUBLASLT_EPILOGUE_GELU_AUX, NULL, memory, 0, CUBLAS_STATUS_INVALID_VALUE, "leading dimension of 0"},
+        {CUBLASLT_EPILOGUE_GELU_AUX, NULL, memory, 20, CUBLAS_STATUS_INVALID_VALUE, "leading dimension of 20"},
+        {CUBLASLT_EPILOGUE_GELU_AUX, NULL, memory, 8, CUBLAS_STATUS_INVALID_VALUE, "leading dimension of 8"},
+        {(cublasLtEpilogue_t)2, NULL, NULL, 0, CUBLAS_STATUS_INVALID_VALUE, "epilogue 2 is not known"},
+    };
+    cublasLtMatmulAlgo_t algorithm;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; ++i) {
+        const cublasStatus_t status =
+            choose(rows[i].epilogue, rows[i].bias, rows[i].aux, rows[i].leading, &algorithm);
+        assert_int_equal(status, rows[i].expected);
+        assert_int_equal(pu__emulator_faults(), rows[i].fault ? 1 : 0);
+        if (rows[i].fault) assert_non_null(strstr(pu__emulator_fault(0)->text, rows[i].fault));
+        pu__emulator_reset();
+    }
+    pu__emulator_set_activations(false);
+    assert_int_equal(choose(CUBLASLT_EPILOGUE_GELU_AUX, NULL, memory, 16, &algorithm),
+                     CUBLAS_STATUS_NOT_SUPPORTED);
+    assert_int_equal(choose(CUBLASLT_EPILOGUE_BIAS, memory, NULL, 0, &algorithm), CUBLAS_STATUS_SUCCESS);
+    no_faults();
+}
+
 static void test_memory_and_injection(void **state) {
     (void)state;
     size_t free_bytes = 0, total_bytes = 0;
@@ -485,6 +560,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_missing_wait_shows, setup, teardown),
         cmocka_unit_test_setup_teardown(test_replay, setup, teardown),
         cmocka_unit_test_setup_teardown(test_misuse, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_epilogues, setup, teardown),
         cmocka_unit_test_setup_teardown(test_memory_and_injection, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -445,6 +445,21 @@ static void pnl_cases(void) {
     }
 }
 
+/* Rows of a pre-activation that cuBLASLt's epilogue may store, and one that it may not. */
+static void stored_activation_cases(void) {
+    static const int64_t size[][3] = {{1, 3, 8}, {33, 70, 64}, {129, 5, 24}, {9, 20, 12}, {7, 0, 16}};
+    static const char *const name[] = {"f32", "tf32", "bf16"};
+    for (int s = 0; s < 15; ++s) {
+        const int64_t m = size[s / 3][0], k = size[s / 3][1], n = size[s / 3][2];
+        const pu_attributes gelu = {.gemm = {0, 0, PU_ACT_GELU, (pu_precision)(s % 3)}};
+        char note[48];
+        snprintf(note, sizeof note, "gelu z %s", name[s % 3]);
+        add(PU_OP_GEMM, note, &gelu, 2, 2, (pu_shape[]){S2(m, k), S2(k, n)});
+        snprintf(note, sizeof note, "bias gelu z %s", name[s % 3]);
+        add(PU_OP_GEMM, note, &gelu, 2, 3, (pu_shape[]){S2(m, k), S2(k, n), S1(n)});
+    }
+}
+
 static int by_op(const void *left, const void *right) {
     const pu__op_case *a = left, *b = right;
     if (a->op != b->op) return a->op < b->op ? -1 : 1;
@@ -469,6 +484,7 @@ const pu__op_case *pu__op_cases(int *count) {
         precision_cases();
         pnl_cases();
         attention_unit_cases();
+        stored_activation_cases();
         qsort(cases, (size_t)case_count, sizeof *cases, by_op);
     }
     *count = case_count;

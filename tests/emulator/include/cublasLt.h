@@ -1,6 +1,5 @@
-/* The emulated subset of cuBLASLt: products of float32, of float32 rounded to TF32, and of
- * bfloat16, with float32 sums and an optional bias, on a stream. Names and values as in the
- * cuBLASLt reference. */
+/* The emulated subset of cuBLASLt: products of float32, of float32 rounded to TF32, and of bfloat16, with float32
+ * sums and epilogues of a bias and GELU, on a stream. Names and values as in the cuBLASLt reference. */
 #ifndef PU_EMULATED_CUBLASLT_H
 #define PU_EMULATED_CUBLASLT_H
 
@@ -29,7 +28,9 @@ typedef enum cublasLtEpilogue_t {
     CUBLASLT_EPILOGUE_DEFAULT = 1,
     CUBLASLT_EPILOGUE_BIAS = 4,
     CUBLASLT_EPILOGUE_GELU = 32,
-    CUBLASLT_EPILOGUE_GELU_BIAS = 36
+    CUBLASLT_EPILOGUE_GELU_BIAS = 36,
+    CUBLASLT_EPILOGUE_GELU_AUX = 160,
+    CUBLASLT_EPILOGUE_GELU_AUX_BIAS = 164
 } cublasLtEpilogue_t;
 enum { CUBLASLT_REDUCTION_SCHEME_NONE = 0, CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE = 2 };
 
@@ -37,7 +38,9 @@ typedef enum cublasLtMatmulDescAttributes_t {
     CUBLASLT_MATMUL_DESC_TRANSA = 3,
     CUBLASLT_MATMUL_DESC_TRANSB = 4,
     CUBLASLT_MATMUL_DESC_EPILOGUE = 7,
-    CUBLASLT_MATMUL_DESC_BIAS_POINTER = 8
+    CUBLASLT_MATMUL_DESC_BIAS_POINTER = 8,
+    CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER = 11,
+    CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD = 12
 } cublasLtMatmulDescAttributes_t;
 
 typedef enum cublasLtMatmulPreferenceAttributes_t {
@@ -87,8 +90,9 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtM
                                               cublasLtMatrixLayout_t c, cublasLtMatrixLayout_t d,
                                               cublasLtMatmulPreference_t preference, int wanted,
                                               cublasLtMatmulHeuristicResult_t *results, int *found);
-/* d = alpha op(a) op(b) + beta c, plus the bias of each row. The algorithm must be one that the heuristic gave
- * for the same layouts. */
+/* d = epilogue of alpha op(a) op(b) + beta c, where the epilogue adds the bias of each row, stores the sum as
+ * auxiliary matrix, and applies GELU in its tanh form, each where its name says so. The algorithm must be one that the
+ * heuristic gave for the same layouts and epilogue. */
 cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t descriptor, const void *alpha,
                               const void *a, cublasLtMatrixLayout_t a_layout, const void *b,
                               cublasLtMatrixLayout_t b_layout, const void *beta, const void *c,
