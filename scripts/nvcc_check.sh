@@ -41,7 +41,7 @@ done
 {
     echo "| source | kernel | sm_80 | sm_90a | sm_120 |"
     echo "|---|---|---|---|---|"
-    cut -d' ' -f2 "$work/rows" | c++filt -p | sed 's/ //g' | paste -d' ' "$work/rows" - | awk '
+    cut -d' ' -f2 "$work/rows" | c++filt -p | sed 's/ //g; s/(anonymousnamespace):://g' | paste -d' ' "$work/rows" - | awk '
         {
             key = $1 " " $7
             cell = $4 " / " $5 ($6 ? " / LOCAL " $6 : "")

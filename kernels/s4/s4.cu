@@ -1,16 +1,12 @@
-/* S4D as a scan, and what both forms need: coefficients and the chain rule.
- *
- * Floor: the scan is bound by arithmetic, 12 B T C N flops forward and 28 backward, from N = 8 or so on; below, by
- * 8 and 12 bytes per element. The states of one channel of one window are spread over up to 32 lanes, a few in
- * each lane's registers; a bar's output is their sum by a butterfly. Inputs are fetched several bars ahead of
- * their use. The gradient runs backwards only: with m(t) = a m(t+1) + dy(t), the slope of 2 C b is the sum of u m,
- * and that of a is the sum of u q, q = dm/da, q(t) = a q(t+1) + m(t+1); no state of the forward pass is stored. */
+/* S4D: what its two forms need, the coefficients and the chain rule, single bars, and the launches. */
 #include "kernels/s4/s4.cuh"
 
 #include "kernels/common/column_sum.cuh"
 #include "kernels/s4/s4_convolution.cuh"
+#include "kernels/s4/s4_scan.cuh"
 
-enum { FORWARD_STATES = 8, BACKWARD_STATES = 4, BARS_AT_ONCE = 8, GROUPS_MAX = 64 };
+/* Groups whose sums a thread of the chain rule adds up by itself. */
+enum { GROUPS_MAX = 64 };
 
 /* ---- coefficients ---- */
 
@@ -70,7 +66,18 @@ static __device__ inline coefficient coefficient_of(const layer *l, int64_t n, i
     return k;
 }
 
-static __global__ void __launch_bounds__(PU_BLOCK) table_kernel(const __grid_constant__ layer l, float *table) {
+static __device__ inline complex64 power_of(complex64 a, int exponent) {
+    complex64 result = {1, 0};
+    for (; exponent > 0; exponent /= 2) {
+        if (exponent % 2) result = times(result, a);
+        a = times(a, a);
+    }
+    return result;
+}
+
+/* `power` may be null: a^L and L a^(L-1), which a chunk of L bars is crossed by. */
+static __global__ void __launch_bounds__(PU_BLOCK)
+    table_kernel(const __grid_constant__ layer l, float *table, float *power, int chunk_bars) {
     const int64_t i = (int64_t)blockIdx.x * PU_BLOCK + threadIdx.x;
     if (i >= l.states * l.channels) return;
     const int64_t n = pu__quotient(i, l.channels), c = i - n * l.channels;
@@ -81,162 +88,13 @@ static __global__ void __launch_bounds__(PU_BLOCK) table_kernel(const __grid_con
     row[PU__S4_IM * l.channels] = (float)k.kept.im;
     row[PU__S4_OUT_RE * l.channels] = (float)out.re;
     row[PU__S4_OUT_IM * l.channels] = (float)out.im;
-}
-
-/* ---- the scan ---- */
-
-/* Which states of which channel a thread carries: `lanes` neighbouring threads share a channel. */
-typedef struct seat {
-    int64_t group, channel; /* group of windows */
-    int lane;
-    bool live;
-} seat;
-
-static __device__ inline seat seat_of(const pu__s4_args *args, int lanes) {
-    const int64_t unit = (int64_t)blockIdx.x * (PU_BLOCK / lanes) + threadIdx.x / lanes;
-    seat s;
-    s.lane = (int)threadIdx.x % lanes;
-    s.live = unit < args->groups * args->channels;
-    s.group = s.live ? pu__quotient(unit, args->channels) : 0;
-    s.channel = s.live ? unit - s.group * args->channels : 0;
-    return s;
-}
-
-/* Row `row` of state n, 0 beyond the last state. */
-static __device__ inline float entry(const pu__s4_args *args, const seat *s, int n, int row) {
-    return n < args->states ? args->table[(n * PU__S4_ROWS + row) * args->channels + s->channel] : 0.0f;
-}
-
-static __device__ inline float lanes_sum(float v, int lanes) {
-    for (int step = lanes / 2; step > 0; step /= 2) v += __shfl_xor_sync(PU_ALL_LANES, v, step);
-    return v;
-}
-
-/* Adds the states' share to the output of a bar, or begins it with skip * input: by one lane of the channel, a
- * different one from bar to bar. */
-static __device__ inline void put(const pu__s4_args *args, const seat *s, int lanes, int bar, int64_t at,
-                                  bool begins, float input, float sum) {
-    if (!s->live || bar >= args->bars || bar % lanes != s->lane) return;
-    args->out[at] = begins ? fmaf(args->skip[s->channel], input, sum) : args->out[at] + sum;
-}
-
-static __global__ void __launch_bounds__(PU_BLOCK) s4_kernel(const __grid_constant__ pu__s4_args args, int lanes) {
-    const seat s = seat_of(&args, lanes); /* groups of one window */
-    const int64_t first = s.group * args.bars * args.channels + s.channel;
-    for (int base = 0; base < args.states; base += lanes * FORWARD_STATES) {
-        float a_re[FORWARD_STATES], a_im[FORWARD_STATES], w_re[FORWARD_STATES], w_im[FORWARD_STATES];
-        float x_re[FORWARD_STATES], x_im[FORWARD_STATES];
-        PU_UNROLL
-        for (int i = 0; i < FORWARD_STATES; ++i) {
-            const int n = base + i * lanes + s.lane;
-            a_re[i] = entry(&args, &s, n, PU__S4_RE);
-            a_im[i] = entry(&args, &s, n, PU__S4_IM);
-            w_re[i] = entry(&args, &s, n, PU__S4_OUT_RE);
-            w_im[i] = entry(&args, &s, n, PU__S4_OUT_IM);
-            x_re[i] = x_im[i] = 0.0f;
-        }
-        for (int t = 0; t < args.bars; t += BARS_AT_ONCE) {
-            float u[BARS_AT_ONCE];
-            PU_UNROLL
-            for (int j = 0; j < BARS_AT_ONCE; ++j)
-                u[j] = s.live && t + j < args.bars ? args.u[first + (t + j) * args.channels] : 0.0f;
-            PU_UNROLL
-            for (int j = 0; j < BARS_AT_ONCE; ++j) {
-                float sum = 0.0f;
-                PU_UNROLL
-                for (int i = 0; i < FORWARD_STATES; ++i) {
-                    const float turned = a_im[i] * x_re[i];
-                    x_re[i] = fmaf(a_re[i], x_re[i], fmaf(-a_im[i], x_im[i], u[j]));
-                    x_im[i] = fmaf(a_re[i], x_im[i], turned);
-                    sum = fmaf(w_re[i], x_re[i], sum);
-                    sum = fmaf(-w_im[i], x_im[i], sum);
-                }
-                put(&args, &s, lanes, t + j, first + (t + j) * args.channels, base == 0, u[j],
-                    lanes_sum(sum, lanes));
-            }
-        }
-    }
-}
-
-/* The states of a thread in the gradient, and their sums over the windows so far. */
-typedef struct carried {
-    float a_re[BACKWARD_STATES], a_im[BACKWARD_STATES], w_re[BACKWARD_STATES], w_im[BACKWARD_STATES];
-    float m_re[BACKWARD_STATES], m_im[BACKWARD_STATES], q_re[BACKWARD_STATES], q_im[BACKWARD_STATES];
-    float sum[BACKWARD_STATES][PU__S4_ROWS];
-} carried;
-
-/* One bar back; returns the states' share of du. */
-static __device__ inline float step_back(carried *k, float u, float dy) {
-    float du = 0.0f;
-    PU_UNROLL
-    for (int i = 0; i < BACKWARD_STATES; ++i) {
-        const float q_turned = fmaf(k->a_im[i], k->q_re[i], k->m_im[i]), m_turned = k->a_im[i] * k->m_re[i];
-        k->q_re[i] = fmaf(k->a_re[i], k->q_re[i], fmaf(-k->a_im[i], k->q_im[i], k->m_re[i]));
-        k->q_im[i] = fmaf(k->a_re[i], k->q_im[i], q_turned);
-        k->m_re[i] = fmaf(k->a_re[i], k->m_re[i], fmaf(-k->a_im[i], k->m_im[i], dy));
-        k->m_im[i] = fmaf(k->a_re[i], k->m_im[i], m_turned);
-        du = fmaf(k->w_re[i], k->m_re[i], du);
-        du = fmaf(-k->w_im[i], k->m_im[i], du);
-        k->sum[i][0] = fmaf(u, k->m_re[i], k->sum[i][0]);
-        k->sum[i][1] = fmaf(u, k->m_im[i], k->sum[i][1]);
-        k->sum[i][2] = fmaf(u, k->q_re[i], k->sum[i][2]);
-        k->sum[i][3] = fmaf(u, k->q_im[i], k->sum[i][3]);
-    }
-    return du;
-}
-
-static __global__ void __launch_bounds__(PU_BLOCK)
-    s4_grad_kernel(const __grid_constant__ pu__s4_args args, int lanes) {
-    const seat s = seat_of(&args, lanes);
-    const int64_t window_end = min((s.group + 1) * args.group_windows, args.windows);
-    float *part = args.parts + s.group * (args.states * PU__S4_ROWS + 1) * args.channels + s.channel;
-    float by_skip = 0.0f;
-    for (int base = 0; base < args.states; base += lanes * BACKWARD_STATES) {
-        carried k;
-        PU_UNROLL
-        for (int i = 0; i < BACKWARD_STATES; ++i) {
-            const int n = base + i * lanes + s.lane;
-            k.a_re[i] = entry(&args, &s, n, PU__S4_RE);
-            k.a_im[i] = entry(&args, &s, n, PU__S4_IM);
-            k.w_re[i] = entry(&args, &s, n, PU__S4_OUT_RE);
-            k.w_im[i] = entry(&args, &s, n, PU__S4_OUT_IM);
-            PU_UNROLL
-            for (int r = 0; r < PU__S4_ROWS; ++r) k.sum[i][r] = 0.0f;
-        }
-        /* Every channel of a warp takes the same number of turns: the last group's missing windows are zeros. */
-        for (int64_t w = 0; w < args.group_windows; ++w) {
-            const int64_t window = s.group * args.group_windows + w;
-            const int64_t first = window * args.bars * args.channels + s.channel;
-            const bool live = s.live && window < window_end;
-            PU_UNROLL
-            for (int i = 0; i < BACKWARD_STATES; ++i) k.m_re[i] = k.m_im[i] = k.q_re[i] = k.q_im[i] = 0.0f;
-            for (int t = (args.bars - 1) / BARS_AT_ONCE * BARS_AT_ONCE; t >= 0; t -= BARS_AT_ONCE) {
-                float u[BARS_AT_ONCE], dy[BARS_AT_ONCE];
-                PU_UNROLL
-                for (int j = 0; j < BARS_AT_ONCE; ++j) {
-                    const bool inside = live && t + j < args.bars;
-                    u[j] = inside ? args.u[first + (t + j) * args.channels] : 0.0f;
-                    dy[j] = inside ? args.dy[first + (t + j) * args.channels] : 0.0f;
-                }
-                float products = 0.0f; /* summed by themselves first: fewer roundings of a long sum */
-                PU_UNROLL
-                for (int j = BARS_AT_ONCE - 1; j >= 0; --j) {
-                    const float du = lanes_sum(step_back(&k, u[j], dy[j]), lanes);
-                    products = fmaf(dy[j], u[j], products);
-                    if (live) put(&args, &s, lanes, t + j, first + (t + j) * args.channels, base == 0, dy[j], du);
-                }
-                if (base == 0) by_skip += products;
-            }
-        }
-        PU_UNROLL
-        for (int i = 0; i < BACKWARD_STATES; ++i) {
-            const int n = base + i * lanes + s.lane;
-            if (!s.live || n >= args.states) continue;
-            PU_UNROLL
-            for (int r = 0; r < PU__S4_ROWS; ++r) part[(n * PU__S4_ROWS + r) * args.channels] = k.sum[i][r];
-        }
-    }
-    if (s.live && s.lane == 0) part[args.states * PU__S4_ROWS * args.channels] = by_skip;
+    if (!power) return;
+    const complex64 slope = power_of(k.kept, chunk_bars - 1), whole = times(slope, k.kept);
+    row = power + n * PU__S4_ROWS * l.channels + c;
+    row[PU__S4_RE * l.channels] = (float)whole.re;
+    row[PU__S4_IM * l.channels] = (float)whole.im;
+    row[PU__S4_SLOPE_RE * l.channels] = (float)(chunk_bars * slope.re);
+    row[PU__S4_SLOPE_IM * l.channels] = (float)(chunk_bars * slope.im);
 }
 
 /* ---- from the sums to the parameters ---- */
@@ -348,21 +206,33 @@ static bool convolves(const pu__call *call, int64_t bars, int64_t states) {
 
 /* Places in the workspace, in floats. */
 typedef struct places {
-    int64_t table, impulse, kernel, parts, sums, scratch, by_step, end;
-    int64_t groups, group_windows;
+    int64_t table, power, states, impulse, kernel, parts, sums, scratch, by_step, end;
+    int64_t groups, group_windows, chunks;
+    int chunk_bars;
 } places;
 
 static places places_of(const pu__call *call, const pu_shape *u, int64_t states, bool gradient) {
-    const int64_t channels = u->dim[2], taps = u->dim[1] * channels, rows = (states * PU__S4_ROWS + 1) * channels;
+    const int64_t windows = u->dim[0], channels = u->dim[2], taps = u->dim[1] * channels,
+                  rows = (states * PU__S4_ROWS + 1) * channels;
+    const int64_t lanes = pu__s4_lanes((int)states, gradient);
     const bool convolution = convolves(call, u->dim[1], states);
     places p = {};
-    p.group_windows = pu__greater(pu__ceil_div(u->dim[0], GROUPS_MAX), 1);
-    p.groups = pu__ceil_div(u->dim[0], p.group_windows);
-    p.impulse = p.table + states * PU__S4_ROWS * channels;
+    p.chunk_bars = (int)u->dim[1];
+    if (!convolution) p.chunk_bars = pu__s4_chunk_bars(u, lanes, gradient);
+    p.chunks = pu__ceil_div(u->dim[1], pu__greater(p.chunk_bars, 1));
+    int64_t groups_max = GROUPS_MAX;
+    if (!convolution) groups_max = pu__greater(groups_max, PU__S4_FILL / pu__greater(channels * lanes, 1));
+    p.group_windows = gradient ? pu__greater(pu__ceil_div(windows, groups_max), 1) : 1;
+    p.groups = pu__ceil_div(windows, p.group_windows) * p.chunks;
+    const bool chunked = p.chunks > 1, many = p.groups > GROUPS_MAX;
+    const int64_t state_rows = states * (gradient ? 2 : 1) * PU__S4_STATE_ROWS * channels;
+    p.power = p.table + states * PU__S4_ROWS * channels;
+    p.states = p.power + (chunked ? states * PU__S4_ROWS * channels : 0);
+    p.impulse = p.states + (chunked ? windows * p.chunks * state_rows : 0);
     p.kernel = p.impulse + (convolution ? taps : 0);
     p.parts = p.kernel + (convolution ? taps : 0);
     p.sums = p.parts + (gradient ? p.groups * (convolution ? taps : rows) : 0);
-    p.scratch = p.sums + (gradient && convolution ? rows + taps : 0);
+    p.scratch = p.sums + (gradient && convolution ? rows + taps : gradient && many ? rows : 0);
     p.by_step = p.scratch + (gradient && convolution ? taps : 0);
     p.end = p.by_step + (gradient ? states * channels : 0);
     return p;
@@ -375,31 +245,12 @@ extern "C" size_t pu__s4_grad_workspace_cuda(const pu__call *call) {
     return (size_t)places_of(call, &call->in[1].shape, call->in[3].shape.dim[0], true).end * sizeof(float);
 }
 
-/* Lanes that share a channel: a power of two. */
-static int lanes_for(int states, int per_lane) {
-    int lanes = 1;
-    while (lanes < PU_WARP && lanes * per_lane < states) lanes *= 2;
-    return lanes;
-}
-
-static pu_status launch_table(const pu__call *call, const layer *l, float *table) {
+static pu_status launch_table(const pu__call *call, const layer *l, const places *p) {
+    float *at = (float *)call->workspace;
     const unsigned blocks = (unsigned)pu__ceil_div(l->states * l->channels, PU_BLOCK);
-    PU_LAUNCH(table_kernel, dim3(blocks), dim3(PU_BLOCK), 0, call->cuda->stream, *l, table);
+    PU_LAUNCH(table_kernel, dim3(blocks), dim3(PU_BLOCK), 0, call->cuda->stream, *l, at + p->table,
+              p->chunks > 1 ? at + p->power : nullptr, p->chunk_bars);
     return pu__launched("s4 coefficients");
-}
-
-static pu_status launch_scan(const pu__call *call, const pu__s4_args *args) {
-    const int lanes = lanes_for(args->states, FORWARD_STATES);
-    const unsigned blocks = (unsigned)pu__ceil_div(args->windows * args->channels, PU_BLOCK / lanes);
-    PU_LAUNCH(s4_kernel, dim3(blocks), dim3(PU_BLOCK), 0, call->cuda->stream, *args, lanes);
-    return pu__launched("s4");
-}
-
-static pu_status launch_grad(const pu__call *call, const pu__s4_args *args) {
-    const int lanes = lanes_for(args->states, BACKWARD_STATES);
-    const unsigned blocks = (unsigned)pu__ceil_div(args->groups * args->channels, PU_BLOCK / lanes);
-    PU_LAUNCH(s4_grad_kernel, dim3(blocks), dim3(PU_BLOCK), 0, call->cuda->stream, *args, lanes);
-    return pu__launched("s4_grad");
 }
 
 static __global__ void __launch_bounds__(PU_BLOCK) impulse_kernel(float *impulse, int64_t channels, int64_t n) {
@@ -418,7 +269,7 @@ static pu_status launch_kernel(const pu__call *call, const pu__s4_args *args, co
     one.u = at + p->impulse;
     one.out = at + p->kernel;
     one.windows = one.groups = one.group_windows = 1;
-    return launch_scan(call, &one);
+    return pu__s4_scan(call, &one);
 }
 
 static pu__s4_args args_of(const pu__call *call, int first, const places *p) {
@@ -427,8 +278,13 @@ static pu__s4_args args_of(const pu__call *call, int first, const places *p) {
     args.skip = (const float *)call->in[first + 5].data;
     args.table = (const float *)call->workspace + p->table;
     args.out = (float *)call->out[0].data;
-    args.windows = args.groups = call->in[first].shape.dim[0];
-    args.group_windows = 1;
+    args.power = (const float *)call->workspace + p->power;
+    args.boundary = (float *)call->workspace + p->states;
+    args.windows = call->in[first].shape.dim[0];
+    args.chunks = p->chunks;
+    args.chunk_bars = p->chunk_bars;
+    args.groups = p->groups;
+    args.group_windows = p->group_windows;
     args.bars = (int)call->in[first].shape.dim[1];
     args.channels = call->in[first].shape.dim[2];
     args.states = (int)call->in[first + 2].shape.dim[0];
@@ -441,8 +297,8 @@ extern "C" pu_status pu__s4_cuda(const pu__call *call) {
     const layer l = layer_of(call, 1);
     const places p = places_of(call, u, l.states, false);
     const pu__s4_args args = args_of(call, 0, &p);
-    PU_TRY(launch_table(call, &l, (float *)call->workspace + p.table));
-    if (!convolves(call, args.bars, args.states)) return launch_scan(call, &args);
+    PU_TRY(launch_table(call, &l, &p));
+    if (!convolves(call, args.bars, args.states)) return pu__s4_scan(call, &args);
     PU_TRY(launch_kernel(call, &args, &p));
     return pu__s4_convolve(call, &args, (float *)call->workspace + p.kernel, false);
 }
@@ -480,7 +336,7 @@ static pu_status grad_by_convolution(const pu__call *call, const pu__s4_args *ar
     one.out = at + p->scratch;
     one.parts = at + p->sums;
     one.windows = one.groups = one.group_windows = 1;
-    PU_TRY(launch_grad(call, &one));
+    PU_TRY(pu__s4_scan_grad(call, &one));
     return launch_slopes(call, l, at + p->sums, 1, at + p->by_step);
 }
 
@@ -494,12 +350,14 @@ extern "C" pu_status pu__s4_grad_cuda(const pu__call *call) {
     pu__s4_args args = args_of(call, 1, &p);
     args.dy = (const float *)call->in[0].data;
     args.parts = at + p.parts;
-    args.groups = p.groups;
-    args.group_windows = p.group_windows;
-    PU_TRY(launch_table(call, &l, at + p.table));
+    PU_TRY(launch_table(call, &l, &p));
     if (convolves(call, args.bars, args.states)) return grad_by_convolution(call, &args, &l, &p);
-    PU_TRY(launch_grad(call, &args));
-    return launch_slopes(call, &l, args.parts, args.groups, at + p.by_step);
+    PU_TRY(pu__s4_scan_grad(call, &args));
+    if (args.groups <= GROUPS_MAX) return launch_slopes(call, &l, args.parts, args.groups, at + p.by_step);
+    const int64_t columns = (l.states * PU__S4_ROWS + 1) * l.channels;
+    PU_TRY(
+        pu__column_sum_final(args.parts, args.groups, columns, at + p.sums, nullptr, columns, call->cuda->stream));
+    return launch_slopes(call, &l, at + p.sums, 1, at + p.by_step);
 }
 
 extern "C" pu_status pu__s4_step_cuda(const pu__call *call) {

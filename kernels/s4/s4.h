@@ -22,10 +22,17 @@
  * T^2; a convolution by Fourier transforms, for long windows, is not written. a_n, b_n and K are computed in double in
  * every form. Layout: dense, row-major; the last dimension is the channel, so that neighbouring channels are
  * neighbouring lanes. No aliasing. Outputs are overwritten. B = 0 or T = 0 gives zero parameter gradients.
+ * On CUDA the scan of windows of more than 64 bars (backward: from 192 on) is also cut in time where B C lanes, N/8
+ * lanes forward and N/4 backward (rounded up to a power of two, 32 at most), are 32768 threads or fewer: half of what
+ * fills a GPU, a rule by counts that no GPU has judged yet. Chunks are scanned from zero, their states carried from one
+ * to the next, and the bars run through again from the true ones. Chunks have 64 bars forward; backward they are as
+ * many as fill a GPU, of 64 bars or more each.
+ * Workspace on CUDA, where time is cut: about N/32 floats for each of u forward, up to (N + 1/8)/8 backward.
  * Determinism: a fixed order, no atomics; y(t) depends on u up to t only and its bits do not change when T grows
- * (within one form).
- * Floor: bytes 4 (2 B T C) forward and 4 (3 B T C) backward; the scan 12 B T C N flops forward and 28 backward,
- * the convolution B C T^2 forward and 3 B C T^2 backward. */
+ * (within one form). On CUDA they do depend on B, C and N, which decide whether time is cut, but not on the GPU.
+ * Floor: bytes 4 (2 B T C) forward and 4 (3 B T C) backward; the scan 12 B T C N flops forward and 28 backward, cut
+ * in time 20 and 44, for 128 + T/64 bars in sequence instead of T forward; the convolution B C T^2 forward and
+ * 3 B C T^2 backward. */
 #ifndef PU_KERNELS_S4_S4_H
 #define PU_KERNELS_S4_S4_H
 

@@ -1,6 +1,6 @@
 /* The emulated cuBLASLt: plain loops over column-major matrices, float32 or bfloat16 with float32 sums, with the
- * checks that the library's documentation asks for. An algorithm carries the epilogue, the alignments and the workspace it was chosen for; they are checked
- * when it is used, and the workspace is written to. */
+ * checks that the library's documentation asks for. An algorithm carries the epilogue, the alignments and the
+ * workspace it was chosen for; they are checked when it is used, and the workspace is written to. */
 #include "internal.h"
 
 #include <math.h>

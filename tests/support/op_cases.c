@@ -460,6 +460,24 @@ static void stored_activation_cases(void) {
     }
 }
 
+/* The scan of windows that are too few for a GPU is cut in time: chunks that end with the window and not, more of them
+ * than are carried at once, more states than lanes, more groups of sums than one thread adds up. And of windows that
+ * share sums. */
+static void long_window_cases(void) {
+    static const int size[][4] = {/* B, T, C, N */
+                                  {1, 64, 2, 2},   {1, 128, 3, 9},   {2, 193, 5, 5}, {9, 579, 3, 4},
+                                  {1, 640, 2, 20}, {1, 200, 1, 257}, {70, 3, 2, 2},  {65, 2, 1025, 1}};
+    for (size_t s = 0; s < sizeof size / sizeof size[0]; ++s) {
+        const int64_t b = size[s][0], t = size[s][1], c = size[s][2], n = size[s][3];
+        const pu_shape u = S3(b, t, c);
+        const pu_attributes attributes = {.s4 = {s % 2 ? PU_S4_BILINEAR : PU_S4_ZERO_ORDER_HOLD, PU_S4_SCAN}};
+        const char *note = s % 2 ? "bilinear scan" : "zero-order hold scan";
+        add(PU_OP_S4, note, &attributes, 1, 6, (pu_shape[]){u, S1(c), S2(n, c), S2(n, c), S2(2 * n, c), S1(c)});
+        add(PU_OP_S4_GRAD, note, &attributes, 6, 7,
+            (pu_shape[]){u, u, S1(c), S2(n, c), S2(n, c), S2(2 * n, c), S1(c)});
+    }
+}
+
 static int by_op(const void *left, const void *right) {
     const pu__op_case *a = left, *b = right;
     if (a->op != b->op) return a->op < b->op ? -1 : 1;
@@ -485,6 +503,7 @@ const pu__op_case *pu__op_cases(int *count) {
         pnl_cases();
         attention_unit_cases();
         stored_activation_cases();
+        long_window_cases();
         qsort(cases, (size_t)case_count, sizeof *cases, by_op);
     }
     *count = case_count;
