@@ -2,8 +2,8 @@
 # Checks this machine's GPU and measures it: `make gpu-check`. Needs CMake, a C and C++ compiler and the CUDA Toolkit.
 #
 # Builds kernels, graph and device alone, runs every op case on the GPU against the reference and the CPU kernels (under
-# compute-sanitizer too where it is installed), times every op (attention in f32, tf32 and bf16) and the training step, and
-# the same work in PyTorch, flash-attn, accelerated-scan and mamba-ssm, as far as they are found. Writes
+# compute-sanitizer too where it is installed), times every op (attention in f32, tf32 and bf16) and the training step, with
+# one step and with eight in a launch, and the same work in PyTorch, flash-attn, accelerated-scan and mamba-ssm, as far as they are found. Writes
 # bench/results/<date>-<device>-<commit>.md, whatever came out; a failure stands there too, and makes the status 1. Without a GPU it writes
 # nothing and ends with status 1.
 #

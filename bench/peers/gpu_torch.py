@@ -1,8 +1,8 @@
 """The workloads of `gpu_check bench` in PyTorch and the libraries that are installed, on the same GPU and in the same run.
 
 Usage: gpu_torch.py LINES
-LINES is what `gpu_check bench LINES` wrote: name, hot seconds, cold seconds; steps also their sizes. Prints Markdown
-tables. An op is recorded many times over as a CUDA graph, as ours is, so that the GPU's time is compared and not the
+LINES is what `gpu_check bench LINES` wrote: name, hot seconds, cold seconds; of a training step, its seconds in three
+ways and its sizes. Prints Markdown tables. An op is recorded many times over as a CUDA graph, as ours is, so that the GPU's time is compared and not the
 launches. Float32 without TF32, but where a name ends in tf32 or bf16: there PyTorch works in that precision, bf16 from tensors
 of half the bytes of ours. Ops that have no counterpart are left out, libraries that are not installed named.
 """
@@ -185,18 +185,19 @@ def compare_ops(lines):
 
 def compare_steps(lines):
     """Each in a process of its own: hybrid_torch.py, as it is run for the CPU."""
-    print("\n| training step | ours us | PyTorch eager us | PyTorch compiled, with CUDA graphs, us |")
-    print("|---|---:|---:|---:|")
+    print("\n| training step | ours, 1 step a launch, us | ours, several steps a launch, us | PyTorch eager us "
+          "| PyTorch compiled, with CUDA graphs, us |")
+    print("|---|---:|---:|---:|---:|")
     script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "hybrid_torch.py")
-    for name, replayed, _, width, layers, ratio, batch, window, warmup, features in lines:
+    for name, single, several, _, width, layers, ratio, batch, window, warmup, features in lines:
         cells = []
         for mode in ([], ["compile"]):
             sizes = [width, layers, ratio, batch, window, warmup, features]
             command = [sys.executable, script, *sizes, "1", "cuda", *mode]
             run = subprocess.run(command, capture_output=True, text=True, check=False)
             cells.append(f"{1e6 * float(run.stdout.split()[1]):.1f}" if run.returncode == 0 else "failed")
-        label, ours = name.removeprefix("step "), 1e6 * float(replayed)
-        print(f"| {label} | {ours:.1f} | {cells[0]} | {cells[1]} |", flush=True)
+        ours = f"{1e6 * float(single):.1f} | {1e6 * float(several):.1f}"
+        print(f"| {name.removeprefix('step ')} | {ours} | {cells[0]} | {cells[1]} |", flush=True)
 
 
 def main():

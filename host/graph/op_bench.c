@@ -146,8 +146,11 @@ static pu_status run_rounds(bound *const *calls, int call_count, int rounds) {
 }
 
 /* Seconds of one round of `calls`, of `rounds` done or recorded at once. */
-static pu_status time_rounds(pu_device *device, bound *const *calls, int call_count, int rounds, double *seconds) {
+static pu_status time_rounds(const pu__op_bench *bench, bound *const *calls, int call_count, int rounds,
+                             double *seconds) {
+    pu_device *device = bench->device;
     const pu__backend *backend = device->backend;
+    const int warm = bench->quick ? 0 : 2, samples = bench->quick ? 1 : SAMPLES;
     double sample[SAMPLES];
     void *recording = NULL;
     pu_status status = PU_OK;
@@ -160,34 +163,35 @@ static pu_status time_rounds(pu_device *device, bound *const *calls, int call_co
         }
         PU_TRY(backend->capture_end(device->state, &recording));
     }
-    for (int i = -2; i < SAMPLES && status == PU_OK; ++i) {
+    for (int i = -warm; i < samples && status == PU_OK; ++i) {
         const double begin = pu_clock_s();
         status = recording ? backend->replay(device->state, recording) : run_rounds(calls, call_count, rounds);
         if (status == PU_OK) status = pu_device_sync(device);
         if (i >= 0) sample[i] = (pu_clock_s() - begin) / rounds;
     }
     if (recording) backend->capture_free(device->state, recording);
-    if (status == PU_OK) *seconds = median(sample, SAMPLES);
+    if (status == PU_OK) *seconds = median(sample, samples);
     return status;
 }
 
 static pu_status time_hot(const pu__op_bench *bench, bound *b, double *seconds) {
     double rough = 0;
-    PU_TRY(time_rounds(bench->device, &b, 1, 1, &rough));
+    PU_TRY(time_rounds(bench, &b, 1, 1, &rough));
     const double wanted = sample_s / (rough > 1e-7 ? rough : 1e-7);
     if (bench->quick || wanted < 2) {
         *seconds = rough;
         return PU_OK;
     }
-    return time_rounds(bench->device, &b, 1, wanted > ROUNDS_MAX ? ROUNDS_MAX : (int)wanted, seconds);
+    return time_rounds(bench, &b, 1, wanted > ROUNDS_MAX ? ROUNDS_MAX : (int)wanted, seconds);
 }
 
 /* Where the difference drowns in noise, a cold run is taken to be as fast as a hot one. */
 static pu_status time_cold_recorded(pu__op_bench *bench, bound *b, double hot, double *seconds) {
     bound *const both[] = {&bench->flush, b}, *const alone[] = {&bench->flush};
+    const int rounds = bench->quick ? 1 : COLD_ROUNDS;
     double with = 0, without = 0;
-    PU_TRY(time_rounds(bench->device, both, 2, COLD_ROUNDS, &with));
-    PU_TRY(time_rounds(bench->device, alone, 1, COLD_ROUNDS, &without));
+    PU_TRY(time_rounds(bench, both, 2, rounds, &with));
+    PU_TRY(time_rounds(bench, alone, 1, rounds, &without));
     *seconds = with - without > hot ? with - without : hot;
     return PU_OK;
 }

@@ -1,7 +1,4 @@
-/* gpu_check device                 what GPU answers; status 1 and the reason if none
- * gpu_check test                   every op case on GPU and CPU, on the GPU twice for its bits; simulated paths; a training
- *                                  run on both
- * gpu_check bench LINES [quick]    tables of speeds to stdout, one tab-separated line a figure to the file LINES */
+/* The commands of gpu_check (gpu_main.c), but for what times. */
 #include "tests/gpu/gpu_check.h"
 
 #include <stdlib.h>
@@ -95,7 +92,7 @@ static int bench(pu_device *gpu, const char *path, bool quick) {
     return status != PU_OK;
 }
 
-int main(int argc, char **argv) {
+int pu__gpu_check(int argc, char **argv) {
     const char *verb = argc > 1 ? argv[1] : "";
     const bool benches = strcmp(verb, "bench") == 0 && argc > 2;
     if (!benches && strcmp(verb, "test") != 0 && strcmp(verb, "device") != 0) {

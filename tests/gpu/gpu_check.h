@@ -12,13 +12,17 @@ typedef struct pu__gpu_rates {
     double matrix_flops_per_s; /* of a large matrix product */
 } pu__gpu_rates;
 
+/* The whole program; returns its exit status. */
+int pu__gpu_check(int argc, char **argv);
+
 /* Times every op on workloads of a training step and on large ones, cold and hot, and prints a table. `lines`
  * gets one tab-separated line for each workload: name, hot seconds, cold seconds. quick: small workloads, to
  * see that all of it runs. */
 pu_status pu__gpu_bench_ops(pu_device *gpu, bool quick, FILE *lines, pu__gpu_rates *rates);
 
-/* Times the training step of the hybrid at two sizes, replayed as a CUDA graph and launched one by one; lines
- * as above. */
+/* Times the training step of the hybrid at two sizes: recorded as a CUDA graph, one step and several in a launch, and
+ * kernel by kernel; prints a table with each one's share of the floor. `lines` gets: name, the seconds of a step in
+ * these three ways, width, layers, ratio of the MLP, batch, bars of a window, of its warm-up, features. */
 pu_status pu__gpu_bench_step(pu_device *gpu, bool quick, FILE *lines, const pu__gpu_rates *rates);
 
 /* The path kernel against the CPU's, bit for bit; prints what differs and returns how many cases do. */

@@ -102,7 +102,7 @@ pu_status pu__gpu_bench_paths(pu_device *gpu, bool quick, FILE *lines) {
     printf("\n| paths x assets, %d steps | ms | G steps/s | mean wealth |\n|---|---:|---:|---:|\n",
            (int)BENCH_STEPS);
     for (size_t c = 0; c < sizeof assets / sizeof assets[0]; ++c) {
-        const int64_t paths = quick ? 1024 : 1000000;
+        const int64_t paths = quick ? 16 : 1000000;
         double seconds = 0.0;
         PU_TRY(bench_case(gpu, assets[c], paths, &summary, &seconds));
         printf("| %lld x %d | %.3f | %.2f | %.6f |\n", (long long)paths, (int)assets[c], 1e3 * seconds,

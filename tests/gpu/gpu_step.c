@@ -1,6 +1,8 @@
-/* Speed of the hybrid's training step. The floor is what the launches of the step cost at the measured rates:
- * matrix products at the rate of the largest one timed, everything else its fewest bytes at the copy's rate;
- * each at least its bytes. */
+/* Speed of the hybrid's training step, by the way in which steps reach a GPU: one in a recording; as many in a
+ * recording as a program takes, which is how training launches them; and each kernel by the host. What training copies
+ * beside its steps (batches, schedule, losses) is left out. The floor is what the launches of the step cost at the
+ * measured rates: matrix products at the rate of the largest one timed, everything else its fewest bytes at the copy's
+ * rate; each at least its bytes. */
 #include <string.h>
 
 #include "plusultra/log.h"
@@ -9,7 +11,10 @@
 #include "plusultra/train.h"
 #include "tests/gpu/gpu_check.h"
 
-enum { FEATURES = 24, HORIZONS = 3, QUANTILES = 5, SAMPLES = 9, STEPS_PER_SAMPLE = 20, WARM_STEPS = 4 };
+enum { FEATURES = 24, HORIZONS = 3, QUANTILES = 5, SAMPLES = 9, LAUNCHES_PER_SAMPLE = 6, WARM_LAUNCHES = 4 };
+
+enum { SINGLE, SEVERAL, BY_KERNEL, WAYS };
+static const int steps_per_launch[WAYS] = {1, PU_PROGRAM_STEPS_MAX, 1};
 
 typedef struct step_case {
     const char *name;
@@ -105,20 +110,28 @@ static pu_status step_feed(const step_case *c, pu_device *device, step *s) {
     return pu_program_write(s->program, s->hyper, hyper);
 }
 
-static pu_status time_steps(pu_device *device, step *s, int steps, double *seconds) {
+static pu_status launch(step *s, int steps) {
+    for (int k = 0; k < steps; ++k) PU_TRY(pu_program_add_step(s->program));
+    return pu_program_run(s->program);
+}
+
+/* A sample is as many steps whichever way they go. */
+static pu_status time_steps(pu_device *device, step *s, int way, bool quick, double *seconds) {
+    const int per_launch = steps_per_launch[way], samples = quick ? 1 : SAMPLES;
+    const int steps = (quick ? 1 : LAUNCHES_PER_SAMPLE) * PU_PROGRAM_STEPS_MAX;
     double sample[SAMPLES];
     float stats[4];
-    for (int i = 0; i < WARM_STEPS; ++i) PU_TRY(pu_program_run(s->program));
+    for (int i = 0; i < (quick ? 2 : WARM_LAUNCHES); ++i) PU_TRY(launch(s, per_launch));
     PU_TRY(pu_device_sync(device));
-    for (int i = 0; i < SAMPLES; ++i) {
+    for (int i = 0; i < samples; ++i) {
         const double begin = pu_clock_s();
-        for (int k = 0; k < steps; ++k) PU_TRY(pu_program_run(s->program));
+        for (int k = 0; k < steps; k += per_launch) PU_TRY(launch(s, per_launch));
         PU_TRY(pu_device_sync(device));
         sample[i] = (pu_clock_s() - begin) / steps;
     }
     PU_TRY(pu_program_read(s->program, s->stats, stats));
     if (stats[2] != 0) return pu_fail(PU_ERR_DATA, "the gradient of the timed step is not finite");
-    *seconds = pu__gpu_median(sample, SAMPLES);
+    *seconds = pu__gpu_median(sample, samples);
     return PU_OK;
 }
 
@@ -133,58 +146,72 @@ static double floor_s_of(const step *s, const pu__gpu_rates *rates) {
     return seconds;
 }
 
-static pu_status time_case(const step_case *c, pu_device *device, int steps, const pu__gpu_rates *rates, step *s,
-                           double *seconds, double *floor_s) {
-    pu_status status = step_build(c, device, s);
-    if (status == PU_OK) status = step_feed(c, device, s);
-    if (status == PU_OK) status = time_steps(device, s, steps, seconds);
-    if (status == PU_OK) *floor_s = floor_s_of(s, rates);
+typedef struct step_figures {
+    double seconds[WAYS], floor_s; /* of one step */
+    int64_t parameters;
+    int launches;
+} step_figures;
+
+/* The ways from `first` to before `end`. */
+static pu_status time_ways(const step_case *c, pu_device *device, int first, int end, bool quick, step *s,
+                           step_figures *out) {
+    PU_TRY(step_build(c, device, s));
+    PU_TRY(step_feed(c, device, s));
+    for (int way = first; way < end; ++way) PU_TRY(time_steps(device, s, way, quick, &out->seconds[way]));
+    out->parameters = pu_parameters_count(s->parameters);
+    out->launches = pu_program_launches(s->program);
+    return PU_OK;
+}
+
+static pu_status time_case(const step_case *c, pu_device *gpu, pu_device *unrecorded, bool quick,
+                           const pu__gpu_rates *rates, step_figures *out) {
+    step s = {0};
+    pu_status status = time_ways(c, gpu, SINGLE, BY_KERNEL, quick, &s, out);
+    if (status == PU_OK) out->floor_s = floor_s_of(&s, rates);
+    step_free(&s);
+    if (status != PU_OK) return status;
+    status = time_ways(c, unrecorded, BY_KERNEL, WAYS, quick, &s, out);
+    step_free(&s);
     return status;
 }
 
-static pu_status bench_case(const step_case *c, pu_device *const device[2], int steps, FILE *lines,
+static pu_status bench_case(const step_case *c, pu_device *gpu, pu_device *unrecorded, bool quick, FILE *lines,
                             const pu__gpu_rates *rates) {
-    double seconds[2] = {0, 0}, floor_s = 0;
-    long long parameters = 0;
-    int launches = 0;
-    for (int i = 0; i < 2; ++i) {
-        step s = {0};
-        const pu_status status = time_case(c, device[i], steps, rates, &s, &seconds[i], &floor_s);
-        if (status == PU_OK) {
-            parameters = (long long)pu_parameters_count(s.parameters);
-            launches = pu_program_launches(s.program);
-        }
-        step_free(&s);
-        if (status != PU_OK) return pu_fail_within(status, "%s", c->name);
-    }
-    printf("| %s | %lld | %d | %.1f | %.1f | %.1f | %.2f |\n", c->name, parameters, launches, 1e6 * seconds[0],
-           1e6 * seconds[1], 1e6 * floor_s, seconds[0] / floor_s);
+    step_figures f = {0};
+    const pu_status status = time_case(c, gpu, unrecorded, quick, rates, &f);
+    if (status != PU_OK) return pu_fail_within(status, "%s", c->name);
+    printf("| %s | %lld | %d | %.1f |", c->name, (long long)f.parameters, f.launches, 1e6 * f.floor_s);
+    for (int way = 0; way < WAYS; ++way)
+        printf(" %.1f | %.0f%% |", 1e6 * f.seconds[way], 100 * f.floor_s / f.seconds[way]);
+    printf("\n");
     fflush(stdout);
-    fprintf(lines, "step %s\t%.9g\t%.9g\t%lld\t%lld\t%g\t%lld\t%lld\t%lld\t%d\n", c->name, seconds[0], seconds[1],
-            (long long)c->width, (long long)c->layers, c->mlp_ratio, (long long)c->batch, (long long)c->window,
-            (long long)c->window / 2, FEATURES);
+    fprintf(lines, "step %s", c->name);
+    for (int way = 0; way < WAYS; ++way) fprintf(lines, "\t%.9g", f.seconds[way]);
+    fprintf(lines, "\t%lld\t%lld\t%g\t%lld\t%lld\t%lld\t%d\n", (long long)c->width, (long long)c->layers,
+            c->mlp_ratio, (long long)c->batch, (long long)c->window, (long long)c->window / 2, FEATURES);
     return PU_OK;
 }
 
 pu_status pu__gpu_bench_step(pu_device *gpu, bool quick, FILE *lines, const pu__gpu_rates *rates) {
     static const step_case full[] = {{"small hybrid B64 T128", 128, 2, 64, 128, 1},
                                      {"large hybrid B64 T128", 256, 4, 64, 128, 2}};
-    static const step_case tiny[] = {{"tiny hybrid B2 T16", 32, 1, 2, 16, 1}};
+    static const step_case tiny[] = {{"tiny hybrid B1 T8", 32, 1, 1, 8, 1}};
     pu__backend plain = *gpu->backend; /* without recording, every step launches its kernels one by one */
     plain.capture_begin = NULL;
     plain.capture_end = NULL;
     plain.replay = NULL;
     plain.capture_free = NULL;
-    pu_device *device[2] = {gpu, NULL};
-    PU_TRY(pu__device_open_backend(&plain, 0, 0, &device[1]));
-    printf(
-        "\n| training step | parameters | launches | replayed us | launched us | floor us | replayed / floor |\n"
-        "|---|---:|---:|---:|---:|---:|---:|\n");
+    pu_device *unrecorded = NULL;
+    PU_TRY(pu__device_open_backend(&plain, 0, 0, &unrecorded));
+    printf("\n| training step | parameters | launches | floor us | 1 step a launch us | share of the floor | %d "
+           "steps a "
+           "launch us | share of the floor | kernel by kernel us | share of the floor |\n"
+           "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n",
+           steps_per_launch[SEVERAL]);
     pu_status status = PU_OK;
-    const int count = quick ? 1 : 2;
-    for (int i = 0; i < count && status == PU_OK; ++i) {
-        status = bench_case(quick ? &tiny[i] : &full[i], device, quick ? 2 : STEPS_PER_SAMPLE, lines, rates);
-    }
-    pu_device_close(device[1]);
+    const int count = quick ? 1 : (int)(sizeof full / sizeof full[0]);
+    for (int i = 0; i < count && status == PU_OK; ++i)
+        status = bench_case(quick ? &tiny[i] : &full[i], gpu, unrecorded, quick, lines, rates);
+    pu_device_close(unrecorded);
     return status;
 }

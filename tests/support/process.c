@@ -69,20 +69,23 @@ test_outcome test_plusultra(const char *folder, ...) {
     return test_run(folder, argv);
 }
 
-char *test_capture_stderr(void (*body)(void *context), void *context) {
+static char *capture(FILE *stream, void (*body)(void *context), void *context) {
     FILE *file = tmpfile();
-    const int saved = dup(STDERR_FILENO);
+    const int saved = dup(fileno(stream));
     need(file && saved >= 0, "capture");
-    fflush(stderr);
-    need(dup2(fileno(file), STDERR_FILENO) >= 0, "capture");
+    fflush(stream);
+    need(dup2(fileno(file), fileno(stream)) >= 0, "capture");
     body(context);
-    fflush(stderr);
-    need(dup2(saved, STDERR_FILENO) >= 0, "capture");
+    fflush(stream);
+    need(dup2(saved, fileno(stream)) >= 0, "capture");
     close(saved);
     char *text = read_stream(file);
     fclose(file);
     return text;
 }
+
+char *test_capture_stderr(void (*body)(void *context), void *context) { return capture(stderr, body, context); }
+char *test_capture_stdout(void (*body)(void *context), void *context) { return capture(stdout, body, context); }
 
 char *test_folder_new(void) {
     char name[PATH_BYTES];

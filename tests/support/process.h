@@ -19,8 +19,9 @@ void test_outcome_free(test_outcome *outcome);
 /* The same for the `plusultra` of this build, with the words of the command behind it, ended by NULL. */
 test_outcome test_plusultra(const char *folder, ...) __attribute__((sentinel));
 
-/* What `body` writes to standard error. Free with free. */
+/* What `body` writes to standard error, or to standard output. Free with free. */
 char *test_capture_stderr(void (*body)(void *context), void *context);
+char *test_capture_stdout(void (*body)(void *context), void *context);
 
 /* A new empty folder below TMPDIR, and its removal with all content. */
 char *test_folder_new(void);
