@@ -50,6 +50,17 @@ static pu_status make_merton(const pu_merton *in, double step_years, pu__process
     return PU_OK;
 }
 
+/* A step's return has two terms of rho v / epsilon that nearly cancel, in floats: what their rounding leaves must be
+ * little beside the step's deviation. */
+static pu_status check_rounding(double rho, double theta, double epsilon, double dt) {
+    const double least = rho * sqrt(theta / dt) * 0x1p-24 / 2e-3;
+    if (epsilon >= least) return PU_OK;
+    return pu_fail(PU_ERR_ARGUMENT,
+                   "volatility_of_variance is %g: with this correlation and variance_mean, %g at the least, or "
+                   "roundings take over; take longer steps or a correlation of 0",
+                   epsilon, least);
+}
+
 /* Andersen (2008), equations 17, 18 and 33, with gamma_1 = gamma_2 = 1/2. */
 static pu_status make_heston(const pu_heston *in, double step_years, pu__process_asset *out) {
     const double kappa = in->reversion, theta = in->variance_mean, epsilon = in->volatility_of_variance;
@@ -57,9 +68,10 @@ static pu_status make_heston(const pu_heston *in, double step_years, pu__process
     PU_TRY(check_gbm(in->growth, 0.0, dt));
     PU_TRY(within("reversion", kappa, 0.0, 1e4, false));
     PU_TRY(within("variance_mean", theta, 0.0, 1e4, false));
-    PU_TRY(within("volatility_of_variance", epsilon, 0.0, 1e3, false));
+    PU_TRY(within("volatility_of_variance", epsilon, 1e-6, 1e3, true));
     PU_TRY(within("variance_start", in->variance_start, 0.0, 1e4, true));
     PU_TRY(within("correlation", rho, -1.0, 1.0, true));
+    PU_TRY(check_rounding(fabs(rho), theta, epsilon, dt));
     if (in->feller && 2.0 * kappa * theta < epsilon * epsilon)
         return pu_fail(PU_ERR_ARGUMENT,
                        "2 * reversion * variance_mean = %g is below volatility_of_variance^2 = %g: the variance "

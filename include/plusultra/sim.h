@@ -64,7 +64,8 @@ typedef struct pu_process {
     } of;
 } pu_process;
 
-/* PU_ERR_ARGUMENT, naming the parameter, where these cannot be simulated in steps of this length. */
+/* PU_ERR_ARGUMENT, naming the parameter, where these cannot be simulated in steps of this length: in floats, a Heston
+ * variance that moves next to nothing can not. */
 pu_status pu_process_check(const pu_process *process, double step_years);
 
 /* What was done to correlations that no market can have (an eigenvalue below 1e-8). */

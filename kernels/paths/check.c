@@ -86,6 +86,8 @@ static pu_status check_asset(const pu__path_scenario *s, int32_t a) {
         PU_TRY(entry("omega", -1, a, (double)p->omega, 0.0, 100.0));
         PU_TRY(entry("alpha", -1, a, (double)p->alpha, 0.0, 1.0));
         PU_TRY(entry("beta", -1, a, (double)p->beta, 0.0, 1.0));
+        PU_TRY(entry("alpha + beta", -1, a, (double)p->alpha + (double)p->beta, 0.0,
+                     1.000001)); /* else it explodes */
         PU_TRY(entry("inverse_dof", -1, a, (double)p->inverse_dof, 1e-7, 0.5));
     }
     return PU_OK;

@@ -3,7 +3,8 @@
  * Bar 0 is the start: every price 1, equity 1. At every bar 0 .. steps, in this order: prices move (not at bar 0),
  * positions are marked, carry is paid, ruin, margin and loss limit are tested, the policy decides, what is due
  * trades (kernels/physics). Path p is a function of the scenario and p alone: the same bits for any split into
- * batches, number of threads, block size and instruction set.
+ * batches, number of threads, block size and instruction set, as long as its equity stays below 1e150: what comes of
+ * infinite accounts, and of the products of two that drawdowns are compared by, is not defined.
  *
  *   pu__paths_plain  one path after the other, as the text above says it; the judge of the other two
  *   pu__paths_callback  the same over a pool, for policies that are a function of the caller's

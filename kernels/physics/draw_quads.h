@@ -121,7 +121,8 @@ PU__QUAD_INLINE void pu__quad_turn(pu__quad_words word, pu__quad_floats cosine, 
 }
 
 /* z[step * stride + l] for 32 paths. The radius is pu__draw_radius, its logarithm's terms times the -2 under the root,
- * which rounds nothing; the lines of pu__draw_circle stand between its own, so that eight chains are under way. */
+ * which rounds nothing (a radius of 0 may have the other sign, of which no return keeps anything); the lines of
+ * pu__draw_circle stand between its own, so that eight chains are under way. */
 PU__QUAD_INLINE void pu__quad_normals(const pu__quad_draw *words, float *z, int64_t stride) {
     const pu__quad_words bits =
         pu__quad_bits(pu__quad_fma_by_to(pu__quad_of_unsigned(words->first), 2.3283064e-10f, 1.1641532e-10f));

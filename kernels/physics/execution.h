@@ -87,8 +87,9 @@ PU_HOST_DEVICE static inline double pu__execution_cost_ratio(const pu__execution
 
 /* `sum` and `traded`, notionals, as a share of the equity that they were traded with; 0 of a ruined account, which
  * trades nothing. The equity's reciprocal is a float's, made good by a step of Newton's: a relative error of 2^-46 at
- * most. A division of doubles would be the dearest operation of a simulated bar. An equity below PU_EQUITY_LEAST counts
- * as that, and one that no float holds has a turnover of 0: no branch. */
+ * most, and of 2^-43 from 2^126 on, where the float is subnormal. A division of doubles would be the dearest operation
+ * of a simulated bar. An equity below PU_EQUITY_LEAST counts as that, and one of more than a float holds has a turnover
+ * of 0: no branch. */
 PU_HOST_DEVICE static inline double pu__execution_turnover(double sum, double traded, double equity) {
     const double base = equity > PU_EQUITY_LEAST ? equity : PU_EQUITY_LEAST;
     const double near = (double)(1.0f / (float)base);

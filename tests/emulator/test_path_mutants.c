@@ -34,7 +34,7 @@ static const struct mutant {
 #define PU_PATH_MUTANT(name) {#name, name##_paths},
 #include "mutants/mutants.inc"
 };
-enum { MUTANTS = sizeof mutants / sizeof mutants[0], PATHS = 41, STEPS = 9, FIRST = 5 };
+enum { MUTANTS = sizeof mutants / sizeof mutants[0], PATHS = 41, STEPS = 9, FIRST = 5, WILD = 24 };
 enum { ITEMS = PATHS * (STEPS + 1) * SCENARIO_ASSETS_MAX };
 
 /* Two batches, so that summaries go on from what is there. */
@@ -104,8 +104,9 @@ static void every_fault_is_caught(void **state) {
     static bool found[MUTANTS];
     outcome *judge = pu_calloc(1, sizeof *judge), *mutated = pu_calloc(1, sizeof *mutated);
     assert_true(judge && mutated);
-    for (int number = 0; number < PU_TEST_SCENARIOS; ++number) {
-        pu__test_scenario_make(&t, number);
+    for (int number = 0; number < PU_TEST_SCENARIOS + WILD; ++number) {
+        if (number < PU_TEST_SCENARIOS) pu__test_scenario_make(&t, number);
+        else pu__test_scenario_wild(&t, number);
         t.scenario.steps = t.scenario.steps < STEPS ? t.scenario.steps : STEPS;
         assert_int_equal(run(&t.scenario, NULL, judge), PU_OK);
         current = pu__paths_cuda;

@@ -1,5 +1,7 @@
 #include "tests/support/scenario.h"
 
+#include <math.h>
+
 #include "kernels/physics/draws.h"
 #include "plusultra/memory.h"
 #include "plusultra/random.h"
@@ -108,6 +110,55 @@ void pu__test_scenario_make(pu__test_scenario *out, int number) {
     s->fast_decay = 0.8f;
     s->slow_decay = 0.95f;
     s->scale = 0.02f;
+}
+
+static bool chance(pu_random *random, double p) { return pu_random_uniform(random) < p; }
+
+static int below(pu_random *random, int n) { return (int)pu_random_below(random, (uint64_t)n); }
+
+/* Even in the logarithm. */
+static float order_of(pu_random *random, double low, double high) {
+    return (float)(low * pow(high / low, pu_random_uniform(random)));
+}
+
+/* Every term alone and with any other. */
+static void fill_any_rules(pu__execution_rules *rules, pu_random *random) {
+    const double cost = chance(random, 0.2) ? 1.0 : (double)order_of(random, 1e-6, 1e-2);
+    const double carry = chance(random, 0.3) ? 0.5 : 1e-4;
+    *rules = (pu__execution_rules){0};
+    if (chance(random, 0.7)) rules->physics.half_spread_ratio = cost * pu_random_uniform(random);
+    if (chance(random, 0.7)) rules->physics.slippage_ratio = cost * pu_random_uniform(random);
+    if (chance(random, 0.7)) rules->physics.fee_ratio = cost;
+    if (chance(random, 0.3)) rules->physics.no_trade_weight = (double)order_of(random, 1e-3, 1e3);
+    if (chance(random, 0.3)) rules->physics.latency_bars = below(random, 9);
+    if (chance(random, 0.2)) rules->position_max = (double)order_of(random, 0.01, 10.0);
+    if (chance(random, 0.2)) rules->impact_ratio = (double)order_of(random, 1e-3, 10.0);
+    if (chance(random, 0.2)) rules->participation_max = (double)uniform(random, 1e-3, 1.0);
+    if (chance(random, 0.2)) rules->funding_ratio = carry;
+    if (chance(random, 0.2)) rules->borrow_ratio = carry;
+    if (chance(random, 0.1)) rules->leverage_max = (double)order_of(random, 0.1, 10.0);
+    if (chance(random, 0.1)) rules->drawdown_max = (double)uniform(random, 0.3, 1.0);
+    if (chance(random, 0.1)) rules->maintenance_ratio = pu_random_uniform(random);
+}
+
+void pu__test_scenario_wild(pu__test_scenario *out, int number) {
+    pu_random random = pu_random_at(20270114, (uint64_t)number);
+    pu__test_scenario_make(out, number % PU_TEST_SCENARIOS);
+    pu__path_scenario *s = &out->scenario;
+    s->seed = pu_random_u64(&random);
+    s->steps = chance(&random, 0.2) ? 1 + below(&random, 5) : 1 + below(&random, 44);
+    if (chance(&random, 0.5)) s->assets = 1;
+    const double size = chance(&random, 0.5) ? (double)order_of(&random, 1.0, 30.0) : 1.0;
+    for (int a = 0; a < SCENARIO_ASSETS_MAX; ++a) {
+        const float volatility = chance(&random, 0.2) ? 0.0f : order_of(&random, 1e-4, 1.0);
+        for (int k = 0; k < PU_REGIMES_MAX; ++k) out->asset[a].volatility[k] = volatility * (float)(1 + k) / 2.0f;
+    }
+    for (int i = 0; i < (SCENARIO_STEPS_MAX + 1) * SCENARIO_ASSETS_MAX; ++i)
+        out->weight[i] = chance(&random, 0.1) ? (double)NAN : chance(&random, 0.1) ? 0.0 : size * out->weight[i];
+    fill_any_rules(&s->rules, &random);
+    if (chance(&random, 0.6)) s->volume = NULL;
+    if (chance(&random, 0.6)) s->shock = NULL;
+    fill_shocks(out, &random);
 }
 
 double *pu__test_path_weights(const pu__path_scenario *scenario, uint64_t first, int64_t count) {

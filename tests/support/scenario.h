@@ -22,6 +22,10 @@ typedef struct pu__test_scenario {
 enum { PU_TEST_SCENARIOS = 56 };
 void pu__test_scenario_make(pu__test_scenario *out, int number);
 
+/* Case `number` of an endless sweep: every rule alone and with any other, costs and carry that ruin, weights of 0, NaN
+ * and far above 1, no volatility and a lot of it, few bars, half of the cases with one asset, seeds of 64 bits. */
+void pu__test_scenario_wild(pu__test_scenario *out, int number);
+
 /* The weights of the paths first .. first + count - 1, for the caller to pu_free; a path has its own in any batch.
  * Null where the scenario's policy does not read them. */
 double *pu__test_path_weights(const pu__path_scenario *scenario, uint64_t first, int64_t count);

@@ -254,6 +254,9 @@ static void impossible_entries_of_tables_are_named(void **state) {
         m.asset[1].omega = (float)bad[k];
         refused(&m.scenario, NULL, PU_ERR_ARGUMENT, "omega of asset 1 is");
         m.asset[1].omega = 0.0f;
+        m.asset[2].alpha = m.asset[2].beta = 0.6f;
+        refused(&m.scenario, NULL, PU_ERR_ARGUMENT, "alpha + beta of asset 2 is 1.2");
+        m.asset[2].alpha = m.asset[2].beta = 0.0f;
         factor[3] = (float)bad[k];
         refused(&m.scenario, NULL, PU_ERR_ARGUMENT, "the factor in row 1, asset 0 is");
         factor[3] = 0.0f;

@@ -361,12 +361,18 @@ static void impossible_parameters_are_refused(void **state) {
     pu__process_asset asset;
     const double weight = 1.0, nan = (double)NAN;
     const pu_heston feller = {0, 0.04, 0.04, 1, 0.5, -0.5, true}, beyond = {0, 0.04, 0.04, 1, 0.5, -1.5, false};
+    const pu_heston still = {0, 0.04, 0.04, 1, 1e-23, 0, false}, rounded = {0, 0.04, 0.04, 1, 1e-5, -0.5, false};
+    const pu_heston calm = {0, 0.04, 0.04, 1, 1e-4, -0.5, false};
     const pu_merton crowded = {0, 0.2, 5000, 0, 0.1};
     const pu_garch explosive = {0, 1e-6, 0.2, 0.8, 5, 0};
     const pu_regimes uneven = {2, {{0, 0.1}, {0, 0.2}}, {0.5, 0.6, 0.5, 0.5}};
     assert_int_equal(checked((pu_process){PU_SIM_HESTON, {.heston = feller}}), PU_ERR_ARGUMENT);
     assert_non_null(strstr(pu_error_message(), "Feller"));
     assert_int_equal(checked((pu_process){PU_SIM_HESTON, {.heston = beyond}}), PU_ERR_ARGUMENT);
+    assert_int_equal(checked((pu_process){PU_SIM_HESTON, {.heston = still}}), PU_ERR_ARGUMENT);
+    assert_int_equal(checked((pu_process){PU_SIM_HESTON, {.heston = rounded}}), PU_ERR_ARGUMENT);
+    assert_non_null(strstr(pu_error_message(), "roundings"));
+    assert_int_equal(checked((pu_process){PU_SIM_HESTON, {.heston = calm}}), PU_OK);
     assert_int_equal(checked((pu_process){PU_SIM_GARCH, {.garch = explosive}}), PU_ERR_ARGUMENT);
     assert_int_equal(checked((pu_process){PU_SIM_GBM, {.gbm = {0.1, -0.2}}}), PU_ERR_ARGUMENT);
     assert_int_equal(checked((pu_process){PU_SIM_GBM, {.gbm = {nan, 0.2}}}), PU_ERR_ARGUMENT);
