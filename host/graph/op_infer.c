@@ -345,7 +345,7 @@ static pu_status check_s4(const pu__shapes *s, const pu_shape *parameter, int64_
                           "log_step and skip are [C], rate and frequency [N,C] with N at least 1, weight [2N,C]");
     }
     if ((unsigned)s->attributes->s4.discretisation > PU_S4_BILINEAR ||
-        (unsigned)s->attributes->s4.form > PU_S4_CONVOLUTION) {
+        (unsigned)s->attributes->s4.form > PU_S4_BLOCKS) {
         return pu_fail(PU_ERR_ARGUMENT, "s4: discretisation %d or form %d is not known",
                        (int)s->attributes->s4.discretisation, (int)s->attributes->s4.form);
     }

@@ -174,7 +174,7 @@ typedef enum pu_loss { PU_LOSS_PINBALL = 0, PU_LOSS_MSE, PU_LOSS_HUBER } pu_loss
 enum { PU_MAX_QUANTILES = 16 };
 
 typedef enum pu_s4_discretisation { PU_S4_ZERO_ORDER_HOLD = 0, PU_S4_BILINEAR } pu_s4_discretisation;
-typedef enum pu_s4_form { PU_S4_AUTO = 0, PU_S4_SCAN, PU_S4_CONVOLUTION } pu_s4_form;
+typedef enum pu_s4_form { PU_S4_AUTO = 0, PU_S4_SCAN, PU_S4_CONVOLUTION, PU_S4_BLOCKS } pu_s4_form;
 
 /* Which keys a query sees: those up to its own bar (and, with a span, not older than it), or all. */
 typedef enum pu_attention_mask { PU_ATTENTION_CAUSAL = 0, PU_ATTENTION_FULL } pu_attention_mask;

@@ -11,8 +11,29 @@ static int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; 
  * of the scan's time, at 12 N 1.02 to 1.16. */
 static bool prefers_convolution(int64_t bars, int64_t states) { return bars <= 10 * states; }
 
+static pu_s4_form form_of(const pu__call *call, int64_t bars, int64_t states) {
+    const pu_s4_form asked = call->attributes->s4.form;
+    if (asked != PU_S4_AUTO) return asked;
+    return prefers_convolution(bars, states) ? PU_S4_CONVOLUTION : PU_S4_SCAN;
+}
+
+static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
+
+/* Floats that one worker needs: a tile of windows' rows, and those of the sums of one window of K's slope. */
+static int64_t scratch_of(const pu__s4 *s, bool gradient) {
+    const int64_t arrays = gradient ? 3 : 2, windows = s->form == PU_S4_SCAN ? 1 : PU__S4_TILE_WINDOWS,
+                  rows = arrays * windows * (s->bars + PU__S4_TILE_LAGS) * PU__LANES,
+                  turned = gradient ? PU__S4_BLOCK * PU__LANES : 0,
+                  spectra = s->form == PU_S4_BLOCKS
+                                ? (arrays - 1) * windows * (s->spectra * PU__S4_SPECTRUM + turned)
+                                : 0,
+                  sums = (3 * s->lags + s->padded_states * PU__S4_ROWS + 1) * PU__LANES;
+    return round_up(most(rows + spectra, gradient ? sums : 0), 64);
+}
+
 size_t pu__s4_of(const pu__call *call, int first, pu__s4 *s) {
     const pu_shape *u = &call->in[first].shape;
+    const bool gradient = first > 0;
     *s = (pu__s4){.u = call->in[first].data,
                   .log_step = call->in[first + 1].data,
                   .rate = call->in[first + 2].data,
@@ -26,28 +47,32 @@ size_t pu__s4_of(const pu__call *call, int first, pu__s4 *s) {
     s->blocks = pu__chunks(s->channels, PU__LANES);
     s->padded_states = round_up(s->states, PU__S4_FORWARD_STATES);
     s->bilinear = call->attributes->s4.discretisation == PU_S4_BILINEAR;
-    s->convolution = call->attributes->s4.form == PU_S4_CONVOLUTION ||
-                     (call->attributes->s4.form == PU_S4_AUTO && prefers_convolution(s->bars, s->states));
-    s->taps = s->bars + PU__S4_TILE_LAGS;
+    s->form = form_of(call, s->bars, s->states);
+    s->spectra = s->form == PU_S4_BLOCKS ? pu__chunks(s->bars, PU__S4_BLOCK) : 0;
+    s->lags = s->form == PU_S4_BLOCKS ? s->spectra * PU__S4_BLOCK : s->bars;
+    s->taps = s->lags + PU__S4_TILE_LAGS;
     s->group_windows = pu__chunks(s->windows, PU__S4_GROUPS_MAX);
     s->groups = s->group_windows > 0 ? pu__chunks(s->windows, s->group_windows) : 0;
-    const bool gradient = first > 0;
-    s->part_rows = !gradient ? 0 : s->convolution ? s->taps : s->padded_states * PU__S4_ROWS + 1;
-    const int64_t arrays = gradient ? 3 : 2, windows = s->convolution ? PU__S4_TILE_WINDOWS : 1,
-                  rows = arrays * windows * (s->bars + PU__S4_TILE_LAGS),
-                  sums = gradient ? 2 * s->bars + s->padded_states * PU__S4_ROWS + 1 : 0;
-    s->scratch_count = round_up((rows > sums ? rows : sums) * PU__LANES, 64);
+    s->part_rows = !gradient                      ? 0
+                   : s->form == PU_S4_SCAN        ? s->padded_states * PU__S4_ROWS + 1
+                   : s->form == PU_S4_CONVOLUTION ? s->taps
+                                                  : s->spectra * PU__S4_SPECTRUM / PU__LANES;
+    s->scratch_count = scratch_of(s, gradient);
     const int64_t tables = s->blocks * s->padded_states * PU__S4_ROWS * PU__LANES,
-                  kernel = s->convolution ? s->blocks * s->taps * PU__LANES : 0,
+                  kernel = s->form == PU_S4_SCAN ? 0 : s->blocks * s->taps * PU__LANES,
+                  circle = s->form == PU_S4_BLOCKS ? 2 * PU__S4_CIRCLE : 0,
+                  kernel_spectra = s->blocks * s->spectra * PU__S4_SPECTRUM,
                   parts = s->groups * s->blocks * s->part_rows * PU__LANES,
                   scratch = pu_pool_threads(call->pool) * s->scratch_count;
     if (call->workspace) {
         s->tables = call->workspace;
         s->kernel = s->tables + tables;
-        s->parts = s->kernel + kernel;
+        s->circle = s->kernel + kernel;
+        s->kernel_spectra = s->circle + circle;
+        s->parts = s->kernel_spectra + kernel_spectra;
         s->scratch = s->parts + parts;
     }
-    return (size_t)(tables + kernel + parts + scratch);
+    return (size_t)(tables + kernel + circle + kernel_spectra + parts + scratch);
 }
 
 size_t pu__s4_workspace_cpu(const pu__call *call) {
@@ -124,13 +149,13 @@ static void add_powers(const float *table, int64_t bars, float *kernel) {
     }
 }
 
-/* K(0 .. bars), skip within K(0), zeros behind. */
+/* K(0 .. lags), skip within K(0), zeros behind. */
 static void fill_kernel(const pu__s4 *s, int64_t block) {
     float *kernel = s->kernel + block * s->taps * PU__LANES;
     memset(kernel, 0, (size_t)(s->taps * PU__LANES) * sizeof *kernel);
     pu__store(kernel, pu__s4_skip(s, block));
     for (int64_t n = 0; n < s->padded_states; n += PU__S4_FORWARD_STATES)
-        add_powers(pu__s4_table(s, block) + n * PU__S4_ROWS * PU__LANES, s->bars, kernel);
+        add_powers(pu__s4_table(s, block) + n * PU__S4_ROWS * PU__LANES, s->lags, kernel);
 }
 
 static void prepare_blocks(void *context, int64_t begin, int64_t end, int worker) {
@@ -138,11 +163,13 @@ static void prepare_blocks(void *context, int64_t begin, int64_t end, int worker
     const pu__s4 *s = context;
     for (int64_t block = begin; block < end; ++block) {
         fill_table(s, block, s->tables + block * s->padded_states * PU__S4_ROWS * PU__LANES);
-        if (s->convolution) fill_kernel(s, block);
+        if (s->form != PU_S4_SCAN) fill_kernel(s, block);
+        if (s->form == PU_S4_BLOCKS) pu__s4_kernel_spectra(s, block);
     }
 }
 
 void pu__s4_prepare(const pu__call *call, pu__s4 *s) {
+    if (s->form == PU_S4_BLOCKS) pu__s4_fill_circle(s->circle);
     if (s->bars > 0) pu_parallel_for(call->pool, s->blocks, 1, prepare_blocks, s);
 }
 
@@ -239,16 +266,17 @@ PU__INLINE void convolve_tile(const float *kernel, const float *u, float *y, int
     }
 }
 
-void pu__s4_convolve(const pu__s4 *s, int64_t block, const float *u, float *y, int64_t stride, int windows) {
+void pu__s4_convolve(const pu__s4 *s, int64_t block, const float *u, float *y, int64_t stride, int64_t bars,
+                     int windows) {
     const float *kernel = s->kernel + block * s->taps * PU__LANES;
     if (windows == PU__S4_TILE_WINDOWS) {
-        for (int64_t t = 0; t < s->bars; t += PU__S4_TILE_BARS)
-            convolve_tile(kernel, u, y, stride, t, s->bars, PU__S4_TILE_WINDOWS);
+        for (int64_t t = 0; t < bars; t += PU__S4_TILE_BARS)
+            convolve_tile(kernel, u, y, stride, t, bars, PU__S4_TILE_WINDOWS);
         return;
     }
     for (int b = 0; b < windows; ++b) {
-        for (int64_t t = 0; t < s->bars; t += PU__S4_TILE_BARS)
-            convolve_tile(kernel, u + b * stride, y + b * stride, stride, t, s->bars, 1);
+        for (int64_t t = 0; t < bars; t += PU__S4_TILE_BARS)
+            convolve_tile(kernel, u + b * stride, y + b * stride, stride, t, bars, 1);
     }
 }
 
@@ -263,16 +291,18 @@ typedef struct forward {
 static void forward_items(void *context, int64_t begin, int64_t end, int worker) {
     const forward *f = context;
     const pu__s4 *s = &f->s;
-    const int64_t step = s->convolution ? PU__S4_TILE_WINDOWS : 1, stride = s->bars * PU__LANES;
+    const int64_t step = s->form == PU_S4_SCAN ? 1 : PU__S4_TILE_WINDOWS, stride = s->bars * PU__LANES;
     float *u = s->scratch + worker * s->scratch_count, *y = u + step * stride;
     for (int64_t item = begin; item < end; ++item) {
         const int64_t block = item % s->blocks, first = item / s->blocks * step;
         const int64_t windows = s->windows - first < step ? s->windows - first : step;
         for (int64_t b = 0; b < windows; ++b) pu__s4_pack(s, first + b, block, s->u, false, u + b * stride);
-        if (s->convolution) {
-            pu__s4_convolve(s, block, u, y, stride, (int)windows);
-        } else {
+        if (s->form == PU_S4_SCAN) {
             pu__s4_scan(s, block, u, y);
+        } else if (s->form == PU_S4_CONVOLUTION) {
+            pu__s4_convolve(s, block, u, y, stride, s->bars, (int)windows);
+        } else {
+            pu__s4_convolve_blocks(s, block, u, y, stride, (int)windows, y + step * stride);
         }
         for (int64_t b = 0; b < windows; ++b) pu__s4_unpack(s, first + b, block, y + b * stride, false, f->y);
     }
@@ -283,7 +313,7 @@ pu_status pu__s4_cpu(const pu__call *call) {
     pu__s4_of(call, 0, &f.s);
     if (f.s.bars == 0 || f.s.windows == 0) return PU_OK;
     pu__s4_prepare(call, &f.s);
-    const int64_t step = f.s.convolution ? PU__S4_TILE_WINDOWS : 1;
+    const int64_t step = f.s.form == PU_S4_SCAN ? 1 : PU__S4_TILE_WINDOWS;
     pu_parallel_for(call->pool, pu__chunks(f.s.windows, step) * f.s.blocks, 1, forward_items, &f);
     return PU_OK;
 }

@@ -22,6 +22,10 @@ enum { PU__S4_A_RE = 0, PU__S4_A_IM, PU__S4_W_RE, PU__S4_W_IM, PU__S4_ROWS };
 /* Windows and bars of a tile of the convolution form. */
 enum { PU__S4_TILE_WINDOWS = 4, PU__S4_TILE_BARS = 4, PU__S4_TILE_LAGS = 8 };
 
+/* The blocks form: bars of a block; bins, and floats, of a block's spectrum [BLOCK + 1][2][LANES]; points of the
+ * circle. */
+enum { PU__S4_BLOCK = 64, PU__S4_SPECTRUM = (PU__S4_BLOCK + 1) * 2 * PU__LANES, PU__S4_CIRCLE = 2 * PU__S4_BLOCK };
+
 /* In the gradient at most this many groups of windows leave partial sums, which are added in order. */
 enum { PU__S4_GROUPS_MAX = 8 };
 
@@ -29,13 +33,17 @@ typedef struct pu__s4 {
     const float *u, *log_step, *rate, *frequency, *weight, *skip;
     int64_t windows, bars, channels, states;
     int64_t blocks, padded_states; /* of channels; states rounded up to whole carries */
-    int64_t taps;                  /* rows of K in a table: bars and a tile's overhang */
+    int64_t lags, taps;            /* K's lags: bars, or whole blocks; and with a tile's overhang */
+    int64_t spectra;               /* blocks of bars; blocks form, otherwise 0 */
     int64_t group_windows, groups;
-    bool bilinear, convolution;
-    float *tables;  /* [blocks][padded_states][PU__S4_ROWS][LANES] */
-    float *kernel;  /* [blocks][taps][LANES]; convolution form */
-    float *parts;   /* [groups][blocks][part_rows][LANES]; gradient */
-    float *scratch; /* [threads][scratch_count] */
+    bool bilinear;
+    pu_s4_form form;       /* never AUTO */
+    float *tables;         /* [blocks][padded_states][PU__S4_ROWS][LANES] */
+    float *kernel;         /* [blocks][taps][LANES]; not of the scan */
+    float *circle;         /* [2][PU__S4_CIRCLE]; blocks form */
+    float *kernel_spectra; /* [blocks][spectra][PU__S4_SPECTRUM]; blocks form */
+    float *parts;          /* [groups][blocks][part_rows][LANES]; gradient */
+    float *scratch;        /* [threads][scratch_count] */
     int64_t part_rows, scratch_count;
 } pu__s4;
 
@@ -60,7 +68,27 @@ pu__vec pu__s4_skip(const pu__s4 *s, int64_t block);
 /* The recurrence over `bars` packed rows. */
 void pu__s4_scan(const pu__s4 *s, int64_t block, const float *u, float *y);
 
-/* y of `windows` packed windows, `stride` floats apart, by K. */
-void pu__s4_convolve(const pu__s4 *s, int64_t block, const float *u, float *y, int64_t stride, int windows);
+/* y of `windows` packed windows, `stride` floats apart and of `bars` rows, by K. */
+void pu__s4_convolve(const pu__s4 *s, int64_t block, const float *u, float *y, int64_t stride, int64_t bars,
+                     int windows);
+
+/* ---- the blocks form (s4_blocks_cpu.c) ---- */
+
+void pu__s4_fill_circle(float circle[2 * PU__S4_CIRCLE]);
+
+/* Fills kernel_spectra of a block of channels from its K. */
+void pu__s4_kernel_spectra(const pu__s4 *s, int64_t block);
+
+/* As pu__s4_convolve over all bars. `spectra` is scratch of [windows][s->spectra][PU__S4_SPECTRUM]. */
+void pu__s4_convolve_blocks(const pu__s4 *s, int64_t block, const float *u, float *y, int64_t stride, int windows,
+                            float *spectra);
+
+/* du of as many windows from their dy; adds to slopes[s->spectra][PU__S4_SPECTRUM] what u and dy give to the slope of
+ * K. `scratch` holds [2 TILE_WINDOWS] times [s->spectra][PU__S4_SPECTRUM] and [BLOCK][LANES]. */
+void pu__s4_blocks_backward(const pu__s4 *s, int64_t block, const float *u, const float *dy, float *du,
+                            int64_t stride, int windows, float *scratch, float *slopes);
+
+/* The slope of K [lags][LANES] from `slopes`. */
+void pu__s4_kernel_slope(const pu__s4 *s, const float *slopes, float *dkernel);
 
 #endif

@@ -1,8 +1,9 @@
 /* The gradient of S4. Both forms end in sums over the windows, one set per group of windows:
  *  scan         sum of u m and of u q, with m(t) = a m(t+1) + dy(t) and q = dm/da, so q(t) = a q(t+1) + m(t+1): no
  *               state of the forward pass is stored or computed again;
- *  convolution  the slope of K, which then goes through the same recurrences as one window whose input is an
- *  impulse. */
+ *  convolution, blocks
+ *               the slope of K, which then goes through the same recurrences as one window whose input is an
+ *               impulse. */
 #include <complex.h>
 
 #include "kernels/s4/s4_cpu.h"
@@ -124,8 +125,25 @@ static void convolution_group(const backward *g, int64_t block, int64_t first, i
             pu__s4_pack(s, first + at + b, block, g->dy, true, dy + b * stride);
         }
         /* Against time du is dy convolved with the same K. */
-        pu__s4_convolve(s, block, dy, du, stride, (int)count);
+        pu__s4_convolve(s, block, dy, du, stride, s->bars, (int)count);
         for (int64_t b = 0; b < count; ++b) pu__s4_unpack(s, first + at + b, block, du + b * stride, true, g->du);
+    }
+}
+
+static void blocks_group(const backward *g, int64_t block, int64_t first, int64_t windows, float *scratch,
+                         float *part) {
+    const pu__s4 *s = &g->s;
+    const int64_t stride = s->bars * PU__LANES;
+    float *u = scratch, *dy = u + PU__S4_TILE_WINDOWS * stride, *du = dy + PU__S4_TILE_WINDOWS * stride,
+          *spectra = du + PU__S4_TILE_WINDOWS * stride;
+    for (int64_t at = 0; at < windows; at += PU__S4_TILE_WINDOWS) {
+        const int64_t count = windows - at < PU__S4_TILE_WINDOWS ? windows - at : PU__S4_TILE_WINDOWS;
+        for (int64_t b = 0; b < count; ++b) {
+            pu__s4_pack(s, first + at + b, block, s->u, false, u + b * stride);
+            pu__s4_pack(s, first + at + b, block, g->dy, false, dy + b * stride);
+        }
+        pu__s4_blocks_backward(s, block, u, dy, du, stride, (int)count, spectra, part);
+        for (int64_t b = 0; b < count; ++b) pu__s4_unpack(s, first + at + b, block, du + b * stride, false, g->du);
     }
 }
 
@@ -150,10 +168,12 @@ static void group_items(void *context, int64_t begin, int64_t end, int worker) {
         float *part = s->parts + item * s->part_rows * PU__LANES,
               *scratch = s->scratch + worker * s->scratch_count;
         memset(part, 0, (size_t)(s->part_rows * PU__LANES) * sizeof *part);
-        if (s->convolution) {
+        if (s->form == PU_S4_SCAN) {
+            scan_group(g, block, first, windows, scratch, part);
+        } else if (s->form == PU_S4_CONVOLUTION) {
             convolution_group(g, block, first, windows, scratch, part);
         } else {
-            scan_group(g, block, first, windows, scratch, part);
+            blocks_group(g, block, first, windows, scratch, part);
         }
     }
 }
@@ -204,13 +224,15 @@ static float *add_groups(const pu__s4 *s, int64_t block) {
     return total;
 }
 
-/* From the slope of K to the sums: those of one window with an impulse for input, whose dy is that slope. */
-static float *sums_of_kernel(const pu__s4 *s, int64_t block, const float *dkernel, float *scratch) {
-    float *impulse = scratch, *du = impulse + s->bars * PU__LANES, *sums = du + s->bars * PU__LANES;
+/* From the sums to the slope of K, and to the sums of one window with an impulse for input, whose dy is that slope. */
+static float *sums_of_kernel(const pu__s4 *s, int64_t block, const float *slopes, float *scratch) {
+    float *impulse = scratch, *du = impulse + s->bars * PU__LANES, *sums = du + s->bars * PU__LANES,
+          *dkernel = sums + (s->padded_states * PU__S4_ROWS + 1) * PU__LANES;
     memset(impulse, 0, (size_t)(s->bars * PU__LANES) * sizeof *impulse);
     memset(sums, 0, (size_t)((s->padded_states * PU__S4_ROWS + 1) * PU__LANES) * sizeof *sums);
     for (int j = 0; j < PU__LANES; ++j) impulse[j] = 1.0f;
-    scan_backward(s, block, impulse, dkernel, du, sums);
+    if (s->form == PU_S4_BLOCKS) pu__s4_kernel_slope(s, slopes, dkernel);
+    scan_backward(s, block, impulse, s->form == PU_S4_BLOCKS ? dkernel : slopes, du, sums);
     return sums;
 }
 
@@ -219,7 +241,7 @@ static void finish_blocks(void *context, int64_t begin, int64_t end, int worker)
     const pu__s4 *s = &g->s;
     for (int64_t block = begin; block < end; ++block) {
         float *sums = add_groups(s, block);
-        if (s->convolution) sums = sums_of_kernel(s, block, sums, s->scratch + worker * s->scratch_count);
+        if (s->form != PU_S4_SCAN) sums = sums_of_kernel(s, block, sums, s->scratch + worker * s->scratch_count);
         for (int64_t c = block * PU__LANES; c < s->channels && c < (block + 1) * PU__LANES; ++c)
             chain_rule(g, c, sums);
     }
