@@ -18,17 +18,25 @@ static pu_s4_form form_of(const pu__call *call, int64_t bars, int64_t states) {
 }
 
 static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
-/* Floats that one worker needs: a tile of windows' rows, and those of the sums of one window of K's slope. */
+/* Floats that one worker needs: a panel's rows, a tile's spectra, and the sums of one window of K's slope. */
 static int64_t scratch_of(const pu__s4 *s, bool gradient) {
-    const int64_t arrays = gradient ? 3 : 2, windows = s->form == PU_S4_SCAN ? 1 : PU__S4_TILE_WINDOWS,
-                  rows = arrays * windows * (s->bars + PU__S4_TILE_LAGS) * PU__LANES,
+    const int64_t arrays = gradient ? 3 : 2, rows = arrays * s->panel * s->tile * s->row_stride,
                   turned = gradient ? PU__S4_BLOCK * PU__LANES : 0,
                   spectra = s->form == PU_S4_BLOCKS
-                                ? (arrays - 1) * windows * (s->spectra * PU__S4_SPECTRUM + turned)
+                                ? (arrays - 1) * s->tile * (s->spectra * PU__S4_SPECTRUM + turned)
                                 : 0,
                   sums = (3 * s->lags + s->padded_states * PU__S4_ROWS + 1) * PU__LANES;
     return round_up(most(rows + spectra, gradient ? sums : 0), 64);
+}
+
+/* Blocks of channels that are packed at once: a row of one block is a cache line, and memory is read at half its speed by
+ * lines that lie far apart. As many as half of a level-2 cache holds, and no more than leave every thread four items. */
+static int64_t panel_of(const pu__s4 *s, int64_t arrays, int64_t items, int threads) {
+    const int64_t budget = 1 << 18, by_cache = budget / (arrays * s->tile * s->row_stride),
+                  by_items = items * s->blocks / (4 * threads);
+    return most(least(least(by_cache, by_items), s->blocks), 1);
 }
 
 size_t pu__s4_of(const pu__call *call, int first, pu__s4 *s) {
@@ -57,6 +65,11 @@ size_t pu__s4_of(const pu__call *call, int first, pu__s4 *s) {
                    : s->form == PU_S4_SCAN        ? s->padded_states * PU__S4_ROWS + 1
                    : s->form == PU_S4_CONVOLUTION ? s->taps
                                                   : s->spectra * PU__S4_SPECTRUM / PU__LANES;
+    s->tile = s->form == PU_S4_SCAN ? 1 : PU__S4_TILE_WINDOWS;
+    s->row_stride = (s->bars + PU__S4_TILE_LAGS) * PU__LANES;
+    s->panel = panel_of(s, gradient ? 3 : 2, gradient ? s->groups : pu__chunks(s->windows, s->tile),
+                        pu_pool_threads(call->pool));
+    s->panels = pu__chunks(s->blocks, s->panel);
     s->scratch_count = scratch_of(s, gradient);
     const int64_t tables = s->blocks * s->padded_states * PU__S4_ROWS * PU__LANES,
                   kernel = s->form == PU_S4_SCAN ? 0 : s->blocks * s->taps * PU__LANES,
@@ -183,28 +196,39 @@ pu__vec pu__s4_skip(const pu__s4 *s, int64_t block) {
 
 /* ---- packing ---- */
 
-void pu__s4_pack(const pu__s4 *s, int64_t window, int64_t block, const float *from, bool reversed, float *to) {
-    const int64_t first = block * PU__LANES, left = s->channels - first;
+/* Rows that are asked for ahead of their turn: they lie too far apart for the processor to foresee. */
+enum { AHEAD = 24 };
+
+void pu__s4_pack(const pu__s4 *s, int64_t window, int64_t block, int64_t blocks, const float *from, float *to) {
+    const int64_t apart = s->tile * s->row_stride;
     for (int64_t t = 0; t < s->bars; ++t) {
-        const float *row = from + (window * s->bars + t) * s->channels + first;
-        float *place = to + (reversed ? s->bars - 1 - t : t) * PU__LANES;
-        if (left >= PU__LANES) {
-            pu__store(place, pu__load(row));
-        } else {
-            for (int64_t c = 0; c < PU__LANES; ++c) place[c] = c < left ? row[c] : 0.0f;
+        const float *row = from + (window * s->bars + t) * s->channels;
+        for (int64_t j = 0; j < blocks; ++j) {
+            const int64_t first = (block + j) * PU__LANES, left = s->channels - first;
+            float *place = to + j * apart + t * PU__LANES;
+            __builtin_prefetch(row + AHEAD * s->channels + first, 0, 2);
+            if (left >= PU__LANES) {
+                pu__store(place, pu__load(row + first));
+            } else {
+                for (int64_t c = 0; c < PU__LANES; ++c) place[c] = c < left ? row[first + c] : 0.0f;
+            }
         }
     }
 }
 
-void pu__s4_unpack(const pu__s4 *s, int64_t window, int64_t block, const float *from, bool reversed, float *to) {
-    const int64_t first = block * PU__LANES, left = s->channels - first;
+void pu__s4_unpack(const pu__s4 *s, int64_t window, int64_t block, int64_t blocks, const float *from, float *to) {
+    const int64_t apart = s->tile * s->row_stride;
     for (int64_t t = 0; t < s->bars; ++t) {
-        const float *place = from + (reversed ? s->bars - 1 - t : t) * PU__LANES;
-        float *row = to + (window * s->bars + t) * s->channels + first;
-        if (left >= PU__LANES) {
-            pu__store(row, pu__load(place));
-        } else {
-            for (int64_t c = 0; c < left; ++c) row[c] = place[c];
+        float *row = to + (window * s->bars + t) * s->channels;
+        for (int64_t j = 0; j < blocks; ++j) {
+            const int64_t first = (block + j) * PU__LANES, left = s->channels - first;
+            const float *place = from + j * apart + t * PU__LANES;
+            __builtin_prefetch(row + AHEAD * s->channels + first, 1, 3);
+            if (left >= PU__LANES) {
+                pu__store(row + first, pu__load(place));
+            } else {
+                for (int64_t c = 0; c < left; ++c) row[first + c] = place[c];
+            }
         }
     }
 }
@@ -287,24 +311,31 @@ typedef struct forward {
     float *y;
 } forward;
 
-/* Item: a block of channels of TILE_WINDOWS windows, or of one. */
+static void forward_block(const pu__s4 *s, int64_t block, const float *u, float *y, int windows, float *spectra) {
+    if (s->form == PU_S4_SCAN) {
+        pu__s4_scan(s, block, u, y);
+    } else if (s->form == PU_S4_CONVOLUTION) {
+        pu__s4_convolve(s, block, u, y, s->row_stride, s->bars, windows);
+    } else {
+        pu__s4_convolve_blocks(s, block, u, y, s->row_stride, windows, spectra);
+    }
+}
+
+/* Item: a panel of channels of a tile of windows. */
 static void forward_items(void *context, int64_t begin, int64_t end, int worker) {
     const forward *f = context;
     const pu__s4 *s = &f->s;
-    const int64_t step = s->form == PU_S4_SCAN ? 1 : PU__S4_TILE_WINDOWS, stride = s->bars * PU__LANES;
-    float *u = s->scratch + worker * s->scratch_count, *y = u + step * stride;
+    const int64_t area = s->tile * s->row_stride;
+    float *u = s->scratch + worker * s->scratch_count, *y = u + s->panel * area, *spectra = y + s->panel * area;
     for (int64_t item = begin; item < end; ++item) {
-        const int64_t block = item % s->blocks, first = item / s->blocks * step;
-        const int64_t windows = s->windows - first < step ? s->windows - first : step;
-        for (int64_t b = 0; b < windows; ++b) pu__s4_pack(s, first + b, block, s->u, false, u + b * stride);
-        if (s->form == PU_S4_SCAN) {
-            pu__s4_scan(s, block, u, y);
-        } else if (s->form == PU_S4_CONVOLUTION) {
-            pu__s4_convolve(s, block, u, y, stride, s->bars, (int)windows);
-        } else {
-            pu__s4_convolve_blocks(s, block, u, y, stride, (int)windows, y + step * stride);
-        }
-        for (int64_t b = 0; b < windows; ++b) pu__s4_unpack(s, first + b, block, y + b * stride, false, f->y);
+        const int64_t block = item % s->panels * s->panel, first = item / s->panels * s->tile;
+        const int64_t windows = least(s->windows - first, s->tile), blocks = least(s->blocks - block, s->panel);
+        for (int64_t b = 0; b < windows; ++b)
+            pu__s4_pack(s, first + b, block, blocks, s->u, u + b * s->row_stride);
+        for (int64_t j = 0; j < blocks; ++j)
+            forward_block(s, block + j, u + j * area, y + j * area, (int)windows, spectra);
+        for (int64_t b = 0; b < windows; ++b)
+            pu__s4_unpack(s, first + b, block, blocks, y + b * s->row_stride, f->y);
     }
 }
 
@@ -313,7 +344,6 @@ pu_status pu__s4_cpu(const pu__call *call) {
     pu__s4_of(call, 0, &f.s);
     if (f.s.bars == 0 || f.s.windows == 0) return PU_OK;
     pu__s4_prepare(call, &f.s);
-    const int64_t step = f.s.form == PU_S4_SCAN ? 1 : PU__S4_TILE_WINDOWS;
-    pu_parallel_for(call->pool, pu__chunks(f.s.windows, step) * f.s.blocks, 1, forward_items, &f);
+    pu_parallel_for(call->pool, pu__chunks(f.s.windows, f.s.tile) * f.s.panels, 1, forward_items, &f);
     return PU_OK;
 }

@@ -35,6 +35,8 @@ typedef struct pu__s4 {
     int64_t blocks, padded_states; /* of channels; states rounded up to whole carries */
     int64_t lags, taps;            /* K's lags: bars, or whole blocks; and with a tile's overhang */
     int64_t spectra;               /* blocks of bars; blocks form, otherwise 0 */
+    int64_t tile, row_stride;      /* windows computed at once; floats from one's packed rows to the next's */
+    int64_t panel, panels;         /* blocks of channels packed at once */
     int64_t group_windows, groups;
     bool bilinear;
     pu_s4_form form;       /* never AUTO */
@@ -58,9 +60,10 @@ static inline const float *pu__s4_table(const pu__s4 *s, int64_t block) {
     return s->tables + block * s->padded_states * PU__S4_ROWS * PU__LANES;
 }
 
-/* One block's rows [bars][LANES] from or to memory of `channels` a row; `reversed` turns time around. */
-void pu__s4_pack(const pu__s4 *s, int64_t window, int64_t block, const float *from, bool reversed, float *to);
-void pu__s4_unpack(const pu__s4 *s, int64_t window, int64_t block, const float *from, bool reversed, float *to);
+/* A window's rows [bars][LANES] of `blocks` neighbouring blocks of channels, tile row_stride floats apart, from or to
+ * memory of `channels` a row. */
+void pu__s4_pack(const pu__s4 *s, int64_t window, int64_t block, int64_t blocks, const float *from, float *to);
+void pu__s4_unpack(const pu__s4 *s, int64_t window, int64_t block, int64_t blocks, const float *from, float *to);
 
 /* skip of a block's channels, zero beyond them. */
 pu__vec pu__s4_skip(const pu__s4 *s, int64_t block);

@@ -105,57 +105,61 @@ static void correlate(int64_t bars, const float *u, const float *dy, int64_t lag
     for (int k = 0; k < LAGS; ++k) pu__store(sums + (lag + k) * PU__LANES, sum[k]);
 }
 
-/* ---- one group of windows of one block ---- */
+/* ---- one group of windows of one panel ---- */
 
-static void convolution_group(const backward *g, int64_t block, int64_t first, int64_t windows, float *scratch,
-                              float *part) {
-    const pu__s4 *s = &g->s;
-    const int64_t rows = s->bars + PU__S4_TILE_LAGS, stride = rows * PU__LANES;
-    float *u = scratch, *dy = u + PU__S4_TILE_WINDOWS * stride, *du = dy + PU__S4_TILE_WINDOWS * stride;
-    for (int64_t at = 0; at < windows; at += PU__S4_TILE_WINDOWS) {
-        const int64_t count = windows - at < PU__S4_TILE_WINDOWS ? windows - at : PU__S4_TILE_WINDOWS;
-        for (int64_t b = 0; b < count; ++b) {
-            float *in = u + b * stride;
-            memset(in, 0, (size_t)(PU__S4_TILE_LAGS * PU__LANES) * sizeof *in);
-            pu__s4_pack(s, first + at + b, block, s->u, false, in + PU__S4_TILE_LAGS * PU__LANES);
-            pu__s4_pack(s, first + at + b, block, g->dy, false, dy + b * stride);
-            for (int64_t lag = 0; lag < s->bars; lag += PU__S4_TILE_LAGS) {
-                correlate(s->bars, in + PU__S4_TILE_LAGS * PU__LANES, dy + b * stride, lag, part);
-            }
-            pu__s4_pack(s, first + at + b, block, g->dy, true, dy + b * stride);
-        }
-        /* Against time du is dy convolved with the same K. */
-        pu__s4_convolve(s, block, dy, du, stride, s->bars, (int)count);
-        for (int64_t b = 0; b < count; ++b) pu__s4_unpack(s, first + at + b, block, du + b * stride, true, g->du);
+static void turn_around(int64_t bars, float *rows) {
+    for (int64_t t = 0; t < bars / 2; ++t) {
+        float *early = rows + t * PU__LANES, *late = rows + (bars - 1 - t) * PU__LANES;
+        const pu__vec kept = pu__load(early);
+        pu__store(early, pu__load(late));
+        pu__store(late, kept);
     }
 }
 
-static void blocks_group(const backward *g, int64_t block, int64_t first, int64_t windows, float *scratch,
-                         float *part) {
-    const pu__s4 *s = &g->s;
-    const int64_t stride = s->bars * PU__LANES;
-    float *u = scratch, *dy = u + PU__S4_TILE_WINDOWS * stride, *du = dy + PU__S4_TILE_WINDOWS * stride,
-          *spectra = du + PU__S4_TILE_WINDOWS * stride;
-    for (int64_t at = 0; at < windows; at += PU__S4_TILE_WINDOWS) {
-        const int64_t count = windows - at < PU__S4_TILE_WINDOWS ? windows - at : PU__S4_TILE_WINDOWS;
-        for (int64_t b = 0; b < count; ++b) {
-            pu__s4_pack(s, first + at + b, block, s->u, false, u + b * stride);
-            pu__s4_pack(s, first + at + b, block, g->dy, false, dy + b * stride);
-        }
-        pu__s4_blocks_backward(s, block, u, dy, du, stride, (int)count, spectra, part);
-        for (int64_t b = 0; b < count; ++b) pu__s4_unpack(s, first + at + b, block, du + b * stride, false, g->du);
+/* Against time du is dy convolved with the same K. */
+static void convolution_backward(const pu__s4 *s, int64_t block, const float *u, float *dy, float *du, int windows,
+                                 float *slopes) {
+    for (int b = 0; b < windows; ++b) {
+        float *slope = dy + b * s->row_stride;
+        for (int64_t lag = 0; lag < s->bars; lag += PU__S4_TILE_LAGS)
+            correlate(s->bars, u + b * s->row_stride, slope, lag, slopes);
+        turn_around(s->bars, slope);
     }
+    pu__s4_convolve(s, block, dy, du, s->row_stride, s->bars, windows);
+    for (int b = 0; b < windows; ++b) turn_around(s->bars, du + b * s->row_stride);
 }
 
-static void scan_group(const backward *g, int64_t block, int64_t first, int64_t windows, float *scratch,
-                       float *part) {
-    const pu__s4 *s = &g->s;
-    float *u = scratch, *dy = u + s->bars * PU__LANES, *du = dy + s->bars * PU__LANES;
-    for (int64_t b = 0; b < windows; ++b) {
-        pu__s4_pack(s, first + b, block, s->u, false, u);
-        pu__s4_pack(s, first + b, block, g->dy, false, dy);
+/* A tile of windows of one block, on packed rows; TILE_LAGS rows of zeros lie before those of u. */
+static void backward_block(const pu__s4 *s, int64_t block, const float *u, float *dy, float *du, int windows,
+                           float *spectra, float *part) {
+    if (s->form == PU_S4_SCAN) {
         scan_backward(s, block, u, dy, du, part);
-        pu__s4_unpack(s, first + b, block, du, false, g->du);
+    } else if (s->form == PU_S4_CONVOLUTION) {
+        convolution_backward(s, block, u, dy, du, windows, part);
+    } else {
+        pu__s4_blocks_backward(s, block, u, dy, du, s->row_stride, windows, spectra, part);
+    }
+}
+
+static void backward_group(const backward *g, int64_t block, int64_t blocks, int64_t first, int64_t windows,
+                           float *scratch, float *parts) {
+    const pu__s4 *s = &g->s;
+    const int64_t area = s->tile * s->row_stride, zeros = PU__S4_TILE_LAGS * PU__LANES;
+    float *u = scratch, *dy = u + s->panel * area, *du = dy + s->panel * area, *spectra = du + s->panel * area;
+    memset(parts, 0, (size_t)(blocks * s->part_rows * PU__LANES) * sizeof *parts);
+    for (int64_t at = 0; at < windows; at += s->tile) {
+        const int64_t count = windows - at < s->tile ? windows - at : s->tile;
+        for (int64_t b = 0; b < count; ++b) {
+            const int64_t window = first + at + b, row = b * s->row_stride;
+            for (int64_t j = 0; j < blocks; ++j) memset(u + j * area + row, 0, (size_t)zeros * sizeof *u);
+            pu__s4_pack(s, window, block, blocks, s->u, u + row + zeros);
+            pu__s4_pack(s, window, block, blocks, g->dy, dy + row);
+        }
+        for (int64_t j = 0; j < blocks; ++j)
+            backward_block(s, block + j, u + j * area + zeros, dy + j * area, du + j * area, (int)count, spectra,
+                           parts + j * s->part_rows * PU__LANES);
+        for (int64_t b = 0; b < count; ++b)
+            pu__s4_unpack(s, first + at + b, block, blocks, du + b * s->row_stride, g->du);
     }
 }
 
@@ -163,18 +167,12 @@ static void group_items(void *context, int64_t begin, int64_t end, int worker) {
     const backward *g = context;
     const pu__s4 *s = &g->s;
     for (int64_t item = begin; item < end; ++item) {
-        const int64_t block = item % s->blocks, first = item / s->blocks * s->group_windows;
-        const int64_t windows = s->windows - first < s->group_windows ? s->windows - first : s->group_windows;
-        float *part = s->parts + item * s->part_rows * PU__LANES,
-              *scratch = s->scratch + worker * s->scratch_count;
-        memset(part, 0, (size_t)(s->part_rows * PU__LANES) * sizeof *part);
-        if (s->form == PU_S4_SCAN) {
-            scan_group(g, block, first, windows, scratch, part);
-        } else if (s->form == PU_S4_CONVOLUTION) {
-            convolution_group(g, block, first, windows, scratch, part);
-        } else {
-            blocks_group(g, block, first, windows, scratch, part);
-        }
+        const int64_t block = item % s->panels * s->panel, group = item / s->panels;
+        const int64_t first = group * s->group_windows, windows = s->windows - first, blocks = s->blocks - block;
+        backward_group(g, block, blocks < s->panel ? blocks : s->panel, first,
+                       windows < s->group_windows ? windows : s->group_windows,
+                       s->scratch + worker * s->scratch_count,
+                       s->parts + (group * s->blocks + block) * s->part_rows * PU__LANES);
     }
 }
 
@@ -262,7 +260,7 @@ pu_status pu__s4_grad_cpu(const pu__call *call) {
         return PU_OK;
     }
     pu__s4_prepare(call, &g.s);
-    pu_parallel_for(call->pool, g.s.groups * g.s.blocks, 1, group_items, &g);
+    pu_parallel_for(call->pool, g.s.groups * g.s.panels, 1, group_items, &g);
     pu_parallel_for(call->pool, g.s.blocks, 1, finish_blocks, &g);
     return PU_OK;
 }
