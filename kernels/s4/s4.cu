@@ -200,7 +200,7 @@ static layer layer_of(const pu__call *call, int first) {
 /* Flops of the convolution and of the scan are equal at T = 12 N; the convolution also pays for K and, beyond what
  * shared memory holds, for the cache. */
 static bool convolves(const pu__call *call, int64_t bars, int64_t states) {
-    if (call->attributes->s4.form != PU_S4_AUTO) return call->attributes->s4.form == PU_S4_CONVOLUTION;
+    if (call->attributes->s4.form != PU_S4_AUTO) return call->attributes->s4.form != PU_S4_SCAN;
     return bars <= 192 && bars <= 6 * states;
 }
 

@@ -16,11 +16,12 @@
  * C_n b_n and a_n are sum_t u(t) m_n(t) and C_n b_n sum_t m_n(t) x_n(t-1); the parameters follow by the chain
  * rule.
  *
- * attributes.s4: discretisation; form: PU_S4_SCAN carries the states, PU_S4_CONVOLUTION multiplies by K,
- * PU_S4_AUTO takes the convolution for short windows: on the CPU up to T = 10 N, where the two were measured to cross;
- * on CUDA, where nothing was timed yet, by the operations counted below, up to 6 N and 192 bars. It is the direct one,
- * T^2; a convolution by Fourier transforms, for long windows, is not written. a_n, b_n and K are computed in double in
- * every form. Layout: dense, row-major; the last dimension is the channel, so that neighbouring channels are
+ * attributes.s4: discretisation; form: PU_S4_SCAN carries the states; PU_S4_CONVOLUTION multiplies by K, T^2;
+ * PU_S4_BLOCKS does so within blocks of 64 bars and goes from block to block by Fourier transforms, for long windows
+ * (on CUDA, where it is not written, it is PU_S4_CONVOLUTION); PU_S4_AUTO takes, on the CPU as measured
+ * (s4_cpu.c), the convolution up to about 256 bars and 10 N, blocks where N is large, and the scan otherwise; on CUDA,
+ * where nothing was timed yet, by the operations counted below, the convolution up to 6 N and 192 bars. a_n and b_n are
+ * computed in double. Layout: dense, row-major; the last dimension is the channel, so that neighbouring channels are
  * neighbouring lanes. No aliasing. Outputs are overwritten. B = 0 or T = 0 gives zero parameter gradients.
  * On CUDA the scan of windows of more than 64 bars (backward: from 192 on) is also cut in time where B C lanes, N/8
  * lanes forward and N/4 backward (rounded up to a power of two, 32 at most), are 32768 threads or fewer: half of what
@@ -32,7 +33,7 @@
  * (within one form). On CUDA they do depend on B, C and N, which decide whether time is cut, but not on the GPU.
  * Floor: bytes 4 (2 B T C) forward and 4 (3 B T C) backward; the scan 12 B T C N flops forward and 28 backward, cut
  * in time 20 and 44, for 128 + T/64 bars in sequence instead of T forward; the convolution B C T^2 forward and
- * 3 B C T^2 backward. */
+ * 3 B C T^2 backward; blocks about B C T (340 + T/8) forward and twice that backward. */
 #ifndef PU_KERNELS_S4_S4_H
 #define PU_KERNELS_S4_S4_H
 

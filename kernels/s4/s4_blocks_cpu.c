@@ -1,12 +1,13 @@
-/* S4's convolution in blocks of PU__S4_BLOCK bars: within a block directly, between blocks by Fourier transforms, as in
- * partitioned convolution (Stockham 1966; Gardner 1995, "Efficient convolution without input-output delay"). A
- * transform holds bars of one block of one window only, so that neither a later bar nor another window reaches an output,
- * not even as rounding; one transform of the whole window, which is shorter still, mixes them all.
+/* S4's convolution in blocks of PU__S4_BLOCK bars: within a block directly, between blocks by Fourier transforms, as
+ * in partitioned convolution (Stockham 1966; Gardner 1995, "Efficient convolution without input-output delay"). A
+ * transform holds bars of one block of one window only, so that neither a later bar nor another window reaches an
+ * output, not even as rounding; one transform of the whole window, which is shorter still, mixes them all.
  *
- * A block is real, PU__S4_BLOCK bars and as many zeros: its even rows are taken for real and its odd ones for imaginary
- * parts of half as many complex numbers (Press et al. 2007, "Numerical Recipes", 12.3), which in memory they are already.
- * Those are transformed as 8 x 8; bin k stands at place 8 (k mod 8) + k / 8. Spectra have the bins 0 .. BLOCK and are twice
- * the transform, save that of K, which carries the factor all the halves leave behind: 1 / (8 BLOCK). */
+ * A block is real, PU__S4_BLOCK bars and as many zeros: its even rows are taken for real and its odd ones for
+ * imaginary parts of half as many complex numbers (Press et al. 2007, "Numerical Recipes", 12.3), which in memory they
+ * are already. Those are transformed as 8 x 8; bin k stands at place 8 (k mod 8) + k / 8. Spectra have the bins
+ * 0 .. BLOCK and are twice the transform, save that of K, which carries the factor all the halves leave behind:
+ * 1 / (8 BLOCK). */
 #include "kernels/s4/s4_cpu.h"
 
 enum { SIDE = 8, POINTS = PU__S4_BLOCK, PAIR = 2 * PU__LANES };

@@ -6,15 +6,16 @@
 
 static int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 
-/* The scan costs 6 N vector instructions an output, the convolution T / 2 on average; in the gradient 14 N and T.
- * Measured forward and backward on AVX-512 with two threads, N from 8 to 64: at 9 N the convolution takes 0.84 to 1.04
- * of the scan's time, at 12 N 1.02 to 1.16. */
-static bool prefers_convolution(int64_t bars, int64_t states) { return bars <= 10 * states; }
-
+/* An output costs 6 N vector instructions by the scan, T / 2 by the convolution on average, and T / 32 and about a
+ * hundred by blocks; in the gradient 14 N, T and about twice that. Measured forward and backward with two threads, N
+ * from 8 to 64 and T from 96 to 1024: with AVX-512 the convolution is faster than the scan up to 9 to 12 N bars,
+ * blocks faster than the convolution from about 256 bars on and than the scan up to about 96 (N - 24); with 4 and 8
+ * lanes, where blocks win by more, from about 192 and up to about 96 (N - 12). */
 static pu_s4_form form_of(const pu__call *call, int64_t bars, int64_t states) {
-    const pu_s4_form asked = call->attributes->s4.form;
-    if (asked != PU_S4_AUTO) return asked;
-    return prefers_convolution(bars, states) ? PU_S4_CONVOLUTION : PU_S4_SCAN;
+    enum { DIRECT_MOST = PU__LANES > 8 ? 256 : 192, STATES_LEAST = PU__LANES > 8 ? 24 : 12 };
+    if (call->attributes->s4.form != PU_S4_AUTO) return call->attributes->s4.form;
+    if (bars <= 10 * states && bars <= DIRECT_MOST) return PU_S4_CONVOLUTION;
+    return bars <= 96 * (states - STATES_LEAST) ? PU_S4_BLOCKS : PU_S4_SCAN;
 }
 
 static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
@@ -31,8 +32,9 @@ static int64_t scratch_of(const pu__s4 *s, bool gradient) {
     return round_up(most(rows + spectra, gradient ? sums : 0), 64);
 }
 
-/* Blocks of channels that are packed at once: a row of one block is a cache line, and memory is read at half its speed by
- * lines that lie far apart. As many as half of a level-2 cache holds, and no more than leave every thread four items. */
+/* Blocks of channels that are packed at once: a block's row is a cache line, and lines that lie far apart are read at
+ * half the speed of neighbours. As many as a megabyte holds (half of a level-2 cache), and no more than leave every
+ * thread four items. */
 static int64_t panel_of(const pu__s4 *s, int64_t arrays, int64_t items, int threads) {
     const int64_t budget = 1 << 18, by_cache = budget / (arrays * s->tile * s->row_stride),
                   by_items = items * s->blocks / (4 * threads);

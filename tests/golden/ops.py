@@ -389,3 +389,7 @@ for n, decayed, clip in ((1, 1, 0.0), (7, 3, 0.5), (33, 33, 100.0), (13, 0, 0.25
     emit("sum_squares", {}, [second], [(second**2).sum().view(1)])
     emit("adamw", {"decay_count": decayed}, [before[0], second, before[1], before[2], sumsq.view(1), hyper],
          [torch.cat([p.detach() for p in parts]), moment("exp_avg"), moment("exp_avg_sq"), torch.tensor([norm, factor, 0.0, 0.0])])
+for b, t, c, n in ((2, 150, 1, 2), (1, 70, 2, 3)):  # several blocks of bars
+    parts = [normal(c, scale=1.0, shift=-3), normal(n, c, scale=0.3, shift=-0.7),
+             (math.pi * torch.arange(n)[:, None] + normal(n, c, scale=0.1)).float().double(), normal(2 * n, c), normal(c)]
+    forward_and_backward("s4", {"bilinear": b - 1}, s4(b - 1), [normal(b, t, c), *parts])

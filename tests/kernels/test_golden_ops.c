@@ -267,7 +267,11 @@ static void everything_agrees_with_pytorch(void **state) {
         check_reference(&g);
         for (int isa = PU_ISA_BASE; isa < PU_ISA_COUNT; ++isa) {
             pu__isa_limit((pu__isa)isa);
-            check_kernel(&g);
+            const bool forms = g.call.op == PU_OP_S4 || g.call.op == PU_OP_S4_GRAD;
+            for (int form = PU_S4_AUTO; form <= (forms ? PU_S4_BLOCKS : PU_S4_AUTO); ++form) {
+                if (forms) g.attributes.s4.form = (pu_s4_form)form;
+                check_kernel(&g);
+            }
         }
         free_case(&g);
     }

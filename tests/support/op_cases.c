@@ -466,7 +466,7 @@ static void stored_activation_cases(void) {
 static void long_window_cases(void) {
     static const int size[][4] = {/* B, T, C, N */
                                   {1, 64, 2, 2},   {1, 128, 3, 9},   {2, 193, 5, 5}, {9, 579, 3, 4},
-                                  {1, 640, 2, 20}, {1, 200, 1, 257}, {70, 3, 2, 2},  {65, 2, 1025, 1}};
+                                  {1, 640, 3, 20}, {1, 200, 1, 257}, {70, 3, 2, 2},  {65, 2, 1025, 1}};
     for (size_t s = 0; s < sizeof size / sizeof size[0]; ++s) {
         const int64_t b = size[s][0], t = size[s][1], c = size[s][2], n = size[s][3];
         const pu_shape u = S3(b, t, c);
@@ -474,6 +474,23 @@ static void long_window_cases(void) {
         const char *note = s % 2 ? "bilinear scan" : "zero-order hold scan";
         add(PU_OP_S4, note, &attributes, 1, 6, (pu_shape[]){u, S1(c), S2(n, c), S2(n, c), S2(2 * n, c), S1(c)});
         add(PU_OP_S4_GRAD, note, &attributes, 6, 7,
+            (pu_shape[]){u, u, S1(c), S2(n, c), S2(n, c), S2(2 * n, c), S1(c)});
+    }
+}
+
+/* Blocks of 64 bars: one, whole ones, and cut ones. */
+static void block_cases(void) {
+    static const int size[][4] = {/* B, T, C, N */
+                                  {1, 1, 1, 1},    {2, 64, 3, 2},   {5, 65, 17, 3}, {1, 129, 5, 9},
+                                  {3, 191, 16, 2}, {6, 320, 3, 4},  {0, 70, 4, 2},  {1, 577, 33, 5},
+                                  {9, 130, 2, 1},  {4, 100, 19, 17}};
+    for (size_t s = 0; s < sizeof size / sizeof size[0]; ++s) {
+        const int64_t b = size[s][0], t = size[s][1], c = size[s][2], n = size[s][3];
+        const pu_shape u = S3(b, t, c);
+        const pu_attributes attributes = {.s4 = {s % 2 ? PU_S4_BILINEAR : PU_S4_ZERO_ORDER_HOLD, PU_S4_BLOCKS}};
+        add(PU_OP_S4, "blocks", &attributes, 1, 6,
+            (pu_shape[]){u, S1(c), S2(n, c), S2(n, c), S2(2 * n, c), S1(c)});
+        add(PU_OP_S4_GRAD, "blocks", &attributes, 6, 7,
             (pu_shape[]){u, u, S1(c), S2(n, c), S2(n, c), S2(2 * n, c), S1(c)});
     }
 }
@@ -504,6 +521,7 @@ const pu__op_case *pu__op_cases(int *count) {
         attention_unit_cases();
         stored_activation_cases();
         long_window_cases();
+        block_cases();
         qsort(cases, (size_t)case_count, sizeof *cases, by_op);
     }
     *count = case_count;
