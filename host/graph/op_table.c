@@ -59,13 +59,15 @@ static double flops_conv_dense_grad(const pu__call *call) {
     return 4.0 * out_elements(call) * call->attributes->conv.kernel_bars * (double)call->in[0].shape.dim[2];
 }
 
-/* Multiply-adds count two. The scan's count, or the convolution's where the window is so short that it is less. */
+/* Multiply-adds count two. The count of the form that needs the fewest: scan, convolution, or blocks. */
 static double s4_states(const pu__call *call, int rate) { return (double)call->in[rate].shape.dim[0]; }
 static double flops_s4(const pu__call *call) {
-    return out_elements(call) * lesser(12.0 * s4_states(call, 2), (double)call->in[0].shape.dim[1]);
+    const double bars = (double)call->in[0].shape.dim[1];
+    return out_elements(call) * lesser(12.0 * s4_states(call, 2), lesser(bars, 115 + bars / 16));
 }
 static double flops_s4_grad(const pu__call *call) {
-    return out_elements(call) * lesser(28.0 * s4_states(call, 3), 3.0 * (double)call->in[0].shape.dim[1]);
+    const double bars = (double)call->in[0].shape.dim[1];
+    return out_elements(call) * lesser(28.0 * s4_states(call, 3), lesser(3 * bars, 140 + bars / 8));
 }
 static double flops_s4_step(const pu__call *call) { return 12.0 * out_elements(call) * s4_states(call, 3); }
 

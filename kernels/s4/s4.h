@@ -33,7 +33,7 @@
  * (within one form). On CUDA they do depend on B, C and N, which decide whether time is cut, but not on the GPU.
  * Floor: bytes 4 (2 B T C) forward and 4 (3 B T C) backward; the scan 12 B T C N flops forward and 28 backward, cut
  * in time 20 and 44, for 128 + T/64 bars in sequence instead of T forward; the convolution B C T^2 forward and
- * 3 B C T^2 backward; blocks about B C T (340 + T/8) forward and twice that backward. */
+ * 3 B C T^2 backward; blocks about B C T (115 + T/16) forward and B C T (140 + T/8) backward. */
 #ifndef PU_KERNELS_S4_S4_H
 #define PU_KERNELS_S4_S4_H
 

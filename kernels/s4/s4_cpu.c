@@ -6,8 +6,8 @@
 
 static int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 
-/* An output costs 6 N vector instructions by the scan, T / 2 by the convolution on average, and T / 32 and about a
- * hundred by blocks; in the gradient 14 N, T and about twice that. Measured forward and backward with two threads, N
+/* An output costs 6 N vector instructions by the scan, T / 2 by the convolution on average, and T / 32 + 80 by
+ * blocks; in the gradient 14 N, T and T / 16 + 110. Measured forward and backward with two threads, N
  * from 8 to 64 and T from 96 to 1024: with AVX-512 the convolution is faster than the scan up to 9 to 12 N bars,
  * blocks faster than the convolution from about 256 bars on and than the scan up to about 96 (N - 24); with 4 and 8
  * lanes, where blocks win by more, from about 192 and up to about 96 (N - 12). */
