@@ -495,6 +495,20 @@ static void block_cases(void) {
     }
 }
 
+/* On the CPU: a panel of channels with some left over, and groups of more windows than a tile has. */
+static void panel_cases(void) {
+    static const char *const note[] = {"panel scan", "panel convolution", "panel blocks"};
+    const int64_t b = 33, c = 33, n = 1;
+    for (int i = 0; i < 3; ++i) {
+        const pu_s4_form form = (pu_s4_form)(PU_S4_SCAN + i);
+        const pu_shape u = S3(b, form == PU_S4_BLOCKS ? 65 : 9, c);
+        const pu_attributes attributes = {.s4 = {PU_S4_ZERO_ORDER_HOLD, form}};
+        add(PU_OP_S4, note[i], &attributes, 1, 6, (pu_shape[]){u, S1(c), S2(n, c), S2(n, c), S2(2 * n, c), S1(c)});
+        add(PU_OP_S4_GRAD, note[i], &attributes, 6, 7,
+            (pu_shape[]){u, u, S1(c), S2(n, c), S2(n, c), S2(2 * n, c), S1(c)});
+    }
+}
+
 static int by_op(const void *left, const void *right) {
     const pu__op_case *a = left, *b = right;
     if (a->op != b->op) return a->op < b->op ? -1 : 1;
@@ -522,6 +536,7 @@ const pu__op_case *pu__op_cases(int *count) {
         stored_activation_cases();
         long_window_cases();
         block_cases();
+        panel_cases();
         qsort(cases, (size_t)case_count, sizeof *cases, by_op);
     }
     *count = case_count;
