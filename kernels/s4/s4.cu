@@ -3,6 +3,7 @@
 
 #include "kernels/common/column_sum.cuh"
 #include "kernels/s4/s4_convolution.cuh"
+#include "kernels/s4/s4_held.h"
 #include "kernels/s4/s4_scan.cuh"
 
 /* Groups whose sums a thread of the chain rule adds up by itself. */
@@ -61,7 +62,8 @@ static __device__ inline coefficient coefficient_of(const layer *l, int64_t n, i
         k.input = over({k.step, 0}, below);
     } else {
         k.kept = exponential(whole);
-        k.input = over({k.kept.re - 1, k.kept.im}, k.pole);
+        const pu__s4_held held = pu__s4_hold(whole.re, whole.im, k.kept.re, k.kept.im);
+        k.input = scaled(k.step, {held.re, held.im});
     }
     return k;
 }
@@ -130,7 +132,8 @@ static __global__ void __launch_bounds__(PU_BLOCK)
     } else {
         kept_by_pole = scaled(k.step, k.kept);
         kept_by_step = times(k.pole, k.kept);
-        input_by_pole = over({k.step * k.kept.re - k.input.re, k.step * k.kept.im - k.input.im}, k.pole);
+        const pu__s4_held held = pu__s4_hold(k.step * k.pole.re, k.step * k.pole.im, k.kept.re, k.kept.im);
+        input_by_pole = scaled(k.step * k.step, {held.slope_re, held.slope_im});
         input_by_step = k.kept;
     }
     const complex64 by_out = {sum[0], sum[1]};

@@ -8,7 +8,7 @@
  *
  * Formula, per channel: step h = exp(log_step); A_n = -exp(rate_n) + i frequency_n; C_n = weight[n] + i
  * weight[N+n].
- *  zero-order hold:  a_n = exp(h A_n),                    b_n = (a_n - 1) / A_n
+ *  zero-order hold:  a_n = exp(h A_n),                    b_n = (a_n - 1) / A_n; by its series where h A_n is small
  *  bilinear:         a_n = (1 + h A_n/2) / (1 - h A_n/2), b_n = h / (1 - h A_n/2)
  *  x_n(t) = a_n x_n(t-1) + u(t), x_n(-1) = 0;  y(t) = 2 Re sum_n C_n b_n x_n(t) + skip u(t).
  * The same as a convolution: y(t) = sum_{k <= t} K(k) u(t-k), K(k) = 2 Re sum_n C_n b_n a_n^k, K(0) += skip.

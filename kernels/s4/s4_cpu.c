@@ -131,7 +131,8 @@ static void fill_table(const pu__s4 *s, int64_t block, float *table) {
                 (double)s->weight[at] + I * (double)s->weight[s->states * s->channels + at];
             const double complex half = step * pole / 2,
                                  kept = s->bilinear ? (1 + half) / (1 - half) : cexp(2 * half);
-            const double complex input = s->bilinear ? step / (1 - half) : (kept - 1) / pole;
+            const pu__s4_held held = pu__s4_hold(2 * creal(half), 2 * cimag(half), creal(kept), cimag(kept));
+            const double complex input = s->bilinear ? step / (1 - half) : step * (held.re + I * held.im);
             float *row = table + n * PU__S4_ROWS * PU__LANES + c % PU__LANES;
             row[PU__S4_A_RE * PU__LANES] = shown(creal(kept));
             row[PU__S4_A_IM * PU__LANES] = shown(cimag(kept));

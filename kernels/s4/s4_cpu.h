@@ -7,6 +7,7 @@
 
 #include "kernels/common/vector.h"
 #include "kernels/s4/s4.h"
+#include "kernels/s4/s4_held.h"
 #include "plusultra/pool.h"
 
 /* States that are carried at once: their coefficients, states and sums fill the registers. */

@@ -189,11 +189,13 @@ static void chain_rule(const backward *g, int64_t c, const float *sums) {
         const double complex weight = (double)s->weight[at] + I * (double)s->weight[imaginary];
         const double complex half = step * pole / 2, below = 1 - half;
         const double complex kept = s->bilinear ? (1 + half) / below : cexp(2 * half);
-        const double complex input = s->bilinear ? step / below : (kept - 1) / pole;
+        const pu__s4_held held = pu__s4_hold(2 * creal(half), 2 * cimag(half), creal(kept), cimag(kept));
+        const double complex input = s->bilinear ? step / below : step * (held.re + I * held.im);
         const double complex kept_by_pole = s->bilinear ? step / (below * below) : step * kept,
                              kept_by_step = s->bilinear ? pole / (below * below) : pole * kept,
                              input_by_pole =
-                                 s->bilinear ? step * step / (2 * below * below) : (step * kept - input) / pole,
+                                 step * step *
+                                 (s->bilinear ? 1 / (2 * below * below) : held.slope_re + I * held.slope_im),
                              input_by_step = s->bilinear ? 1 / (below * below) : kept;
         /* Of a value p of the loss, the h with dL = Re(h dp). */
         const double complex by_w = (double)sum[BY_W_RE * PU__LANES] + I * (double)sum[BY_W_IM * PU__LANES];

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "kernels/s4/s4.h"
+#include "kernels/s4/s4_held.h"
 #include "plusultra/pool.h"
 
 typedef struct step {
@@ -14,6 +15,11 @@ typedef struct step {
     int64_t windows, channels, states;
     bool bilinear;
 } step;
+
+static double complex held_of(double complex z, double complex exp_z) {
+    const pu__s4_held held = pu__s4_hold(creal(z), cimag(z), creal(exp_z), cimag(exp_z));
+    return held.re + I * held.im;
+}
 
 static void step_channels(void *context, int64_t begin, int64_t end, int worker) {
     (void)worker;
@@ -28,7 +34,8 @@ static void step_channels(void *context, int64_t begin, int64_t end, int worker)
             const double complex weight = (double)s->weight[at] + I * (double)s->weight[imaginary];
             const double complex half = size * pole / 2,
                                  kept = s->bilinear ? (1 + half) / (1 - half) : cexp(2 * half);
-            const double complex w = 2 * weight * (s->bilinear ? size / (1 - half) : (kept - 1) / pole);
+            const double complex w =
+                2 * weight * (s->bilinear ? size / (1 - half) : size * held_of(2 * half, kept));
             const float a_re = (float)creal(kept), a_im = (float)cimag(kept);
             for (int64_t b = 0; b < s->windows; ++b) {
                 const int64_t window = b * 2 * s->states * s->channels;

@@ -509,6 +509,23 @@ static void panel_cases(void) {
     }
 }
 
+/* States that hardly decay: exp(h A) - 1 has no digits of its own. */
+static void slow_cases(void) {
+    const int64_t b = 2, t = 9, c = 5, n = 7;
+    const pu_shape u = S3(b, t, c), parameter[] = {S1(c), S2(n, c), S2(n, c), S2(2 * n, c), S1(c)};
+    for (int i = 0; i < 2; ++i) {
+        const pu_attributes attributes = {.s4 = {i ? PU_S4_BILINEAR : PU_S4_ZERO_ORDER_HOLD, PU_S4_SCAN}};
+        const pu_shape *const p = parameter;
+        add(PU_OP_S4, "slow", &attributes, 1, 6, (pu_shape[]){u, p[0], p[1], p[2], p[3], p[4]})->flavour =
+            PU__OP_EXTREME;
+        add(PU_OP_S4_GRAD, "slow", &attributes, 6, 7, (pu_shape[]){u, u, p[0], p[1], p[2], p[3], p[4]})->flavour =
+            PU__OP_EXTREME;
+        add(PU_OP_S4_STEP, "slow", &attributes, 2, 7,
+            (pu_shape[]){S2(b, c), S3(b, 2 * n, c), p[0], p[1], p[2], p[3], p[4]})
+            ->flavour = PU__OP_EXTREME;
+    }
+}
+
 static int by_op(const void *left, const void *right) {
     const pu__op_case *a = left, *b = right;
     if (a->op != b->op) return a->op < b->op ? -1 : 1;
@@ -537,6 +554,7 @@ const pu__op_case *pu__op_cases(int *count) {
         long_window_cases();
         block_cases();
         panel_cases();
+        slow_cases();
         qsort(cases, (size_t)case_count, sizeof *cases, by_op);
     }
     *count = case_count;

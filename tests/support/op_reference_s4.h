@@ -13,10 +13,29 @@ static NAME(complex) NAME(over)(NAME(complex) a, NAME(complex) b) {
     return (NAME(complex)){(a.re * b.re + a.im * b.im) / size, (a.im * b.re - a.re * b.im) / size};
 }
 
+/* (exp(z) - 1) / z and its derivative; where z is small, by their series. */
+static void NAME(hold)(NAME(complex) z, NAME(complex) exp_z, NAME(complex) out[2]) {
+    if (z.re * z.re + z.im * z.im > (REAL)0.01) {
+        out[0] = NAME(over)((NAME(complex)){exp_z.re - 1, exp_z.im}, z);
+        out[1] = NAME(over)((NAME(complex)){exp_z.re - out[0].re, exp_z.im - out[0].im}, z);
+        return;
+    }
+    NAME(complex) term = {1, 0};
+    out[0] = out[1] = (NAME(complex)){0, 0};
+    for (int k = 0; k < 12; ++k) {
+        out[0].re += term.re / (REAL)(k + 1);
+        out[0].im += term.im / (REAL)(k + 1);
+        out[1].re += term.re / (REAL)(k + 2);
+        out[1].im += term.im / (REAL)(k + 2);
+        term = NAME(times)(term, z);
+        term = (NAME(complex)){term.re / (REAL)(k + 1), term.im / (REAL)(k + 1)};
+    }
+}
+
 /* One state of one channel: its pole, C, and the discrete a and b. `at` is the slot of log_step. */
 typedef struct NAME(state) {
     REAL step;
-    NAME(complex) pole, c, a, b;
+    NAME(complex) pole, c, a, b, held[2];
 } NAME(state);
 
 static NAME(state) NAME(state_of)(const pu__call *call, int at, int64_t n, int64_t channel) {
@@ -33,7 +52,8 @@ static NAME(state) NAME(state_of)(const pu__call *call, int at, int64_t n, int64
     } else {
         const REAL size = EXP(whole.re);
         s.a = (NAME(complex)){size * COS(whole.im), size * SIN(whole.im)};
-        s.b = NAME(over)((NAME(complex)){s.a.re - 1, s.a.im}, s.pole);
+        NAME(hold)(whole, s.a, s.held);
+        s.b = (NAME(complex)){s.step * s.held[0].re, s.step * s.held[0].im};
     }
     return s;
 }
@@ -119,7 +139,7 @@ static void NAME(s4_grad_state)(const pu__call *call, int64_t n, int64_t c, NAME
     } else {
         a_by_pole = (NAME(complex)){s.step * s.a.re, s.step * s.a.im};
         a_by_step = NAME(times)(s.pole, s.a);
-        b_by_pole = NAME(over)((NAME(complex)){s.step * s.a.re - s.b.re, s.step * s.a.im - s.b.im}, s.pole);
+        b_by_pole = (NAME(complex)){s.step * s.step * s.held[1].re, s.step * s.step * s.held[1].im};
         b_by_step = s.a;
     }
     const NAME(complex) p1 = NAME(times)(by_a, a_by_pole), p2 = NAME(times)(by_b, b_by_pole);

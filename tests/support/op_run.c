@@ -106,7 +106,8 @@ static void fill_adamw(const pu__op_case *c, pu__op_data *data) {
     *(float *)data->in[4] = c->flavour == PU__OP_EXTREME ? INFINITY : (float)sum;
 }
 
-/* Parameters as a layer has them: steps of 0.001 to 0.1, decays near 1/2, frequencies up to pi N. */
+/* Parameters as a layer has them: steps of 0.001 to 0.1, decays near 1/2, frequencies up to pi N; extreme ones have
+ * states that hardly decay and do not turn. */
 static void fill_s4(const pu__op_case *c, pu__op_data *data, pu_random *random, int first) {
     float *log_step = data->in[first], *rate = data->in[first + 1], *frequency = data->in[first + 2];
     for (int64_t i = 0; i < pu__count(&c->in[first]); ++i)
@@ -114,6 +115,10 @@ static void fill_s4(const pu__op_case *c, pu__op_data *data, pu_random *random, 
     for (int64_t i = 0; i < pu__count(&c->in[first + 1]); ++i) {
         rate[i] = (float)log(0.5) + 0.3f * rate[i];
         frequency[i] = 3.14159265f * (float)(i / c->in[first + 1].dim[1]) + 0.1f * frequency[i];
+        if (c->flavour == PU__OP_EXTREME && i % 2 == 0) {
+            rate[i] *= 16;
+            frequency[i] = 0;
+        }
     }
 }
 
