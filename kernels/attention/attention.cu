@@ -1,223 +1,35 @@
-/* Attention on CUDA: in f32 by attention_rows.cu; in tf32 and bf16 on matrix units, here.
- *
- * Floors, as the contract counts them; the backward pass does 14 D flops and 2 exponentials a pair, since queries
- * and keys each form the scores again. On an H200 (per multiprocessor of 132: 31.8 GB/s of 4.2 TB/s; 4.7 TFLOP/s
- * of mma.sync in bf16, 63% of the 7.5 that wgmma has; 29.5 G exponentials/s), one head of one window, causal:
- *
- *                    forward: bytes    products    exp     backward: bytes    products    exp
- *   T = 128, D = 32       2.1 us        0.2 us     0.3 us        4.1 us        0.8 us     0.6 us
- *   T = 256, D = 64       8.2 us        1.8 us     1.1 us       16.5 us        6.3 us     2.2 us
- *   T = 512, D = 64      16.5 us        7.2 us     4.5 us       33.0 us       25.0 us     8.9 us
- *
- * So memory bounds them all, and one block that reads a window's head once is what there is to win: those are the
- * windows of up to UNIT_RESIDENT_BARS bars that fit RESIDENT_BYTES. In bf16 a block takes T (4 D + 32) bytes for its
- * tiles, about 128 D for the turns and 32 D a warp for its own rows: 28 KB at T = 128, D = 32, 93 KB at T = 256, D
- * = 64 (backward, 4 warps), of the 227 KB of sm_90 (163 on sm_80, 99 on sm_89 and sm_120). In tf32 tiles are twice
- * as large, and T = 256, D = 64 is tiled. The backward pass of heads above 64 is always tiled, and makes dk and
- * dv one after the other: registers hold no more than one of them.
- *
- * Tiled, the two launches of the backward pass read q, k, v and dy twice: 12 rows of D floats a bar where the
- * floor has 8. Each block of 128 rows (64 where registers allow no more) reads and rounds the other side anew, from
- * the level-2 cache: at T = 512, D = 64 forward k and v 2.5 times, causal.
- *
- * Not written: a Hopper path (wgmma, TMA). Products and exponentials of mma.sync, one after the other, take 11.6
- * us at T = 512, D = 64, below the 16.5 us of the bytes: faster products would gain nothing under the causal mask
- * before T = 730 (D = 64) or 900 (D = 128), and half of that when every key is seen, where T = 512, D = 64 could
- * gain 1.4 at most (23.2 us against 16.5 us) if nothing overlapped, and nothing if all did. The bytes also cap
- * what T = 512, D = 64 can reach at 270 TFLOP/s forward and 336 backward, causal; beyond that lie tensors of
- * two-byte numbers, not other products. All of this is arithmetic: nothing here has been timed on a GPU. */
-#include "kernels/attention/attention_mma.cuh"
+/* Attention on CUDA: which kernels a call goes to. */
+#include "kernels/attention/attention.h"
+#include "kernels/common/cuda.cuh"
 
-#define RESIDENT_BOUNDS __launch_bounds__(WARPS_MAX *PU_WARP, (layout<UNITS, HEAD, BACKWARD, false>::BLOCKS))
-#define TILED_BOUNDS                                                          \
-    __launch_bounds__((layout<UNITS, HEAD, BACKWARD, true>::WARPS * PU_WARP), \
-                      (layout<UNITS, HEAD, BACKWARD, true>::BLOCKS))
+static const struct head {
+    int size;
+    pu__kernel rows, units;
+} heads[] = {
+#define HEAD(size) {size, pu__attention_rows_##size##_cuda, pu__attention_units_##size##_cuda},
+    PU__ATTENTION_HEADS(HEAD)
+#undef HEAD
+};
 
-template <class UNITS, int HEAD, bool BACKWARD>
-static __global__ void RESIDENT_BOUNDS attention_resident_kernel(const __grid_constant__ attention_args args) {
-    PU_DYNAMIC_SHARED(uint32_t, shared);
-    const place at = place_of(&args, blockIdx.x);
-    shared_parts p = parts_of<UNITS, HEAD, BACKWARD, false>(shared, &args);
-    const tensors keys = keys_of(&args, &at);
-    fill_low<HEAD>(&p, &args);
-    load_window<UNITS, HEAD, !BACKWARD>(&p, &keys, &args);
-    __syncthreads();
-    const int warps = (int)blockDim.x / PU_WARP;
-    PU_UNROLL_BY(1)
-    for (int round = 0; round * warps * ROWS < args.queries; ++round) {
-        const int t0 = turn_in(round) * ROWS;
-        if (t0 >= args.queries) continue;
-        if (BACKWARD) grad_query_rows<UNITS, HEAD, false>(&args, &p, &keys, &at, t0, 0, 0);
-        else forward_rows<UNITS, HEAD, false>(&args, &p, &keys, &at, t0, 0, 0);
-    }
-    if (!BACKWARD) return;
-    const tensors queries = queries_of(&args, &at);
-    load_window<UNITS, HEAD, false>(&p, &queries, &args);
-    load_numbers(&p, &args, &at, 0);
-    __syncthreads();
-    PU_UNROLL_BY(1)
-    for (int round = 0; round * warps * ROWS < args.keys; ++round) {
-        const int u0 = turn_in(round) * ROWS;
-        if (u0 < args.keys) grad_key_rows<UNITS, HEAD, false, SUM_DK | SUM_DV>(&args, &p, &queries, &at, u0, 0, 0);
-    }
-}
-
-/* Rows of queries: y and lse, or (BACKWARD) dq and delta. */
-template <class UNITS, int HEAD, bool BACKWARD>
-static __global__ void TILED_BOUNDS attention_query_kernel(const __grid_constant__ attention_args args) {
-    PU_DYNAMIC_SHARED(uint32_t, shared);
-    const int tiles = args.query_tiles,
-              tile = tiles - 1 - (int)(blockIdx.x % (unsigned)tiles); /* the longest first */
-    const int rows = (int)blockDim.x / PU_WARP * ROWS, first = tile * rows;
-    const place at = place_of(&args, blockIdx.x / tiles);
-    shared_parts p = parts_of<UNITS, HEAD, BACKWARD, true>(shared, &args);
-    const tensors keys = keys_of(&args, &at);
-    const int start = tile_before(&args, seen_by_query(&args, first).oldest);
-    const int end = seen_by_query(&args, min(first + rows, args.queries) - 1).last + 1;
-    const int t0 = first + (int)threadIdx.x / PU_WARP * ROWS;
-    fill_low<HEAD>(&p, &args);
-    __syncthreads();
-    if (BACKWARD) grad_query_rows<UNITS, HEAD, true>(&args, &p, &keys, &at, t0, start, end);
-    else forward_rows<UNITS, HEAD, true>(&args, &p, &keys, &at, t0, start, end);
-}
-
-template <class UNITS, int HEAD, bool BACKWARD>
-static __global__ void TILED_BOUNDS attention_key_kernel(const __grid_constant__ attention_args args) {
-    PU_DYNAMIC_SHARED(uint32_t, shared);
-    const int tiles = args.key_tiles, tile = (int)(blockIdx.x % (unsigned)tiles);
-    const int rows = (int)blockDim.x / PU_WARP * ROWS, first = tile * rows;
-    const place at = place_of(&args, blockIdx.x / tiles);
-    shared_parts p = parts_of<UNITS, HEAD, BACKWARD, true>(shared, &args);
-    const tensors queries = queries_of(&args, &at);
-    const int start = tile_before(&args, seen_by_key(&args, first).oldest);
-    const int end = seen_by_key(&args, first + rows - 1).last + 1;
-    fill_low<HEAD>(&p, &args);
-    __syncthreads();
-    const int u0 = first + (int)threadIdx.x / PU_WARP * ROWS;
-    if (layout<UNITS, HEAD, BACKWARD, true>::KEPT) {
-        grad_key_rows<UNITS, HEAD, true, SUM_DV>(&args, &p, &queries, &at, u0, start, end);
-        grad_key_rows<UNITS, HEAD, true, SUM_DK>(&args, &p, &queries, &at, u0, start, end);
-    } else {
-        grad_key_rows<UNITS, HEAD, true, SUM_DK | SUM_DV>(&args, &p, &queries, &at, u0, start, end);
-    }
-}
-
-/* Whether a block can hold `rows` rows of two tensors for warps that take `shares` times 16 rows; then how. */
-template <class UNITS, int HEAD, bool BACKWARD>
-static bool is_resident(attention_args *args, int rows, int shares, int *warps, size_t *bytes) {
-    args->tile_rows = (int)pu__ceil_div(pu__greater(rows, 1), FORWARD_GROUP) * FORWARD_GROUP;
-    for (*warps = shares > WARPS_MAX ? WARPS_MAX : (int)pu__lesser(shares, WARPS_MAX / 2); *warps > 0;
-         *warps /= 2) {
-        *bytes = 4 * (size_t)words_of<UNITS, HEAD, BACKWARD, false>(args->tile_rows, *warps, args->rotary).end;
-        if (*bytes <= RESIDENT_BYTES) break;
-        if (*warps <= WARPS_MAX / 2) return false;
-    }
-    return rows <= UNIT_RESIDENT_BARS;
-}
-
-/* The tiles and the block of a launch that is not resident. */
-template <class UNITS, int HEAD, bool BACKWARD> static size_t tile(attention_args *args, int *threads) {
-    typedef layout<UNITS, HEAD, BACKWARD, true> L;
-    args->tile_rows = L::TILE;
-    args->query_tiles = (int)pu__ceil_div(args->queries, L::WARPS * ROWS);
-    args->key_tiles = (int)pu__ceil_div(args->keys, L::WARPS * ROWS);
-    *threads = L::WARPS * PU_WARP;
-    return 4 * (size_t)words_of<UNITS, HEAD, BACKWARD, true>(L::TILE, L::WARPS, args->rotary).end;
-}
-
-template <class UNITS, int HEAD>
-static pu_status launch_forward(const pu__attention *a, attention_args *args, cudaStream_t stream) {
-    const unsigned heads = (unsigned)(a->batch * a->heads);
-    int warps = 0, threads = 0;
-    size_t bytes = 0;
-    if (is_resident<UNITS, HEAD, false>(args, args->keys, (int)pu__ceil_div(args->queries, ROWS), &warps,
-                                        &bytes)) {
-        PU_TRY(allow_shared(attention_resident_kernel<UNITS, HEAD, false>, bytes));
-        PU_LAUNCH((attention_resident_kernel<UNITS, HEAD, false>), dim3(heads), dim3(warps * PU_WARP), bytes,
-                  stream, *args);
-        return pu__launched("attention");
-    }
-    bytes = tile<UNITS, HEAD, false>(args, &threads);
-    PU_TRY(allow_shared(attention_query_kernel<UNITS, HEAD, false>, bytes));
-    PU_LAUNCH((attention_query_kernel<UNITS, HEAD, false>), dim3(heads * args->query_tiles), dim3(threads), bytes,
-              stream, *args);
-    return pu__launched("attention");
-}
-
-/* The whole backward pass in one launch, where it fits; `done` says whether. */
-template <class UNITS, int HEAD>
-static pu_status launch_resident_backward(unsigned heads, attention_args *args, cudaStream_t stream, bool *done) {
-    const int most = max(args->keys, args->queries);
-    int warps = 0;
-    size_t bytes = 0;
-    *done = is_resident<UNITS, HEAD, true>(args, most, (int)pu__ceil_div(most, ROWS), &warps, &bytes);
-    if (!*done) return PU_OK;
-    PU_TRY(allow_shared(attention_resident_kernel<UNITS, HEAD, true>, bytes));
-    PU_LAUNCH((attention_resident_kernel<UNITS, HEAD, true>), dim3(heads), dim3(warps * PU_WARP), bytes, stream,
-              *args);
-    return pu__launched("attention_grad");
-}
-
-template <class UNITS, int HEAD>
-static pu_status launch_backward(const pu__attention *a, attention_args *args, cudaStream_t stream) {
-    const unsigned heads = (unsigned)(a->batch * a->heads);
-    bool done = false;
-    if constexpr (!layout<UNITS, HEAD, true, false>::KEPT) {
-        PU_TRY((launch_resident_backward<UNITS, HEAD>(heads, args, stream, &done)));
-    }
-    if (done) return PU_OK;
-    int threads = 0;
-    const size_t bytes = tile<UNITS, HEAD, true>(args, &threads);
-    if (args->queries > 0) {
-        PU_TRY(allow_shared(attention_query_kernel<UNITS, HEAD, true>, bytes));
-        PU_LAUNCH((attention_query_kernel<UNITS, HEAD, true>), dim3(heads * args->query_tiles), dim3(threads),
-                  bytes, stream, *args);
-        PU_TRY(pu__launched("attention_grad of queries"));
-    }
-    PU_TRY(allow_shared(attention_key_kernel<UNITS, HEAD, true>, bytes));
-    PU_LAUNCH((attention_key_kernel<UNITS, HEAD, true>), dim3(heads * args->key_tiles), dim3(threads), bytes,
-              stream, *args);
-    return pu__launched("attention_grad of keys");
-}
-
-template <class UNITS>
-static pu_status launch(const pu__attention *a, attention_args *args, bool backward, cudaStream_t stream) {
-    if (a->size <= 16)
-        return backward ? launch_backward<UNITS, 16>(a, args, stream) : launch_forward<UNITS, 16>(a, args, stream);
-    if (a->size <= 32)
-        return backward ? launch_backward<UNITS, 32>(a, args, stream) : launch_forward<UNITS, 32>(a, args, stream);
-    if (a->size <= 64)
-        return backward ? launch_backward<UNITS, 64>(a, args, stream) : launch_forward<UNITS, 64>(a, args, stream);
-    return backward ? launch_backward<UNITS, 128>(a, args, stream) : launch_forward<UNITS, 128>(a, args, stream);
-}
-
-static pu_status attend(const pu__call *call, bool backward) {
-    const pu__attention a = pu__attention_of(call, backward);
-    attention_args args = {};
-    PU_TRY(args_of(&a, &args));
-    if (backward) args.delta = (float *)call->workspace;
-    if (a.precision == PU_PRECISION_TF32) return launch<tf32_units>(&a, &args, backward, call->cuda->stream);
-    return launch<bf16_units>(&a, &args, backward, call->cuda->stream);
-}
-
-extern "C" pu_status pu__attention_cuda(const pu__call *call) {
-    if (pu__count(&call->out[0].shape) == 0) return PU_OK;
-    if (call->attributes->attention.precision == PU_PRECISION_F32) return pu__attention_rows_cuda(call);
-    return attend(call, false);
+static pu_status attend(const pu__call *call) {
+    const int backward = pu__is_attention_grad(call->op);
+    const pu__view *last = &call->out[backward ? call->out_count - 1 : 0];
+    if (pu__count(&last->shape) == 0) return PU_OK;
+    const int64_t size = pu__attention_of(call, backward).size;
+    const bool f32 = call->attributes->attention.precision == PU_PRECISION_F32;
+    for (const head &each : heads)
+        if (size <= each.size && size % 2 == 0) return f32 ? each.rows(call) : each.units(call);
+    return pu_fail(PU_ERR_UNSUPPORTED, "attention with a head size of %lld: it must be even, and 128 at most",
+                   (long long)size);
 }
 
 extern "C" size_t pu__attention_grad_workspace_cuda(const pu__call *call) {
     return (size_t)pu__count(&call->in[call->in_count - 1].shape) * sizeof(float); /* delta[B,H,Tq] */
 }
-
-extern "C" pu_status pu__attention_grad_cuda(const pu__call *call) {
-    if (pu__count(&call->out[call->out_count - 1].shape) == 0) return PU_OK;
-    if (call->attributes->attention.precision == PU_PRECISION_F32) return pu__attention_grad_rows_cuda(call);
-    return attend(call, true);
-}
-
 extern "C" size_t pu__cross_attention_grad_workspace_cuda(const pu__call *call) {
     return pu__attention_grad_workspace_cuda(call);
 }
-extern "C" pu_status pu__cross_attention_cuda(const pu__call *call) { return pu__attention_cuda(call); }
-extern "C" pu_status pu__cross_attention_grad_cuda(const pu__call *call) { return pu__attention_grad_cuda(call); }
+extern "C" pu_status pu__attention_cuda(const pu__call *call) { return attend(call); }
+extern "C" pu_status pu__attention_grad_cuda(const pu__call *call) { return attend(call); }
+extern "C" pu_status pu__cross_attention_cuda(const pu__call *call) { return attend(call); }
+extern "C" pu_status pu__cross_attention_grad_cuda(const pu__call *call) { return attend(call); }

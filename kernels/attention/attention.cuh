@@ -18,7 +18,8 @@ typedef struct attention_args {
     int queries, keys, heads, head_size;
     int shift, span; /* query t sees key u when 0 <= t + shift - u < span */
     int offset;
-    int query_tiles, key_tiles; /* blocks for a head */
+    unsigned blocks;            /* for windows and heads */
+    int query_tiles, key_tiles; /* for each of them, tiled */
     int tile_rows;              /* rows of the tiles in shared memory */
     bool rotary, vector;
     float scale;                   /* 1 / sqrt(D) */
@@ -136,38 +137,46 @@ typedef struct softmax_state {
 
 /* ---- the launchers' part ---- */
 
-/* One block has a window's head where it is no longer than RESIDENT_BARS and fits into RESIDENT_BYTES, the most
- * that one block may have on sm_89 and sm_120. */
-enum { RESIDENT_BARS = 256, RESIDENT_BYTES = 99 * 1024, STATIC_BYTES = 48 * 1024 };
+/* Windows of up to RESIDENT_BARS bars may take all that a block may have of shared memory. LEAST_BYTES is the least
+ * that any GPU allows a block (sm_86, sm_89, sm_120), STATIC_BYTES what a kernel has without asking, RESERVED_BYTES
+ * what CUDA takes beside each block. */
+enum { RESIDENT_BARS = 256, LEAST_BYTES = 99 * 1024, STATIC_BYTES = 48 * 1024, RESERVED_BYTES = 1024 };
 
-static inline pu_status args_of(const pu__attention *a, attention_args *args) {
-    if (a->size > HEAD_MAX || a->size % 2 != 0) {
-        return pu_fail(PU_ERR_UNSUPPORTED, "attention with a head size of %lld: it must be even and at most %d",
-                       (long long)a->size, (int)HEAD_MAX);
+/* How many blocks of `bytes` shared memory a multiprocessor has room for. */
+static inline int blocks_together(const pu__cuda_exec *cuda, size_t bytes) {
+    return (int)(cuda->shared_bytes / (bytes + RESERVED_BYTES));
+}
+
+/* What the kernels take, of a call whose outputs are not empty. */
+static inline attention_args args_of(const pu__call *call) {
+    const int backward = pu__is_attention_grad(call->op);
+    const pu__attention a = pu__attention_of(call, backward);
+    attention_args args = {};
+    args.q = a.q, args.k = a.k, args.v = a.v, args.dy = a.dy, args.y = a.y, args.lse = a.lse;
+    if (a.queries == 0) args.q = args.dy = a.k; /* nothing is read, but rows are counted from somewhere */
+    args.y_out = a.y_out, args.lse_out = a.lse_out, args.dq = a.dq, args.dk = a.dk, args.dv = a.dv;
+    args.delta = backward ? (float *)call->workspace : nullptr;
+    args.q_stride = a.q_stride;
+    args.kv_stride = a.kv_stride;
+    args.queries = (int)a.queries;
+    args.keys = (int)a.keys;
+    args.heads = (int)a.heads;
+    args.blocks = (unsigned)(a.batch * a.heads);
+    args.head_size = (int)a.size;
+    args.shift = (int)a.shift;
+    args.span = (int)a.span;
+    args.offset = (int)a.offset;
+    args.rotary = a.rotary_base > 0.0f;
+    args.scale = a.scale;
+    args.vector = a.size % 4 == 0;
+    const void *const moved[] = {a.q, a.k, a.v, a.dy, a.y, a.y_out, a.dq, a.dk, a.dv};
+    for (const void *pointer : moved) args.vector = args.vector && pu__aligned16(pointer);
+    for (int i = 0; args.rotary && i < HEAD_MAX / 2; ++i) {
+        const double frequency = pow((double)a.rotary_base, -2.0 * i / (double)a.size) / M_PI;
+        args.frequency[i] = (float)frequency;
+        args.frequency_rest[i] = (float)(frequency - args.frequency[i]);
     }
-    args->q = a->q, args->k = a->k, args->v = a->v, args->dy = a->dy, args->y = a->y, args->lse = a->lse;
-    if (a->queries == 0) args->q = args->dy = a->k; /* nothing is read, but rows are counted from somewhere */
-    args->y_out = a->y_out, args->lse_out = a->lse_out, args->dq = a->dq, args->dk = a->dk, args->dv = a->dv;
-    args->q_stride = a->q_stride;
-    args->kv_stride = a->kv_stride;
-    args->queries = (int)a->queries;
-    args->keys = (int)a->keys;
-    args->heads = (int)a->heads;
-    args->head_size = (int)a->size;
-    args->shift = (int)a->shift;
-    args->span = (int)a->span;
-    args->offset = (int)a->offset;
-    args->rotary = a->rotary_base > 0.0f;
-    args->scale = a->scale;
-    args->vector = a->size % 4 == 0;
-    const void *const moved[] = {a->q, a->k, a->v, a->dy, a->y, a->y_out, a->dq, a->dk, a->dv};
-    for (const void *pointer : moved) args->vector = args->vector && pu__aligned16(pointer);
-    for (int i = 0; args->rotary && i < HEAD_MAX / 2; ++i) {
-        const double frequency = pow((double)a->rotary_base, -2.0 * i / (double)a->size) / M_PI;
-        args->frequency[i] = (float)frequency;
-        args->frequency_rest[i] = (float)(frequency - args->frequency[i]);
-    }
-    return PU_OK;
+    return args;
 }
 
 /* Asks for more dynamic shared memory than a kernel has without asking. */

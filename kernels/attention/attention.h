@@ -20,7 +20,10 @@
  * dv_u = sum_t p dy_t.
  * Precision tf32, bf16: the factors of the products are rounded (kernels/common/rounding.h): rot(q), rot(k), v, dy, and
  * p and ds, p relative to a maximum of its row in the forward pass. Scale, softmax, lse, delta and all sums are f32.
- * CUDA computes these on matrix units (16 by 16 by 8 and 16, any GPU from sm_80 on), f32 on CUDA cores.
+ * CUDA computes these on matrix units (16 by 16 by 8 and 16, any GPU from sm_80 on), f32 on CUDA cores; in either it
+ * has kernels for D of 16, 32, 48, ... 128, and fills up a head between these with zeros: D = 24 costs what 32 does.
+ * One block holds a short window's keys and values, as far as the device's shared memory allows; longer ones go by
+ * tiles. Which of the two it is changes no bit.
  * Layout: dense, row-major. No aliasing. Outputs are overwritten.
  * Workspace: as the backend needs (CPU: rotary angles, and packed copies of one head per thread of the call's
  * pool). Determinism: a fixed order per (b, h), no atomics. Under the causal mask a row of y depends on the keys up to
@@ -49,9 +52,15 @@ pu_status pu__cross_attention_cpu(const pu__call *call);
 pu_status pu__cross_attention_cuda(const pu__call *call);
 pu_status pu__cross_attention_grad_cpu(const pu__call *call);
 pu_status pu__cross_attention_grad_cuda(const pu__call *call);
-/* In f32 whatever the precision; outputs are not empty. */
-pu_status pu__attention_rows_cuda(const pu__call *call);
-pu_status pu__attention_grad_rows_cuda(const pu__call *call);
+/* The head sizes that CUDA has kernels for, ascending, and those kernels (kernels/attention/heads), forward or backward
+ * as the call's op says: `rows` in f32 whatever the precision, `units` in tf32 or else in bf16. They take the calls of
+ * heads above the size before, whose outputs are not empty. */
+#define PU__ATTENTION_HEADS(X) X(16) X(32) X(48) X(64) X(80) X(96) X(112) X(128)
+#define PU__ATTENTION_HEAD(size)                                      \
+    pu_status pu__attention_rows_##size##_cuda(const pu__call *call); \
+    pu_status pu__attention_units_##size##_cuda(const pu__call *call);
+PU__ATTENTION_HEADS(PU__ATTENTION_HEAD)
+#undef PU__ATTENTION_HEAD
 /* The CPU's for both ops. */
 size_t pu__attention_workspace_cpu(const pu__call *call);
 size_t pu__attention_grad_workspace_cpu(const pu__call *call);
@@ -71,6 +80,10 @@ typedef struct pu__attention {
     const float *q, *k, *v, *dy, *y, *lse;
     float *y_out, *lse_out, *dq, *dk, *dv;
 } pu__attention;
+
+static inline int pu__is_attention_grad(pu_op_id op) {
+    return op == PU_OP_ATTENTION_GRAD || op == PU_OP_CROSS_ATTENTION_GRAD;
+}
 
 /* A part of a row; of nothing, where a dimension is 0, nothing. */
 static inline const float *pu__part(const void *data, int64_t first) {

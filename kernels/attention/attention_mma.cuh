@@ -1,4 +1,4 @@
-/* Attention on matrix units, forward and backward: a part of attention.cu.
+/* Attention on matrix units, forward and backward: what the kernels of attention_mma_launch.cuh are made of.
  *
  * A warp owns 16 rows (queries; for dk and dv keys) and walks over groups of rows of the other side, whose two
  * tensors lie in shared memory as tiles of factors: turned, rounded, once for all warps. Everything else of a row
@@ -24,20 +24,21 @@
 enum { ROWS = 16, FORWARD_GROUP = 32, GRAD_GROUP = 16, WARPS_MAX = 8, UNIT_RESIDENT_BARS = 512 };
 
 /* How a kernel lays out its work: its shared memory and, tiled, its block. */
-template <class UNITS, int HEAD, bool BACKWARD, bool TILED> struct layout {
+template <class UNITS, int HEAD, bool BACKWARD> struct layout {
     enum {
-        WIDE = HEAD == 128,
         TF32 = UNITS::PER_WORD == 1,
-        KEPT = BACKWARD && WIDE, /* registers hold one sum alone; no window fits beside the rows kept */
+        KEPT =
+            BACKWARD && HEAD > (TF32 ? 64 : 96), /* registers hold the sums of the keys, and no own rows beside */
+        SPLIT = BACKWARD && HEAD == 128,         /* nor both sums */
         OWN_TENSORS = KEPT ? 2 : 1,
-        TILE = WIDE                 ? (TF32 && BACKWARD ? 16 : 32)
-               : TF32 && HEAD == 64 ? 32
-                                    : 64,
-        BLOCKS =
-            HEAD == 16 || (!TF32 && (HEAD == 32 || (HEAD == 64 && !BACKWARD))) ? 2 : 1, /* of 8 warps on an SM */
-        WARPS = BLOCKS == 2    ? 8
-                : KEPT && TF32 ? 2
-                               : 4
+        TILE = KEPT && TF32 && HEAD > 80           ? 16
+               : HEAD > 64 || (TF32 && HEAD == 64) ? 32
+                                                   : 64,
+        BLOCKS = HEAD == 16 || (!TF32 && HEAD <= (BACKWARD ? 32 : 64)) ? 2 : 1, /* of 8 warps on an SM */
+        WARPS = BLOCKS == 2     ? 8
+                : SPLIT && TF32 ? 2
+                                : 4,
+        RESIDENT = !(KEPT && TF32 && HEAD > 96) /* else no window worth it fits beside the rows kept */
     };
 };
 
@@ -45,7 +46,7 @@ template <class UNITS, int HEAD, bool BACKWARD, bool TILED> struct layout {
 typedef struct shared_words {
     int one, two;             /* tiles */
     int stage;                /* floats under way to them */
-    int kept;                 /* own rows of each warp */
+    int kept;                 /* own rows of each warp; tiled and not KEPT, where floats will be under way */
     int lse, delta;           /* a tile of queries */
     int low, high, high_next; /* turns: of 16 positions; of each 16th position of a tile; of the next tile's */
     int own_high;             /* of each warp's own rows */
@@ -53,16 +54,17 @@ typedef struct shared_words {
 } shared_words;
 
 template <class UNITS, int HEAD, bool BACKWARD, bool TILED>
-static __host__ __device__ inline shared_words words_of(int tile_rows, int warps, bool rotary) {
+static constexpr __host__ __device__ inline shared_words words_of(int tile_rows, int warps, bool rotary) {
     typedef shape<UNITS, HEAD> S;
-    typedef layout<UNITS, HEAD, BACKWARD, TILED> L;
+    typedef layout<UNITS, HEAD, BACKWARD> L;
     const int turns = rotary ? 2 * S::PAIRS : 0, numbers = BACKWARD ? tile_rows : 0;
-    shared_words w;
-    w.one = 0;
+    const int own = warps * L::OWN_TENSORS * S::OWN_WORDS * PU_WARP, staged = TILED ? 2 * tile_rows * HEAD : 0;
+    const bool passes = TILED && !L::KEPT;
+    shared_words w = {};
     w.two = w.one + tile_rows * S::STRIDE;
     w.stage = w.two + tile_rows * S::STRIDE;
-    w.kept = w.stage + (TILED ? 2 * tile_rows * HEAD : 0);
-    w.lse = w.kept + warps * L::OWN_TENSORS * S::OWN_WORDS * PU_WARP;
+    w.kept = w.stage + (passes ? 0 : staged);
+    w.lse = w.kept + (passes && staged > own ? staged : own);
     w.delta = w.lse + numbers;
     w.low = w.delta + numbers;
     w.high = w.low + ROWS * turns;
@@ -86,7 +88,7 @@ static __device__ inline shared_parts parts_of(uint32_t *shared, const attention
         words_of<UNITS, HEAD, BACKWARD, TILED>(args->tile_rows, (int)blockDim.x / PU_WARP, args->rotary);
     shared_parts p;
     p.one = shared + w.one, p.two = shared + w.two;
-    p.kept = shared + w.kept + warp * layout<UNITS, HEAD, BACKWARD, TILED>::OWN_TENSORS * S::OWN_WORDS * PU_WARP +
+    p.kept = shared + w.kept + warp * layout<UNITS, HEAD, BACKWARD>::OWN_TENSORS * S::OWN_WORDS * PU_WARP +
              lane_of() * 4;
     p.stage = (float *)(shared + w.stage);
     p.lse = (float *)(shared + w.lse), p.delta = (float *)(shared + w.delta);
@@ -218,6 +220,8 @@ template <class UNITS, int HEAD, bool GUARD, class Numbers, class Visit>
 static __device__ inline void walk_tiles(shared_parts *p, const tensors *from, int start, int end,
                                          const attention_args *args, Numbers numbers, Visit visit) {
     if (start >= end) return;
+    if (!layout<UNITS, HEAD, !GUARD>::KEPT)
+        __syncthreads(); /* own rows have passed through where these copies go */
     begin_tile<HEAD>(p, from, start, args);
     fill_high<HEAD>(p->high, p, args, from->position + start);
     for (int first = start; first < end; first += args->tile_rows) {
@@ -386,7 +390,7 @@ static __device__ inline void deltas_of(float delta[2], const attention_args *ar
 template <class UNITS, int HEAD, bool TILED>
 static __device__ inline void grad_query_rows(const attention_args *args, shared_parts *p, const tensors *keys,
                                               const place *at, int t0, int start, int end) {
-    typedef layout<UNITS, HEAD, true, TILED> L;
+    typedef layout<UNITS, HEAD, true> L;
     const int lane = lane_of(), t[2] = {t0 + lane / 4, t0 + lane / 4 + 8};
     const seen range[2] = {seen_by_query(args, t[0]), seen_by_query(args, t[1])};
     const seen_by_all sight = seen_by_queries(args, t0);
@@ -437,7 +441,7 @@ enum { SUM_DV = 1, SUM_DK = 2 };
 template <class UNITS, int HEAD, bool TILED, int SUMS>
 static __device__ inline void grad_key_rows(const attention_args *args, shared_parts *p, const tensors *queries,
                                             const place *at, int u0, int start, int end) {
-    typedef layout<UNITS, HEAD, true, TILED> L;
+    typedef layout<UNITS, HEAD, true> L;
     const int lane = lane_of();
     const seen range[2] = {seen_by_key(args, u0 + lane / 4), seen_by_key(args, u0 + lane / 4 + 8)};
     const seen_by_all sight = seen_by_keys(args, u0);
@@ -488,6 +492,19 @@ static __device__ inline void grad_key_rows(const attention_args *args, shared_p
     if (SUMS & SUM_DV)
         store_sum<UNITS, HEAD>(args->dv + at->kv, args->kv_stride, u0, args->keys, dv, one, args, nullptr,
                                nullptr);
+}
+
+/* dk and dv, in two walks where registers hold one sum alone. */
+template <class UNITS, int HEAD, bool TILED>
+static __device__ inline void grad_both_key_rows(const attention_args *args, shared_parts *p,
+                                                 const tensors *queries, const place *at, int u0, int start,
+                                                 int end) {
+    if constexpr (layout<UNITS, HEAD, true>::SPLIT) {
+        grad_key_rows<UNITS, HEAD, TILED, SUM_DV>(args, p, queries, at, u0, start, end);
+        grad_key_rows<UNITS, HEAD, TILED, SUM_DK>(args, p, queries, at, u0, start, end);
+    } else {
+        grad_key_rows<UNITS, HEAD, TILED, SUM_DK | SUM_DV>(args, p, queries, at, u0, start, end);
+    }
 }
 
 static __device__ inline tensors keys_of(const attention_args *args, const place *at) {

@@ -1,9 +1,9 @@
-/* Attention in f32 by threads that own rows: a part of attention_rows.cu.
+/* Attention in f32 by threads that own rows: what the kernels of attention_rows_launch.cuh are.
  *
  * Two ways to lay the work out, one algorithm and the same bits. RESIDENT: a block owns a window's head; all keys and
  * values (all queries and their gradients, in the second half of the backward pass) are loaded once and stay in
- * shared memory while the block's threads take the rows TILE at a time. Tiled: a block owns TILE consecutive rows and
- * walks over tiles of TILE rows of the other side.
+ * shared memory while the block takes as many rows at a time as its threads allow. Tiled: a block owns TILE
+ * consecutive rows and walks over tiles of TILE rows of the other side.
  *
  * LANES threads share a row: each holds SLICE of its head dimensions in registers, in chunks of four floats dealt out
  * in turn (lanes of a row read neighbouring 16 bytes, lanes of different rows the same ones: no bank conflicts).
@@ -16,16 +16,20 @@
 
 #include "kernels/attention/attention.cuh"
 
-/* What the compiler knows about a kernel: the padded head size and how many dimensions one thread holds. */
+/* What the compiler knows about a kernel: the head size that it has columns for, and how many one thread holds. */
 template <int HEAD, int SLICE> struct layout {
     enum {
         LANES = HEAD / SLICE,
         CHUNKS = SLICE / 4,
-        TILE = HEAD <= 32 ? 128 : 4096 / HEAD,
+        TILE = HEAD <= 32   ? 128
+               : HEAD <= 64 ? 64
+                            : 32,
         THREADS = TILE * LANES,
         BLOCKS = (SLICE <= 16 ? 512 : 384) / THREADS, /* on an SM at least, which sets the registers: no spills */
         ROWS_PER_WARP = PU_WARP / LANES
     };
+    static_assert(SLICE % 4 == 0 && LANES * SLICE == HEAD && (LANES & (LANES - 1)) == 0,
+                  "lanes share a row in fours");
 };
 
 /* The parts of a block's shared memory: two tiles of tile_rows rows, two numbers a row, and the rotations. */
@@ -44,9 +48,9 @@ template <int HEAD> static __device__ inline shared_parts parts_of(float *shared
     return p;
 }
 
-/* tile_rows is at least TILE or a block's only tile; the table serves a tile or a pass of TILE rows. */
-template <int HEAD, int SLICE> static size_t shared_bytes_of(int tile_rows, bool rotary) {
-    const int positions = tile_rows > layout<HEAD, SLICE>::TILE ? tile_rows : layout<HEAD, SLICE>::TILE;
+/* The table serves a tile or a pass of `pass_rows` rows. */
+template <int HEAD> static constexpr size_t shared_bytes_of(int tile_rows, int pass_rows, bool rotary) {
+    const int positions = tile_rows > pass_rows ? tile_rows : pass_rows;
     const int table = rotary ? (LOW_POSITIONS + (positions + LOW_POSITIONS - 1) / LOW_POSITIONS) * HEAD : 0;
     return (size_t)(2 * tile_rows * HEAD + 2 * tile_rows + table) * sizeof(float);
 }
@@ -64,10 +68,11 @@ static __device__ void load_tiles(const shared_parts *p, const float *one, int64
 }
 
 /* The rotations for a pass of rows from `first` on. */
-template <int HEAD, int TILE>
-static __device__ inline void turn_pass(const shared_parts *p, int position, const attention_args *args) {
+template <int HEAD>
+static __device__ inline void turn_pass(const shared_parts *p, int position, int rows,
+                                        const attention_args *args) {
     __syncthreads();
-    if (p->table) fill_table<HEAD>(p->table, args, position, TILE);
+    if (p->table) fill_table<HEAD>(p->table, args, position, rows);
     __syncthreads();
 }
 
@@ -84,6 +89,12 @@ static __device__ inline void load_slice(float slice[SLICE], const float *row, b
         if (table) rotate4_at<HEAD>(v, table, r, c, 1.0f);
         for (int k = 0; k < 4; ++k) slice[4 * j + k] = v[k] * scale;
     }
+}
+
+/* How many rows a block takes at a time. */
+template <int HEAD, int SLICE, bool RESIDENT> static __device__ inline int pass_rows_of(void) {
+    typedef layout<HEAD, SLICE> L;
+    return RESIDENT ? (int)blockDim.x / L::LANES : (int)L::TILE;
 }
 
 template <int HEAD, int SLICE>
@@ -159,27 +170,27 @@ static __device__ inline void forward_group(softmax_state *state, float out[SLIC
     }
 }
 
-/* y and lse of the TILE queries from `first_row` on; RESIDENT: of all queries, TILE at a time, with all keys and values
- * in shared memory. */
+/* y and lse of the TILE queries from `first_row` on; RESIDENT: of all queries, all keys and values at hand. */
 template <int HEAD, int SLICE, bool RESIDENT>
 static __device__ void forward_rows(const attention_args *args, float *shared, const place at, int first_row) {
     typedef layout<HEAD, SLICE> L;
     const shared_parts p = parts_of<HEAD>(shared, args);
     const int lane = (int)threadIdx.x % L::LANES, row = (int)threadIdx.x / L::LANES;
     const int warp_row = (int)threadIdx.x / PU_WARP * L::ROWS_PER_WARP;
+    const int rows = pass_rows_of<HEAD, SLICE, RESIDENT>();
     const float *const k = args->k + at.kv, *const v = args->v + at.kv;
     if (RESIDENT) load_tiles<HEAD>(&p, k, args->kv_stride, v, args->kv_stride, 0, 0, args->keys, args);
-    for (int pass = first_row; pass < args->queries && (RESIDENT || pass == first_row); pass += L::TILE) {
+    for (int pass = first_row; pass < args->queries && (RESIDENT || pass == first_row); pass += rows) {
         const int t = pass + row, t_low = pass + warp_row,
                   t_high = min(t_low + L::ROWS_PER_WARP, args->queries) - 1;
         const bool live = t < args->queries;
         const seen range = seen_by_query(args, t);
         const int warp_oldest = seen_by_query(args, t_low).oldest, warp_end = seen_by_query(args, t_high).last + 1;
-        const int pass_last = min(pass + L::TILE, args->queries) - 1;
+        const int pass_last = min(pass + rows, args->queries) - 1;
         const int pass_oldest = seen_by_query(args, pass).oldest,
                   pass_end = seen_by_query(args, pass_last).last + 1;
         float q[SLICE], out[SLICE];
-        turn_pass<HEAD, L::TILE>(&p, args->offset + pass, args);
+        turn_pass<HEAD>(&p, args->offset + pass, rows, args);
         load_slice<HEAD, SLICE>(q, args->q + at.q + t * args->q_stride, live, lane, args, p.table, row,
                                 args->scale * LOG2_E);
         for (int i = 0; i < SLICE; ++i) out[i] = 0.0f;
@@ -211,19 +222,20 @@ static __device__ void grad_query_rows(const attention_args *args, float *shared
     const shared_parts p = parts_of<HEAD>(shared, args);
     const int lane = (int)threadIdx.x % L::LANES, row = (int)threadIdx.x / L::LANES;
     const int warp_row = (int)threadIdx.x / PU_WARP * L::ROWS_PER_WARP;
+    const int rows = pass_rows_of<HEAD, SLICE, RESIDENT>();
     const float *const k = args->k + at.kv, *const v = args->v + at.kv;
     if (RESIDENT) load_tiles<HEAD>(&p, k, args->kv_stride, v, args->kv_stride, 0, 0, args->keys, args);
-    for (int pass = first_row; pass < args->queries && (RESIDENT || pass == first_row); pass += L::TILE) {
+    for (int pass = first_row; pass < args->queries && (RESIDENT || pass == first_row); pass += rows) {
         const int t = pass + row, t_low = pass + warp_row,
                   t_high = min(t_low + L::ROWS_PER_WARP, args->queries) - 1;
         const bool live = t < args->queries;
         const seen range = seen_by_query(args, t);
         const int warp_oldest = seen_by_query(args, t_low).oldest, warp_end = seen_by_query(args, t_high).last + 1;
-        const int pass_last = min(pass + L::TILE, args->queries) - 1;
+        const int pass_last = min(pass + rows, args->queries) - 1;
         const int pass_oldest = seen_by_query(args, pass).oldest,
                   pass_end = seen_by_query(args, pass_last).last + 1;
         float q[SLICE], dy[SLICE], dq[SLICE], delta = 0.0f;
-        turn_pass<HEAD, L::TILE>(&p, args->offset + pass, args);
+        turn_pass<HEAD>(&p, args->offset + pass, rows, args);
         load_slice<HEAD, SLICE>(q, args->q + at.q + t * args->q_stride, live, lane, args, p.table, row,
                                 args->scale * LOG2_E);
         load_slice<HEAD, SLICE>(dq, args->y + at.y + t * at.y_stride, live, lane, args, nullptr, row, 1.0f);
@@ -248,7 +260,7 @@ static __device__ void grad_query_rows(const attention_args *args, float *shared
                 }
             }
         }
-        if (!RESIDENT) turn_pass<HEAD, L::TILE>(&p, args->offset + pass, args);
+        if (!RESIDENT) turn_pass<HEAD>(&p, args->offset + pass, rows, args);
         if (live) {
             store_slice<HEAD, SLICE>(args->dq + at.q + t * args->q_stride, dq, lane, args, p.table, row,
                                      args->scale);
@@ -272,20 +284,21 @@ static __device__ void grad_key_rows(const attention_args *args, float *shared, 
     const shared_parts p = parts_of<HEAD>(shared, args);
     const int lane = (int)threadIdx.x % L::LANES, row = (int)threadIdx.x / L::LANES;
     const int warp_row = (int)threadIdx.x / PU_WARP * L::ROWS_PER_WARP;
+    const int rows = pass_rows_of<HEAD, SLICE, RESIDENT>();
     const float *const queries = args->q + at.q, *const grads = args->dy + at.y;
     if (RESIDENT) {
         load_tiles<HEAD>(&p, queries, args->q_stride, grads, at.y_stride, 0, args->offset, args->queries, args);
         load_row_numbers(&p, args, &at, 0);
     }
-    for (int pass = first_row; pass < args->keys && (RESIDENT || pass == first_row); pass += L::TILE) {
+    for (int pass = first_row; pass < args->keys && (RESIDENT || pass == first_row); pass += rows) {
         const int s = pass + row, s_low = pass + warp_row, s_high = s_low + L::ROWS_PER_WARP - 1;
         const bool live = s < args->keys;
         const seen range = seen_by_key(args, s);
         const int warp_oldest = seen_by_key(args, s_low).oldest, warp_end = seen_by_key(args, s_high).last + 1;
         const int pass_oldest = seen_by_key(args, pass).oldest;
-        const int pass_end = seen_by_key(args, pass + L::TILE - 1).last + 1;
+        const int pass_end = seen_by_key(args, pass + rows - 1).last + 1;
         float k[SLICE], v[SLICE], dk[SLICE], dv[SLICE];
-        turn_pass<HEAD, L::TILE>(&p, pass, args);
+        turn_pass<HEAD>(&p, pass, rows, args);
         load_slice<HEAD, SLICE>(k, args->k + at.kv + s * args->kv_stride, live, lane, args, p.table, row,
                                 args->scale * LOG2_E);
         load_slice<HEAD, SLICE>(v, args->v + at.kv + s * args->kv_stride, live, lane, args, nullptr, row, 1.0f);
@@ -309,7 +322,7 @@ static __device__ void grad_key_rows(const attention_args *args, float *shared, 
                 }
             }
         }
-        if (!RESIDENT) turn_pass<HEAD, L::TILE>(&p, pass, args);
+        if (!RESIDENT) turn_pass<HEAD>(&p, pass, rows, args);
         if (!live) continue;
         const int64_t to = at.kv + s * args->kv_stride;
         store_slice<HEAD, SLICE>(args->dk + to, dk, lane, args, p.table, row, args->scale);
@@ -320,9 +333,16 @@ static __device__ void grad_key_rows(const attention_args *args, float *shared, 
 #define ATTENTION_BOUNDS __launch_bounds__(layout<HEAD, SLICE>::THREADS, layout<HEAD, SLICE>::BLOCKS)
 /* Sums for keys and values take more registers: one block fewer, or sm_120 spills. */
 #define ATTENTION_GRAD_BOUNDS __launch_bounds__(layout<HEAD, SLICE>::THREADS, layout<HEAD, SLICE>::BLOCKS - 1)
+/* Of sums for queries only those of long slices do. */
+#define ATTENTION_GRAD_QUERY_BOUNDS \
+    __launch_bounds__(layout<HEAD, SLICE>::THREADS, (layout<HEAD, SLICE>::BLOCKS - (SLICE > 24 ? 1 : 0)))
+/* The same registers, for one block of as many threads. */
+#define RESIDENT_BOUNDS __launch_bounds__((layout<HEAD, SLICE>::THREADS * layout<HEAD, SLICE>::BLOCKS), 1)
+#define RESIDENT_GRAD_BOUNDS \
+    __launch_bounds__((layout<HEAD, SLICE>::THREADS * (layout<HEAD, SLICE>::BLOCKS - 1)), 1)
 
 template <int HEAD, int SLICE>
-static __global__ void ATTENTION_BOUNDS attention_resident_kernel(const __grid_constant__ attention_args args) {
+static __global__ void RESIDENT_BOUNDS attention_resident_kernel(const __grid_constant__ attention_args args) {
     PU_DYNAMIC_SHARED(float, shared);
     forward_rows<HEAD, SLICE, true>(&args, shared, place_of(&args, blockIdx.x), 0);
 }
@@ -339,7 +359,7 @@ static __global__ void ATTENTION_BOUNDS attention_kernel(const __grid_constant__
 /* Both halves of the backward pass; delta passes from the first to the second through device memory, past the barrier
  * that opens the second. */
 template <int HEAD, int SLICE>
-static __global__ void ATTENTION_GRAD_BOUNDS
+static __global__ void RESIDENT_GRAD_BOUNDS
 attention_grad_resident_kernel(const __grid_constant__ attention_args args) {
     PU_DYNAMIC_SHARED(float, shared);
     const place at = place_of(&args, blockIdx.x);
@@ -348,7 +368,8 @@ attention_grad_resident_kernel(const __grid_constant__ attention_args args) {
 }
 
 template <int HEAD, int SLICE>
-static __global__ void ATTENTION_BOUNDS attention_grad_query_kernel(const __grid_constant__ attention_args args) {
+static __global__ void ATTENTION_GRAD_QUERY_BOUNDS
+attention_grad_query_kernel(const __grid_constant__ attention_args args) {
     PU_DYNAMIC_SHARED(float, shared);
     const int tiles = args.query_tiles, tile = tiles - 1 - (int)(blockIdx.x % (unsigned)tiles);
     grad_query_rows<HEAD, SLICE, false>(&args, shared, place_of(&args, blockIdx.x / tiles),

@@ -12,6 +12,8 @@ struct pu__cuda_exec {
     cudaStream_t stream;
     cublasLtHandle_t blas;
     int multiprocessors;               /* of the device; for sizing grids */
+    size_t block_shared_bytes;         /* shared memory that a block may have when its kernel asks for it */
+    size_t shared_bytes;               /* shared memory of a multiprocessor */
     struct pu__gemm_plans *gemm_plans; /* kernels/gemm/gemm_plans.h */
 };
 

@@ -54,8 +54,8 @@ int pu__emulator_faults(void);
 const pu__fault *pu__emulator_fault(int index); /* null when out of range */
 const char *pu__emulator_fault_name(pu__fault_kind kind);
 
-/* Forgets faults and the sticky error, ends injection, and sets forward order, late schedule, one device, the
- * default memory, and epilogues with activations. Memory, streams and the rest stay as they are. */
+/* Forgets faults and the sticky error, ends injection, and sets forward order, late schedule, one device, its
+ * memories as they are at first, and epilogues with activations. Memory, streams and the rest stay as they are. */
 void pu__emulator_reset(void);
 
 /* Calls of the emulated runtime and cuBLASLt since the start, launches among them. The nth call from now (1: the
@@ -76,6 +76,12 @@ int pu__emulator_live(void);
 /* The emulated machine: devices (0: none; negative: no driver) and the memory of each. */
 void pu__emulator_set_devices(int count);
 void pu__emulator_set_memory(size_t bytes);
+
+/* Shared memory that a block may have when its kernel asks for it: 227 KiB, as on sm_90, or less. A device tells it
+ * when it is opened, and what was asked for before is forgotten. */
+void pu__emulator_set_shared(size_t block_bytes);
+/* The kernel launched last, as its launch spells it; "" before the first. */
+const char *pu__emulator_last_kernel(void);
 
 /* Makes the host crash, with a word about it, when it touches device memory; off at first, since it is slow.
  * Without effect under a sanitizer. */

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SHARED_BYTES_DEFAULT = 49152, LIMITS_MAX = 256, GRID_YZ_MAX = 65535 };
+enum { SHARED_BYTES_DEFAULT = 49152, SHARED_BYTES_RESERVED = 1024, LIMITS_MAX = 256, GRID_YZ_MAX = 65535 };
 
 static pthread_mutex_t lock =
     PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP; /* a crash inside that a test framework caught must not hang */
@@ -16,6 +16,8 @@ static _Thread_local cudaError_t last_error;
 static cudaError_t sticky;
 static int64_t calls, fail_at, launches;
 static int live, devices = 1;
+static size_t block_shared_bytes = PU__SHARED_BYTES_MAX;
+static const char *last_kernel = "";
 static struct shared_limit {
     const void *function;
     int bytes;
@@ -123,7 +125,9 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int device) {
                                        .maxThreadsPerBlock = PU__THREADS_MAX,
                                        .major = 9,
                                        .minor = 0,
-                                       .multiProcessorCount = 4};
+                                       .multiProcessorCount = 4,
+                                       .sharedMemPerMultiprocessor = block_shared_bytes + SHARED_BYTES_RESERVED,
+                                       .sharedMemPerBlockOptin = block_shared_bytes};
     return pu__call_end(error);
 }
 
@@ -242,6 +246,7 @@ cudaError_t pu__emulated_enqueue(const char *kernel, uint3 grid, uint3 block, si
         if (state) drop(state);
         return pu__call_end(error);
     }
+    last_kernel = kernel;
     *work = (launch_work){{kernel, grid, block, shared_bytes, body, state, state_bytes}, drop};
     return pu__call_end(pu__enqueue(stream, (pu__work){launch_work_run, launch_work_drop, work}));
 }
@@ -250,7 +255,7 @@ cudaError_t pu__emulated_shared_limit(const void *function, int bytes) {
     pu__lock();
     cudaError_t error = pu__call_begin(PU__CALL_SAFE, cudaErrorInvalidValue);
     if (error != cudaSuccess) return pu__call_end(error);
-    if (bytes < 0 || bytes > PU__SHARED_BYTES_MAX) return pu__call_end(cudaErrorInvalidValue);
+    if (bytes < 0 || (size_t)bytes > block_shared_bytes) return pu__call_end(cudaErrorInvalidValue);
     int at = 0;
     while (at < limit_count && limits[at].function != function) ++at;
     if (at == LIMITS_MAX) return pu__call_end(cudaErrorMemoryAllocation);
@@ -285,12 +290,27 @@ void pu__emulator_set_memory(size_t bytes) {
     pu__unlock();
 }
 
+void pu__emulator_set_shared(size_t block_bytes) {
+    pu__lock();
+    block_shared_bytes = block_bytes < PU__SHARED_BYTES_MAX ? block_bytes : PU__SHARED_BYTES_MAX;
+    limit_count = 0;
+    pu__unlock();
+}
+
+const char *pu__emulator_last_kernel(void) {
+    pu__lock();
+    const char *const kernel = last_kernel;
+    pu__unlock();
+    return kernel;
+}
+
 void pu__emulator_reset(void) {
     pu__lock();
     pu__faults_clear();
     sticky = last_error = cudaSuccess;
     fail_at = 0;
     devices = 1;
+    block_shared_bytes = PU__SHARED_BYTES_MAX;
     pu__set_capacity(PU__DEVICE_MEMORY_BYTES);
     pu__set_order(PU__ORDER_FORWARD, 0);
     pu__set_schedule(PU__SCHEDULE_LATE, 0);

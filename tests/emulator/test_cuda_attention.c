@@ -1,6 +1,6 @@
 /* Attention's CUDA kernels, emulated, beyond their values (test_cuda_ops): no later bar reaches an earlier one,
- * not as a bit, not as a NaN; windows that one block holds and longer ones give the same bits; scores depend on
- * the offset alone. In every precision. */
+ * not as a bit, not as a NaN; windows that one block holds and longer ones give the same bits, and so do devices
+ * whose blocks hold more or less; scores depend on the offset alone. In every precision. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,6 +16,7 @@
 #include "kernels/attention/attention.h"
 #include "plusultra/memory.h"
 #include "plusultra/random.h"
+#include "tests/support/op_cases.h"
 
 static const uint64_t seed = 20261128;
 static pu_device *device;
@@ -129,7 +130,7 @@ static void later_bars_do_not_matter(void **state) {
     (void)state;
     static const heads shapes[] = {{2, 13, 2, 16, 0, 10000.0f, PU_PRECISION_F32},
                                    {1, 49, 2, 10, 5, 0.0f, PU_PRECISION_F32},
-                                   {2, 97, 1, 32, 0, 10000.0f, PU_PRECISION_F32},
+                                   {2, 97, 1, 48, 0, 10000.0f, PU_PRECISION_F32},
                                    {1, 300, 1, 64, 0, 10000.0f, PU_PRECISION_F32},
                                    {1, 70, 1, 128, 33, 500.0f, PU_PRECISION_F32}};
     for (size_t i = 0; i < 3 * sizeof shapes / sizeof shapes[0]; ++i) {
@@ -181,9 +182,91 @@ static void scores_depend_on_the_offset(void **state) {
     }
 }
 
+/* Devices by the shared memory that a block may have: sm_86, sm_89 and sm_120; sm_80; sm_90. */
+enum { DEVICES = 3, HEAD_STEP = 16, HEAD_MOST = 128 };
+static const size_t block_shared_bytes[DEVICES] = {99 * 1024, 163 * 1024, 227 * 1024};
+
+static void reopen_with(size_t bytes) {
+    pu_device_close(device);
+    pu__emulator_set_shared(bytes);
+    assert_int_equal(pu_device_open("cuda", 0, &device), PU_OK);
+}
+
+/* Causal attention of one head and window, every query of which sees 9 keys at most, or its gradient. */
+static pu__op_case case_of(int64_t bars, int64_t size, pu_precision precision, bool backward) {
+    const pu_shape dy = {3, {1, bars, size}}, qkv = {3, {1, bars, 3 * size}}, lse = {3, {1, 1, bars}};
+    pu__op_case c = {
+        .op = backward ? PU_OP_ATTENTION_GRAD : PU_OP_ATTENTION,
+        .in_count = backward ? 4 : 1,
+        .out_count = backward ? 1 : 2,
+        .attributes = {.attention = {.heads = 1, .span = 9, .rotary_base = 10000.0f, .precision = precision}},
+        .seed = seed};
+    snprintf(c.name, sizeof c.name, "%s of %d bars, head size %d, precision %d", pu_op_name(c.op), (int)bars,
+             (int)size, (int)precision);
+    if (!backward) c.in[0] = qkv;
+    else c.in[0] = dy, c.in[1] = qkv, c.in[2] = dy, c.in[3] = lse;
+    return c;
+}
+
+/* On each device, under another order of threads: within tolerance, the same bits, and one block a window where
+ * `resident` says so. */
+static void check_residency(const pu__op_case *op_case, const bool resident[DEVICES]) {
+    pu__op_result first = {0}, other;
+    for (int d = 0; d < DEVICES; ++d) {
+        reopen_with(block_shared_bytes[d]);
+        pu__emulator_set_order((pu__order)d, seed);
+        const pu_status status = pu__op_case_run(op_case, device, NULL, d ? &other : &first);
+        if (pu__emulator_faults()) fail_msg("%s: %s", op_case->name, pu__emulator_fault(0)->text);
+        if (status != PU_OK) fail_msg("%s: %s", op_case->name, pu_error_message());
+        if ((strstr(pu__emulator_last_kernel(), "resident") != NULL) != resident[d])
+            fail_msg("%s, %zu bytes of shared memory: %s", op_case->name, block_shared_bytes[d],
+                     pu__emulator_last_kernel());
+        if (d == 0 && pu__op_case_judge(op_case, &first) != PU_OK) fail_msg("%s", pu_error_message());
+        for (int k = 0; d > 0 && k < first.out_count; ++k)
+            assert_memory_equal(first.out[k], other.out[k], (size_t)first.count[k] * sizeof(float));
+        if (d > 0) pu__op_result_free(&other);
+    }
+    pu__op_result_free(&first);
+}
+
+/* The tables in attention_rows_launch.cuh and attention_mma_launch.cuh: of windows of 256 bars with positions those
+ * of heads up to this are resident. */
+static void blocks_hold_what_the_device_allows(void **state) {
+    (void)state;
+    static const int head_most[PU_PRECISION_BF16 + 1][2][DEVICES] = {
+        {{32, 64, 96}, {32, 64, 96}}, {{32, 48, 80}, {32, 48, 64}}, {{64, 96, 128}, {64, 96, 128}}};
+    for (int size = HEAD_STEP; size <= HEAD_MOST; size += HEAD_STEP)
+        for (int i = 0; i < 2 * (PU_PRECISION_BF16 + 1); ++i) {
+            bool resident[DEVICES];
+            for (int d = 0; d < DEVICES; ++d) resident[d] = size <= head_most[i / 2][i % 2][d];
+            const pu__op_case c = case_of(256, size, (pu_precision)(i / 2), i % 2);
+            check_residency(&c, resident);
+        }
+    reopen_with(block_shared_bytes[DEVICES - 1]);
+}
+
+/* Nor does more memory keep the windows too long for it, or the tiles too large. */
+static void long_windows_are_tiled(void **state) {
+    (void)state;
+    static const struct {
+        int bars, size;
+        pu_precision precision;
+        bool resident;
+    } window[] = {{257, 16, PU_PRECISION_F32, false},  {512, 16, PU_PRECISION_TF32, true},
+                  {513, 16, PU_PRECISION_TF32, false}, {257, 64, PU_PRECISION_TF32, false},
+                  {512, 32, PU_PRECISION_BF16, true},  {513, 32, PU_PRECISION_BF16, false}};
+    for (size_t i = 0; i < 2 * sizeof window / sizeof window[0]; ++i) {
+        const bool is = window[i / 2].resident, resident[DEVICES] = {is, is, is};
+        const pu__op_case c = case_of(window[i / 2].bars, window[i / 2].size, window[i / 2].precision, i % 2 != 0);
+        check_residency(&c, resident);
+    }
+    reopen_with(block_shared_bytes[DEVICES - 1]);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(later_bars_do_not_matter),
-                                       cmocka_unit_test(scores_depend_on_the_offset)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(later_bars_do_not_matter), cmocka_unit_test(scores_depend_on_the_offset),
+        cmocka_unit_test(blocks_hold_what_the_device_allows), cmocka_unit_test(long_windows_are_tiled)};
     printf("seed %llu\n", (unsigned long long)seed);
     return cmocka_run_group_tests(tests, open_device, close_device);
 }

@@ -21,28 +21,30 @@
 #define PU_MUTANT_WITH_WORKSPACE(name, upper, op) \
     PU_MUTANT(name, upper, op)                    \
     size_t name##_##op##_workspace(const pu__call *call);
-#define PU_MUTANT_OF_PART(name, upper, op) PU_MUTANT(name, upper, op)
+#define PU_MUTANT_OF_HEAD(name, upper, op, part, size) PU_MUTANT(name, upper, op)
 #include "mutants/mutants.inc"
 #undef PU_STALE
 #undef PU_MUTANT
 #undef PU_MUTANT_WITH_WORKSPACE
-#undef PU_MUTANT_OF_PART
+#undef PU_MUTANT_OF_HEAD
 
-/* What the real kernels of the op need: of a part of them, which the mutant is alone. */
-static size_t workspace_of_part(const pu__call *call) {
-    const bool backward = call->op == PU_OP_ATTENTION_GRAD || call->op == PU_OP_CROSS_ATTENTION_GRAD;
-    return backward ? pu__attention_grad_workspace_cuda(call) : 0;
+static size_t attention_workspace(const pu__call *call) {
+    return pu__is_attention_grad(call->op) ? pu__attention_grad_workspace_cuda(call) : 0;
 }
 
 static const struct mutant {
     const char *name;
     pu_op_id op;
-    pu__kernel_entry entry; /* no kernel: its text is no longer in the source */
+    pu__kernel_entry entry;        /* no kernel: its text is no longer in the source */
+    enum { rows = 1, units } part; /* of attention, in f32 or not: kernels of one head size */
+    int head_size;
 } mutants[] = {
-#define PU_STALE(name) {#name, PU_OP_COUNT, {NULL, NULL}},
-#define PU_MUTANT(name, upper, op) {#name, PU_OP_##upper, {name##_##op, NULL}},
-#define PU_MUTANT_WITH_WORKSPACE(name, upper, op) {#name, PU_OP_##upper, {name##_##op, name##_##op##_workspace}},
-#define PU_MUTANT_OF_PART(name, upper, op) {#name, PU_OP_##upper, {name##_##op, workspace_of_part}},
+#define PU_STALE(name) {#name, PU_OP_COUNT, {NULL, NULL}, 0, 0},
+#define PU_MUTANT(name, upper, op) {#name, PU_OP_##upper, {name##_##op, NULL}, 0, 0},
+#define PU_MUTANT_WITH_WORKSPACE(name, upper, op) \
+    {#name, PU_OP_##upper, {name##_##op, name##_##op##_workspace}, 0, 0},
+#define PU_MUTANT_OF_HEAD(name, upper, op, part, size) \
+    {#name, PU_OP_##upper, {name##_##op, attention_workspace}, part, size},
 #include "mutants/mutants.inc"
 #undef PU_PATH_MUTANT
 };
@@ -96,6 +98,17 @@ static const char *caught(const struct mutant *mutant, const pu__op_case *op_cas
     return text;
 }
 
+/* Whether the mutant has kernels for the case. */
+static bool serves(const struct mutant *mutant, const pu__op_case *op_case) {
+    if (op_case->op != mutant->op || mutant->head_size == 0) return op_case->op == mutant->op;
+    const bool cross = mutant->op == PU_OP_CROSS_ATTENTION || mutant->op == PU_OP_CROSS_ATTENTION_GRAD;
+    const pu_shape *q = &op_case->in[pu__is_attention_grad(mutant->op)];
+    const int64_t size = q->dim[2] / (cross ? 1 : 3) / op_case->attributes.attention.heads;
+    const bool f32 = op_case->attributes.attention.precision == PU_PRECISION_F32;
+    return pu__count(q) > 0 && f32 == (mutant->part == rows) && size <= mutant->head_size &&
+           size > mutant->head_size - 16;
+}
+
 static int catch_one(const struct mutant *mutant) {
     if (!mutant->entry.kernel) {
         print_error("%s: its text is no longer in the source: write the mutant anew\n", mutant->name);
@@ -104,7 +117,7 @@ static int catch_one(const struct mutant *mutant) {
     int count = 0;
     const pu__op_case *cases = pu__op_cases(&count);
     for (int i = 0; i < count; ++i)
-        for (int order = 0; order < ORDERS && cases[i].op == mutant->op; ++order) {
+        for (int order = 0; order < ORDERS && serves(mutant, &cases[i]); ++order) {
             const char *how = caught(mutant, &cases[i], order);
             if (!how) continue;
             print_message("%-24s %.160s\n", mutant->name, how);

@@ -18,7 +18,7 @@
 #define PU_STALE(name)
 #define PU_MUTANT(name, upper, op)
 #define PU_MUTANT_WITH_WORKSPACE(name, upper, op)
-#define PU_MUTANT_OF_PART(name, upper, op)
+#define PU_MUTANT_OF_HEAD(name, upper, op, part, size)
 #define PU_PATH_MUTANT(name)                                                                                 \
     pu_status name##_paths(const pu__path_scenario *scenario, const pu__path_batch *batch, int threads_most, \
                            pu__cuda_exec *cuda);

@@ -7,7 +7,7 @@
 
 #include "plusultra/graph.h" /* PU_SHAPE1, PU_SHAPE2, PU_SHAPE3 */
 
-enum { CASES_MAX = 1200 };
+enum { CASES_MAX = 1400 };
 
 static pu__op_case cases[CASES_MAX];
 static int case_count;
@@ -134,9 +134,9 @@ static void row_cases(void) {
 static void attention_cases(void) {
     static const int size[][6] = {/* B, T, H, D, span, rotary base */
                                   {1, 1, 1, 8, 0, 0},        {2, 5, 2, 8, 0, 10000},   {1, 17, 3, 10, 4, 10000},
-                                  {2, 33, 1, 16, 0, 0},      {1, 64, 2, 32, 0, 10000}, {1, 65, 1, 64, 100, 500},
-                                  {1, 9, 1, 128, 1, 10000},  {3, 31, 2, 22, 7, 0},     {1, 130, 1, 32, 33, 10000},
-                                  {1, 197, 1, 64, 0, 10000}, {1, 70, 2, 120, 0, 300},  {2, 133, 1, 12, 131, 0},
+                                  {2, 33, 1, 16, 0, 0},      {1, 64, 2, 32, 0, 10000}, {1, 65, 1, 80, 100, 500},
+                                  {1, 9, 1, 128, 1, 10000},  {3, 31, 2, 22, 7, 0},     {1, 130, 1, 48, 33, 10000},
+                                  {1, 197, 1, 64, 0, 10000}, {1, 70, 2, 112, 0, 300},  {2, 133, 1, 12, 131, 0},
                                   {0, 5, 1, 8, 0, 0},        {2, 0, 1, 8, 0, 0}};
     for (size_t s = 0; s < sizeof size / sizeof size[0]; ++s) {
         const int64_t b = size[s][0], t = size[s][1], h = size[s][2], width = size[s][2] * size[s][3];
@@ -147,6 +147,27 @@ static void attention_cases(void) {
         add(PU_OP_ATTENTION, note, &attributes, 2, 1, (pu_shape[]){S3(b, t, 3 * width)});
         add(PU_OP_ATTENTION_GRAD, note, &attributes, 1, 4,
             (pu_shape[]){S3(b, t, width), S3(b, t, 3 * width), S3(b, t, width), S3(b, h, t)});
+    }
+}
+
+/* One of the two ops and its gradient, for windows of q queries and k keys. */
+static void add_attention(bool cross, const pu_attributes *attributes, int64_t b, int64_t q, int64_t k,
+                          int64_t size) {
+    static const char *const precision[] = {"f32", "tf32", "bf16"};
+    const int64_t h = attributes->attention.heads, width = h * size;
+    char note[80];
+    snprintf(note, sizeof note, "%s heads %d span %d rotary %d offset %d %s",
+             attributes->attention.mask == PU_ATTENTION_FULL ? "full" : "causal", (int)h,
+             attributes->attention.span, (int)attributes->attention.rotary_base, attributes->attention.offset,
+             precision[attributes->attention.precision]);
+    if (cross) {
+        add(PU_OP_CROSS_ATTENTION, note, attributes, 2, 2, (pu_shape[]){S3(b, q, width), S3(b, k, 2 * width)});
+        add(PU_OP_CROSS_ATTENTION_GRAD, note, attributes, 2, 5,
+            (pu_shape[]){S3(b, q, width), S3(b, q, width), S3(b, k, 2 * width), S3(b, q, width), S3(b, h, q)});
+    } else {
+        add(PU_OP_ATTENTION, note, attributes, 2, 1, (pu_shape[]){S3(b, q, 3 * width)});
+        add(PU_OP_ATTENTION_GRAD, note, attributes, 1, 4,
+            (pu_shape[]){S3(b, q, width), S3(b, q, 3 * width), S3(b, q, width), S3(b, h, q)});
     }
 }
 
@@ -161,7 +182,7 @@ static void attention_form_cases(void) {
                 {2, 3, 9, 1, 8, 0, 10000, 0, 6},
                 {1, 9, 3, 2, 12, 0, 0, 0, 0},
                 {1, 5, 40, 1, 32, 7, 10000, 0, 35},
-                {2, 33, 17, 1, 64, 0, 500, 1, 4},
+                {2, 33, 17, 1, 112, 0, 500, 1, 4},
                 {1, 70, 133, 1, 24, 0, 0, 1, 0},
                 {1, 66, 130, 1, 128, 60, 10000, 0, 64},
                 {1, 12, 5, 1, 16, 0, 100, 0, 3},
@@ -171,71 +192,75 @@ static void attention_form_cases(void) {
                 {1, 129, 261, 1, 32, 140, 100, 0, 130},
                 {0, 5, 3, 1, 8, 0, 0, 0, 0},
                 {2, 0, 4, 1, 8, 0, 0, 0, 0}};
-    static const char *const name[] = {"f32", "tf32", "bf16"};
     for (size_t s = 0; s < sizeof form / sizeof form[0]; ++s) {
-        const int64_t b = form[s].batch, q = form[s].queries, k = form[s].keys, h = form[s].heads,
-                      width = h * form[s].size;
+        const int64_t b = form[s].batch, q = form[s].queries, k = form[s].keys;
         const int most = q * k > 12000 ? PU_PRECISION_F32 : PU_PRECISION_BF16; /* the emulator is slow */
         for (int precision = PU_PRECISION_F32; precision <= most; ++precision) {
-            const pu_attributes attributes = {.attention = {.heads = (int)h,
+            const pu_attributes attributes = {.attention = {.heads = form[s].heads,
                                                             .span = form[s].span,
                                                             .rotary_base = (float)form[s].rotary,
                                                             .mask = (pu_attention_mask)form[s].full,
                                                             .offset = form[s].offset,
                                                             .precision = (pu_precision)precision}};
-            char note[80];
-            snprintf(note, sizeof note, "%s heads %d span %d rotary %d offset %d %s",
-                     form[s].full ? "full" : "causal", (int)h, form[s].span, form[s].rotary, form[s].offset,
-                     name[precision]);
-            add(PU_OP_CROSS_ATTENTION, note, &attributes, 2, 2,
-                (pu_shape[]){S3(b, q, width), S3(b, k, 2 * width)});
-            add(PU_OP_CROSS_ATTENTION_GRAD, note, &attributes, 2, 5,
-                (pu_shape[]){S3(b, q, width), S3(b, q, width), S3(b, k, 2 * width), S3(b, q, width), S3(b, h, q)});
-            if (q != k || form[s].offset != 0) continue;
-            add(PU_OP_ATTENTION, note, &attributes, 2, 1, (pu_shape[]){S3(b, q, 3 * width)});
-            add(PU_OP_ATTENTION_GRAD, note, &attributes, 1, 4,
-                (pu_shape[]){S3(b, q, width), S3(b, q, 3 * width), S3(b, q, width), S3(b, h, q)});
+            add_attention(true, &attributes, b, q, k, form[s].size);
+            if (q == k && form[s].offset == 0) add_attention(false, &attributes, b, q, k, form[s].size);
         }
     }
 }
 
 /* On matrix units: 16s of rows and groups of 32 plus and minus one, windows that one block holds and longer ones,
- * every padded head size, rows that no vector access fits. */
+ * every head size that kernels have and some between, rows that no vector access fits. */
 static void attention_unit_cases(void) {
-    static const int form[][8] = {
-        /* queries, keys, heads, size, span, rotary, full, offset */
-        {1, 1, 2, 16, 0, 100, 0, 0},        {15, 15, 1, 40, 0, 10000, 0, 0},    {16, 16, 2, 24, 5, 0, 0, 0},
-        {31, 31, 1, 64, 0, 300, 1, 0},      {47, 47, 2, 32, 20, 10000, 0, 0},   {97, 97, 1, 32, 0, 10000, 0, 0},
-        {64, 64, 1, 128, 0, 10000, 0, 0},   {129, 129, 1, 16, 0, 500, 0, 0},    {161, 161, 1, 64, 0, 10000, 0, 0},
-        {17, 33, 1, 8, 0, 0, 1, 0},         {49, 330, 1, 64, 100, 500, 0, 281}, {33, 130, 1, 128, 0, 500, 1, 0},
-        {21, 540, 1, 10, 70, 100, 0, 519},  {289, 40, 1, 32, 0, 10000, 1, 7},   {5, 513, 1, 40, 0, 0, 0, 508},
-        {17, 577, 1, 32, 0, 10000, 0, 560}, {133, 8, 1, 16, 0, 100, 1, 0}};
+    static const int form[][8] = {/* queries, keys, heads, size, span, rotary, full, offset */
+                                  {1, 1, 2, 16, 0, 100, 0, 0},         {15, 15, 1, 40, 0, 10000, 0, 0},
+                                  {16, 16, 2, 112, 5, 0, 0, 0},        {31, 31, 1, 64, 0, 300, 1, 0},
+                                  {47, 47, 2, 32, 20, 10000, 0, 0},    {97, 97, 1, 48, 0, 10000, 0, 0},
+                                  {64, 64, 1, 128, 0, 10000, 0, 0},    {129, 129, 1, 16, 0, 500, 0, 0},
+                                  {259, 259, 1, 80, 30, 10000, 0, 0},  {17, 33, 1, 8, 0, 0, 1, 0},
+                                  {49, 330, 1, 64, 100, 500, 0, 281},  {33, 130, 1, 128, 0, 500, 1, 0},
+                                  {21, 540, 1, 96, 70, 100, 0, 519},   {289, 40, 1, 32, 0, 10000, 1, 7},
+                                  {67, 140, 1, 112, 60, 10000, 0, 73}, {17, 577, 1, 32, 0, 10000, 0, 560},
+                                  {133, 8, 1, 16, 0, 100, 1, 0}};
     for (size_t s = 0; s < 2 * sizeof form / sizeof form[0]; ++s) {
         const int *v = form[s / 2];
         const pu_precision precision = s % 2 ? PU_PRECISION_BF16 : PU_PRECISION_TF32;
-        const int64_t q = v[0], k = v[1], h = v[2], width = h * v[3];
+        const int64_t q = v[0], k = v[1];
         const pu_attributes attributes = {.attention = {.heads = v[2],
                                                         .span = v[4],
                                                         .rotary_base = (float)v[5],
                                                         .mask = (pu_attention_mask)v[6],
                                                         .offset = v[7],
                                                         .precision = precision}};
-        char note[80];
-        snprintf(note, sizeof note, "%s heads %d span %d rotary %d offset %d %s", v[6] ? "full" : "causal", v[2],
-                 v[4], v[5], v[7], s % 2 ? "bf16" : "tf32");
         const int before = case_count;
-        if (q == k && v[7] == 0) {
-            add(PU_OP_ATTENTION, note, &attributes, 2, 1, (pu_shape[]){S3(1, q, 3 * width)});
-            add(PU_OP_ATTENTION_GRAD, note, &attributes, 1, 4,
-                (pu_shape[]){S3(1, q, width), S3(1, q, 3 * width), S3(1, q, width), S3(1, h, q)});
-        } else {
-            add(PU_OP_CROSS_ATTENTION, note, &attributes, 2, 2,
-                (pu_shape[]){S3(1, q, width), S3(1, k, 2 * width)});
-            add(PU_OP_CROSS_ATTENTION_GRAD, note, &attributes, 2, 5,
-                (pu_shape[]){S3(1, q, width), S3(1, q, width), S3(1, k, 2 * width), S3(1, q, width), S3(1, h, q)});
-        }
+        add_attention(q != k || v[7] != 0, &attributes, 1, q, k, v[3]);
         for (int i = before; i < case_count; ++i)
             cases[i].seed -= 0x10000; /* the first of their op: they are quick */
+    }
+}
+
+/* Every head size that CUDA has kernels for and two between, in every form and precision: windows that one block
+ * holds, and, with 530 keys, windows that none holds on any device. */
+static void attention_head_cases(void) {
+    static const int head_size[] = {16, 24, 32, 40, 48, 64, 80, 96, 112, 128};
+    static const int form[][6] = {/* queries, keys, span, rotary, full, offset */
+                                  {18, 18, 0, 10000, 0, 0},
+                                  {17, 17, 0, 0, 1, 0},
+                                  {35, 35, 7, 500, 0, 0},
+                                  {19, 530, 20, 10000, 0, 511}};
+    enum { FORMS = sizeof form / sizeof form[0], PRECISIONS = PU_PRECISION_BF16 + 1 };
+    for (size_t s = 0; s < FORMS * PRECISIONS * sizeof head_size / sizeof head_size[0]; ++s) {
+        const int *v = form[s % FORMS];
+        const pu_attributes attributes = {.attention = {.heads = 1,
+                                                        .span = v[2],
+                                                        .rotary_base = (float)v[3],
+                                                        .mask = (pu_attention_mask)v[4],
+                                                        .offset = v[5],
+                                                        .precision = (pu_precision)(s / FORMS % PRECISIONS)}};
+        const int before = case_count;
+        add_attention(v[0] != v[1], &attributes, 1, v[0], v[1], head_size[s / (FORMS * PRECISIONS)]);
+        /* Their own seeds, wherever they stand: so few numbers leave the largest of their errors to luck. */
+        for (int i = before; i < case_count; ++i)
+            cases[i].seed = 0x5eed8000u + 2 * (uint64_t)s + (uint64_t)(i - before);
     }
 }
 
@@ -555,6 +580,7 @@ const pu__op_case *pu__op_cases(int *count) {
         block_cases();
         panel_cases();
         slow_cases();
+        attention_head_cases();
         qsort(cases, (size_t)case_count, sizeof *cases, by_op);
     }
     *count = case_count;

@@ -89,6 +89,8 @@ static pu_status describe(cuda_state *s, pu__device_text *text) {
             "--device cpu",
             s->index, properties.name, properties.major, properties.minor, (int)MAJOR_LEAST);
     s->exec.multiprocessors = properties.multiProcessorCount;
+    s->exec.block_shared_bytes = properties.sharedMemPerBlockOptin;
+    s->exec.shared_bytes = properties.sharedMemPerMultiprocessor;
     snprintf(s->device, sizeof s->device, "%s", properties.name);
     snprintf(text->name, sizeof text->name, "cuda:%d", s->index);
     snprintf(text->description, sizeof text->description,

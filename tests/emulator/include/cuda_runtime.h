@@ -71,6 +71,8 @@ typedef struct cudaDeviceProp {
     int major;
     int minor;
     int multiProcessorCount;
+    size_t sharedMemPerMultiprocessor;
+    size_t sharedMemPerBlockOptin;
 } cudaDeviceProp;
 
 const char *cudaGetErrorString(cudaError_t error);
